@@ -1,0 +1,117 @@
+//! One page table entry: where a page is, in eight bytes that can be swapped atomically.
+//!
+//! The three states of the old text are here by name: *valid* is [`Entry::Resident`], *empty* is [`Entry::Empty`], *non-empty but invalid* is
+//! [`Entry::Swapped`], which tells the swap file and the place in it. The fourth, [`Entry::Busy`], is owned by the one thread that fills or
+//! evicts the page; everybody else waits for it to change.
+//!
+//! | from | to | who makes the edge |
+//! |---|---|---|
+//! | Empty, Swapped | Busy | the thread that faulted (fill) |
+//! | Busy | Resident | the same thread, once the page is installed |
+//! | Resident | Busy | the thread that evicts, un-protects or discards |
+//! | Busy | Swapped, Empty | the same thread, once the page is gone from memory |
+//! | Busy | what it was | the same thread, when it gives up (I/O error, pinned page) |
+//!
+//! The low 32 bits hold all state, so they can serve as a futex word; the high 32 bits hold the slot's index.
+
+/// A place in a swap file.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SwapSlot {
+    /// Which swap file, by its number in the plan.
+    pub file: u8,
+    /// Which page of that file.
+    pub index: u32,
+}
+
+/// Whether memory holds what no file holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Dirt {
+    /// Memory equals its backing or its slot; private pages are write-protected so that the first write is seen.
+    Clean,
+    /// Memory is the only copy.
+    Dirty,
+}
+
+/// What an entry says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// Nothing was ever put here, or what was here can be made again from the area's backing.
+    Empty,
+    /// In memory. A clean page may keep the slot it came from (the swap cache).
+    Resident(Dirt, Option<SwapSlot>),
+    /// In a swap file and nowhere else.
+    Swapped(SwapSlot),
+    /// Owned by a thread that is changing it; the slot, if any, stays readable.
+    Busy(Option<SwapSlot>),
+}
+
+const TAG: u64 = 0b11;
+const TAG_EMPTY: u64 = 0;
+const TAG_RESIDENT: u64 = 1;
+const TAG_SWAPPED: u64 = 2;
+const TAG_BUSY: u64 = 3;
+const DIRTY: u64 = 1 << 2;
+const HAS_SLOT: u64 = 1 << 3;
+/// Set beside a busy tag by those who sleep on it.
+pub(crate) const WAITED_FOR: u64 = 1 << 4;
+const FILE_SHIFT: u32 = 16;
+const INDEX_SHIFT: u32 = 32;
+
+impl Entry {
+    /// Packs the entry.
+    pub const fn pack(self) -> u64 {
+        match self {
+            Entry::Empty => TAG_EMPTY,
+            Entry::Resident(Dirt::Clean, slot) => TAG_RESIDENT | pack_slot(slot),
+            Entry::Resident(Dirt::Dirty, slot) => TAG_RESIDENT | DIRTY | pack_slot(slot),
+            Entry::Swapped(slot) => TAG_SWAPPED | pack_slot(Some(slot)),
+            Entry::Busy(slot) => TAG_BUSY | pack_slot(slot),
+        }
+    }
+
+    /// Reads a packed entry; the waiters' bit is not part of it.
+    ///
+    /// # Panics
+    /// On a swapped entry without a slot, which no `pack` makes.
+    pub const fn unpack(bits: u64) -> Entry {
+        let slot = unpack_slot(bits);
+        match bits & TAG {
+            TAG_EMPTY => Entry::Empty,
+            TAG_RESIDENT if bits & DIRTY != 0 => Entry::Resident(Dirt::Dirty, slot),
+            TAG_RESIDENT => Entry::Resident(Dirt::Clean, slot),
+            TAG_BUSY => Entry::Busy(slot),
+            _ => match slot {
+                Some(slot) => Entry::Swapped(slot),
+                None => panic!("swapped entry without a slot"),
+            },
+        }
+    }
+
+    /// The slot that the entry names.
+    pub const fn slot(self) -> Option<SwapSlot> {
+        match self {
+            Entry::Empty => None,
+            Entry::Resident(_, slot) | Entry::Busy(slot) => slot,
+            Entry::Swapped(slot) => Some(slot),
+        }
+    }
+
+    /// Whether the page is in memory.
+    pub const fn is_resident(self) -> bool {
+        matches!(self, Entry::Resident(..))
+    }
+}
+
+const fn pack_slot(slot: Option<SwapSlot>) -> u64 {
+    match slot {
+        None => 0,
+        Some(slot) => HAS_SLOT | (slot.file as u64) << FILE_SHIFT | (slot.index as u64) << INDEX_SHIFT,
+    }
+}
+
+const fn unpack_slot(bits: u64) -> Option<SwapSlot> {
+    if bits & HAS_SLOT == 0 {
+        return None;
+    }
+    Some(SwapSlot { file: (bits >> FILE_SHIFT) as u8, index: (bits >> INDEX_SHIFT) as u32 })
+}

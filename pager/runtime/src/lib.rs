@@ -1,0 +1,2 @@
+//! What runs inside the paged program's threads.
+#![no_std]

@@ -1,0 +1,1 @@
+//! Demand paging in user space: the `pager` command's parts.
