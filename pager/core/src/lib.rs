@@ -11,6 +11,7 @@
 extern crate alloc;
 
 pub mod addr;
+pub mod area;
 pub mod entry;
 pub mod shared;
 pub mod table;
