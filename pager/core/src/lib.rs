@@ -12,6 +12,7 @@ extern crate alloc;
 
 pub mod addr;
 pub mod area;
+pub mod elf;
 pub mod entry;
 pub mod shared;
 pub mod table;
