@@ -15,4 +15,5 @@ pub mod area;
 pub mod elf;
 pub mod entry;
 pub mod shared;
+pub mod slots;
 pub mod table;
