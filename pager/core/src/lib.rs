@@ -14,6 +14,7 @@ pub mod addr;
 pub mod area;
 pub mod elf;
 pub mod entry;
+pub mod fault;
 pub mod shared;
 pub mod slots;
 pub mod table;
