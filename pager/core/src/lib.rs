@@ -15,6 +15,7 @@ pub mod area;
 pub mod elf;
 pub mod entry;
 pub mod fault;
+pub mod replacement;
 pub mod shared;
 pub mod slots;
 pub mod table;

@@ -1,0 +1,95 @@
+//! A memory of pages that were evicted of late.
+//!
+//! A set-associative table of fingerprints with the time of eviction, as in the S3-FIFO paper (Yang et al., SOSP 2023, section 4.2): four
+//! bytes a ghost instead of a queue with its own index. Time is counted in evictions. One page in 16,000 is taken for a ghost wrongly, and
+//! some ghosts are lost early where their set is crowded; both only make the policy a little worse.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use crate::addr::PageNum;
+use crate::replacement::ledger::{hash, spread};
+
+const WAYS: usize = 4;
+const VACANT: u32 = 0;
+/// How finely a lifetime is measured; far below 2^16, so that a stamp is overwritten long before it comes round again.
+const TICKS: u64 = 4096;
+
+/// Pages evicted during the last `lifetime` evictions.
+#[derive(Debug)]
+pub struct Ghosts {
+    /// `fingerprint << 16 | tick`; allocated by the first eviction.
+    cells: Vec<u32>,
+    lifetime: u64,
+    evictions: u64,
+}
+
+impl Ghosts {
+    /// None yet. Does not allocate.
+    pub fn new(lifetime: u64) -> Ghosts {
+        Ghosts { cells: Vec::new(), lifetime: lifetime.max(1), evictions: 0 }
+    }
+
+    /// `page` is being evicted.
+    pub fn insert(&mut self, page: PageNum) {
+        if self.cells.is_empty() {
+            let sets = (self.lifetime + self.lifetime / 4).div_ceil(WAYS as u64) as usize + 1;
+            self.cells = vec![VACANT; sets * WAYS];
+        }
+        self.evictions += 1;
+        let now = self.tick();
+        let print = fingerprint(page);
+        let set = self.set(page);
+        let same = set.iter().position(|&cell| cell >> 16 == print);
+        let oldest = |set: &[u32]| (0..WAYS).max_by_key(|&way| age_key(set[way], now)).unwrap_or(0);
+        let way = same.unwrap_or_else(|| oldest(set));
+        set[way] = print << 16 | u32::from(now);
+    }
+
+    /// Whether `page` went not long ago. It is a ghost no more.
+    pub fn take(&mut self, page: PageNum) -> bool {
+        if self.cells.is_empty() {
+            return false;
+        }
+        let now = self.tick();
+        let ticks = self.lifetime.div_ceil(self.tick_len());
+        let print = fingerprint(page);
+        let Some(cell) = self.set(page).iter_mut().find(|cell| **cell >> 16 == print) else { return false };
+        let age = now.wrapping_sub(*cell as u16);
+        *cell = VACANT;
+        u64::from(age) <= ticks
+    }
+
+    /// Number of cells.
+    pub fn capacity(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Bytes of heap memory in use.
+    pub fn memory_bytes(&self) -> usize {
+        self.cells.capacity() * size_of::<u32>()
+    }
+
+    fn tick_len(&self) -> u64 {
+        self.lifetime.div_ceil(TICKS)
+    }
+
+    fn tick(&self) -> u16 {
+        (self.evictions / self.tick_len()) as u16
+    }
+
+    fn set(&mut self, page: PageNum) -> &mut [u32] {
+        let first = spread(page, self.cells.len() / WAYS) * WAYS;
+        &mut self.cells[first..first + WAYS]
+    }
+}
+
+/// Vacant cells are older than all others.
+fn age_key(cell: u32, now: u16) -> u32 {
+    if cell == VACANT { u32::MAX } else { now.wrapping_sub(cell as u16).into() }
+}
+
+/// 16 bits of the hash that do not choose the set, never zero.
+fn fingerprint(page: PageNum) -> u32 {
+    (hash(page) as u16).max(1).into()
+}
