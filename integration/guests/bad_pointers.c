@@ -10,7 +10,7 @@ int main(void) {
     CHECK(pipe(ends) == 0);
     char *closed = mmap(NULL, 4 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     char *readable = mmap(NULL, 4 * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    char *half = fresh(2 * PAGE), *nowhere = fresh(PAGE);
+    char *half = fresh(2 * PAGE), *untouched = fresh(PAGE), *nowhere = fresh(PAGE);
     CHECK(munmap(nowhere, PAGE) == 0 && mprotect(half + PAGE, PAGE, PROT_NONE) == 0);
     CHECK(write(ends[1], closed, 10) == -1 && errno == EFAULT);
     CHECK(write(ends[1], nowhere, 10) == -1 && errno == EFAULT);
@@ -18,7 +18,6 @@ int main(void) {
     CHECK(write(ends[1], readable, 10) == 10);
     CHECK(read(ends[0], readable, 10) == -1 && errno == EFAULT);
     CHECK(write(ends[1], "0123456789", 10) == 10);
-    char *untouched = fresh(PAGE);
     CHECK(read(ends[0], untouched, 100) >= 10);
     CHECK(stat("/", (struct stat *)(void *)closed) == -1 && errno == EFAULT);
     CHECK(open(closed, O_RDONLY) == -1 && errno == EFAULT);

@@ -1,0 +1,155 @@
+//! Every guest natively and under the pager: the same output, the same end, at no cap and at small ones.
+//!
+//! Assumes: gcc, userfaultfd, syscall user dispatch. Needs no mount.
+
+use std::time::Duration;
+
+use integration::guests::{self, Link};
+use integration::paged::Paging;
+use integration::run::{End, Run};
+
+/// Long enough for the slowest guest at the smallest cap on a busy machine.
+const LIMIT: Duration = Duration::from_secs(40);
+const NO_ARGUMENTS: [&str; 0] = [];
+
+/// A program's end, standard output and standard error.
+type Told = (End, String, String);
+
+fn prepare(run: Run, arguments: &[&str]) -> Run {
+    run.args(arguments).env("GUEST_WORD", "a word").env("GUEST_EMPTY", "").limit(LIMIT)
+}
+
+fn told(outcome: &integration::run::Outcome) -> Told {
+    (outcome.end, String::from_utf8_lossy(&outcome.stdout).into_owned(), outcome.complaint())
+}
+
+/// Runs `guest` both ways and compares what a user sees; standard error only when the guest ended by itself, because a
+/// death by signal gets the pager's diagnosis.
+fn same(guest: &str, link: Link, arguments: &[&str], cap: Option<&str>) {
+    let program = guests::build(guest, link);
+    let native = told(&prepare(Run::new(&program), arguments).outcome());
+    let paging = cap.map_or_else(Paging::new, |cap| Paging::new().resident(cap));
+    let paged = told(&paging.run(&program, |run| prepare(run, arguments)).outcome);
+    let expect_equal_errors = matches!(native.0, End::Code(_));
+    assert_eq!((native.0, &native.1), (paged.0, &paged.1), "native, then paged; it said: {}", paged.2);
+    assert!(!expect_equal_errors || native.2 == paged.2, "standard error, native: {:?}, paged: {:?}", native.2, paged.2);
+}
+
+macro_rules! guest {
+    ($name:ident) => {
+        guest!($name, NO_ARGUMENTS);
+    };
+    ($name:ident, $arguments:expr) => {
+        mod $name {
+            use super::*;
+
+            const NAME: &str = stringify!($name);
+
+            #[test]
+            fn without_a_cap() {
+                same(NAME, Link::Dynamic, &$arguments, None);
+            }
+
+            #[test]
+            fn in_1_mebibyte() {
+                same(NAME, Link::Dynamic, &$arguments, Some("1M"));
+            }
+
+            #[test]
+            fn in_256_kibibytes() {
+                same(NAME, Link::Dynamic, &$arguments, Some("256K"));
+            }
+        }
+    };
+}
+
+guest!(aborts);
+guest!(assorted);
+guest!(bad_pointers);
+guest!(big_buffers);
+guest!(brk_heap);
+guest!(close_all);
+guest!(deep_stack);
+guest!(exec_self);
+guest!(exit_code);
+guest!(file_private);
+guest!(fork_threads);
+guest!(fork_tree);
+guest!(itimer);
+guest!(jumps);
+guest!(load_library);
+guest!(made_code);
+guest!(map_walk);
+guest!(null_read);
+guest!(own_proc, ["one", "", "three"]);
+guest!(own_segv);
+guest!(ping_pong);
+guest!(pipes_open);
+guest!(pthreads);
+guest!(random_access, ["8"]);
+guest!(registers);
+guest!(run_data);
+guest!(shared_memory);
+guest!(signals_mask);
+guest!(signals_nested);
+guest!(signals_queue);
+guest!(signals_restart);
+guest!(spawn);
+guest!(stack_overflow);
+guest!(start_up, ["one", "", "three words here"]);
+guest!(terminated);
+guest!(thread_exits);
+guest!(threads_churn, ["4"]);
+guest!(wait_many);
+guest!(write_barrier);
+guest!(write_text);
+
+/// The ways of linking that distributions use less, for the guests whose start-up and memory differ by them.
+mod linked {
+    use super::*;
+
+    const GUESTS: [&str; 9] =
+        ["start_up", "own_segv", "fork_tree", "map_walk", "thread_exits", "registers", "brk_heap", "exit_code", "null_read"];
+
+    fn each(link: Link) {
+        for guest in GUESTS {
+            for cap in [None, Some("1M")] {
+                same(guest, link, &NO_ARGUMENTS, cap);
+            }
+        }
+    }
+
+    #[test]
+    fn at_a_fixed_address() {
+        each(Link::FixedDynamic);
+    }
+
+    #[test]
+    fn statically() {
+        each(Link::Static);
+    }
+
+    #[test]
+    fn statically_and_position_independent() {
+        each(Link::StaticPie);
+    }
+}
+
+/// Each guest's own output does not change from run to run: else the comparisons above mean nothing.
+#[test]
+fn guests_repeat_themselves() {
+    for source in std::fs::read_dir(guests::sources()).expect("the guests' folder can be read") {
+        let source = source.expect("the guests' folder can be read").path();
+        let (Some("c"), Some(name)) = (source.extension().and_then(|e| e.to_str()), source.file_stem().and_then(|n| n.to_str())) else {
+            continue;
+        };
+        if name == "fault_times" {
+            continue;
+        }
+        let program = guests::build(name, Link::Dynamic);
+        let run = || told(&prepare(Run::new(&program), &NO_ARGUMENTS).outcome());
+        let first = run();
+        assert_ne!(first.0, End::Code(99), "{name}: {}", first.2);
+        assert_eq!(first, run(), "{name}");
+    }
+}
