@@ -13,6 +13,7 @@ extern crate alloc;
 pub mod addr;
 pub mod area;
 pub mod elf;
+pub mod calls;
 pub mod entry;
 pub mod fault;
 pub mod replacement;

@@ -30,6 +30,7 @@ const fn field(offset: u64, direction: Direction, length: Length) -> Field {
 
 const KEY_AND_VALUE_READ: &[Field] = &[field(8, In, Length::Page), field(16, Out, Length::Page)];
 const KEY_AND_VALUE_WRITTEN: &[Field] = &[field(8, In, Length::Page), field(16, In, Length::Page)];
+const KEY_READ: &[Field] = &[field(8, In, Length::Page)];
 const OBJECT: &[Field] = &[field(0, In, Length::Text)];
 const PROGRAM: &[Field] = &[
     field(8, In, Length::Counted(4, 8)),
@@ -62,7 +63,7 @@ const fn fields(command: u32) -> &'static [Field] {
     match command {
         1 | 21 => KEY_AND_VALUE_READ,
         2 => KEY_AND_VALUE_WRITTEN,
-        3 => &[field(8, In, Length::Page)],
+        3 => KEY_READ,
         4 => KEY_AND_VALUE_READ,
         5 => PROGRAM,
         6 | 7 => OBJECT,

@@ -18,17 +18,17 @@ pub(super) fn fcntl_blocking(command: u64) -> Restart {
 
 /// Commands of fcntl that take a pointer: first, last, what is done with how many bytes.
 const FCNTL: &[(u32, u32, Direction, u64)] = &[
-    (5, 5, InOut, 32),               // F_GETLK: struct flock
-    (6, F_SETLKW, In, 32),           // F_SETLK, F_SETLKW
-    (12, 12, InOut, 32),             // F_GETLK64 of 32-bit programs, harmless
-    (15, 15, In, 8),                 // F_SETOWN_EX: struct f_owner_ex
-    (16, 17, Out, 8),                // F_GETOWN_EX, F_GETOWNER_UIDS
-    (36, 36, InOut, 32),             // F_OFD_GETLK
-    (37, F_OFD_SETLKW, In, 32),      // F_OFD_SETLK, F_OFD_SETLKW
-    (1035, 1035, Out, 8),            // F_GET_RW_HINT
-    (1036, 1036, In, 8),             // F_SET_RW_HINT
-    (1037, 1037, Out, 8),            // F_GET_FILE_RW_HINT
-    (1038, 1038, In, 8),             // F_SET_FILE_RW_HINT
+    (5, 5, InOut, 32),          // F_GETLK: struct flock
+    (6, F_SETLKW, In, 32),      // F_SETLK, F_SETLKW
+    (12, 12, InOut, 32),        // F_GETLK64 of 32-bit programs, harmless
+    (15, 15, In, 8),            // F_SETOWN_EX: struct f_owner_ex
+    (16, 17, Out, 8),           // F_GETOWN_EX, F_GETOWNER_UIDS
+    (36, 36, InOut, 32),        // F_OFD_GETLK
+    (37, F_OFD_SETLKW, In, 32), // F_OFD_SETLK, F_OFD_SETLKW
+    (1035, 1035, Out, 8),       // F_GET_RW_HINT
+    (1036, 1036, In, 8),        // F_SET_RW_HINT
+    (1037, 1037, Out, 8),       // F_GET_FILE_RW_HINT
+    (1038, 1038, In, 8),        // F_SET_FILE_RW_HINT
 ];
 
 /// Options of prctl whose first value is a pointer to something of one size.
@@ -127,11 +127,11 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         const XFS: u32 = (b'X' as u32) << 8;
         let (direction, len) = match command >> 8 {
             QUOTAON => return self.text(addr, 4096),
-            0x80_0004 => (Out, 4),             // Q_GETFMT
-            0x80_0005 => (Out, 24),            // Q_GETINFO: struct if_dqinfo
-            0x80_0006 => (In, 24),             // Q_SETINFO
+            0x80_0004 => (Out, 4),                                                // Q_GETFMT
+            0x80_0005 => (Out, 24),                                               // Q_GETINFO: struct if_dqinfo
+            0x80_0006 => (In, 24),                                                // Q_SETINFO
             0x80_0007 | 0x80_0009 => (Out, 72), // Q_GETQUOTA, Q_GETNEXTQUOTA: struct if_nextdqblk
-            0x80_0008 => (In, 72),             // Q_SETQUOTA
+            0x80_0008 => (In, 72),              // Q_SETQUOTA
             sub if sub == XFS + 1 || sub == XFS + 2 || sub == XFS + 6 => (In, 4), // Q_XQUOTAON, OFF, RM
             sub if sub & !0xff == XFS => (InOut, 192), // the rest of XFS: the longest of its structures
             _ => return Ok(()),

@@ -14,9 +14,9 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
     pub(super) fn keyctl(&mut self) -> Result<(), Fault> {
         let [_, first, second, third, fourth, _] = *self.args;
         match self.int(0) {
-            1 => self.text(first, DESCRIPTION)?,              // JOIN_SESSION_KEYRING
-            2 | 12 => self.touch(second, third, In),          // UPDATE, INSTANTIATE
-            6 | 11 | 17 => self.touch(second, third, Out),    // DESCRIBE, READ, GET_SECURITY
+            1 => self.text(first, DESCRIPTION)?,           // JOIN_SESSION_KEYRING
+            2 | 12 => self.touch(second, third, In),       // UPDATE, INSTANTIATE
+            6 | 11 | 17 => self.touch(second, third, Out), // DESCRIBE, READ, GET_SECURITY
             10 | 29 => {
                 // SEARCH, RESTRICT_KEYRING
                 self.text(second, TYPE)?;

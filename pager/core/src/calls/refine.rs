@@ -7,12 +7,18 @@ use super::{Restart, Row, Shape, control, futex, ioctl};
 /// Not seen here: socket timeouts (`SO_RCVTIMEO`, `SO_SNDTIMEO`), which turn `Restartable` into `NeverAfterHandler` for the socket's calls,
 /// and descriptors with `O_NONBLOCK`, which do not wait.
 pub fn blocking(row: &Row, args: &[u64; 6]) -> Restart {
-    match row.name {
-        "futex" => futex::blocking(args[1], args[3]),
-        "fcntl" => control::fcntl_blocking(args[1]),
+    match row.number {
+        FUTEX => futex::blocking(args[1], args[3]),
+        FCNTL => control::fcntl_blocking(args[1]),
         _ => row.restart,
     }
 }
+
+const IOCTL: u32 = 16;
+const SETSOCKOPT: u32 = 54;
+const FCNTL: u32 = 72;
+const PRCTL: u32 = 157;
+const FUTEX: u32 = 202;
 
 const EINVAL: i32 = 22;
 const ENOTTY: i32 = 25;
@@ -27,13 +33,13 @@ pub fn refusal(row: &Row, args: &[u64; 6]) -> Option<i32> {
     const XDP_UMEM_REG: u32 = 4;
     const PR_SET_SECCOMP: u32 = 22;
     const PR_SET_SYSCALL_USER_DISPATCH: u32 = 59;
-    match row.name {
-        "setsockopt" => match (args[1] as u32, args[2] as u32) {
+    match row.number {
+        SETSOCKOPT => match (args[1] as u32, args[2] as u32) {
             (SOL_SOCKET, SO_ZEROCOPY) | (SOL_XDP, XDP_UMEM_REG) => Some(ENOPROTOOPT),
             _ => None,
         },
-        "prctl" if matches!(args[0] as u32, PR_SET_SECCOMP | PR_SET_SYSCALL_USER_DISPATCH) => Some(EINVAL),
-        "ioctl" if ioctl::touches_memory_later(args[1] as u32) => Some(ENOTTY),
+        PRCTL if matches!(args[0] as u32, PR_SET_SECCOMP | PR_SET_SYSCALL_USER_DISPATCH) => Some(EINVAL),
+        IOCTL if ioctl::touches_memory_later(args[1] as u32) => Some(ENOTTY),
         _ => None,
     }
 }

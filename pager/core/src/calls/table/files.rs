@@ -2,7 +2,7 @@
 
 use super::*;
 use Direction::{In, Out};
-use Length::{Arg, ArgTimes};
+use Length::Arg;
 use Shape::IoVec;
 
 pub(super) const ROWS: &[Row] = &[
