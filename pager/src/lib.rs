@@ -1,1 +1,29 @@
 //! Demand paging in user space: the `pager` command's parts.
+//!
+//! `pager run` is the supervisor of a run. It opens what the program needs ([`launch`]), shares a [`control`] block with its processes, starts
+//! the runtime ([`runtime_image`]) in the program's place and waits ([`supervise`]), while the runtime inside the program does the paging and
+//! counts into the block; a [`report`] is made from it. The supervisor touches no page of the program and serves no fault.
+//!
+//! `unsafe` is only in [`sys`].
+#![deny(unsafe_code)]
+
+pub mod cli;
+pub mod control;
+pub mod descriptors;
+pub mod doctor;
+pub mod failure;
+pub mod histogram;
+pub mod launch;
+pub mod layout;
+pub mod outcome;
+pub mod plan;
+pub mod program;
+pub mod report;
+pub mod run;
+pub mod runtime_image;
+pub mod sampler;
+pub mod size;
+pub mod supervise;
+pub mod swap;
+#[allow(unsafe_code)]
+pub mod sys;

@@ -1,1 +1,36 @@
-fn main() {}
+//! The `pager` command.
+
+use std::process::exit;
+
+use anyhow::Error;
+use clap::Parser;
+use pager::cli::{Cli, Command};
+use pager::doctor::Diagnosis;
+use pager::run::{RunError, run};
+use pager::supervise::end_as;
+
+fn main() {
+    match Cli::parse().command {
+        Command::Run(args) => match run(&args) {
+            Ok(outcome) => end_as(outcome),
+            Err(error) => fail(error),
+        },
+        Command::Doctor(args) => {
+            let diagnosis = Diagnosis::new();
+            print!("{}", if args.json { diagnosis.to_json() } else { diagnosis.to_text() });
+            exit(if diagnosis.can_run { 0 } else { 1 })
+        }
+    }
+}
+
+/// Says in one line what is wrong, and ends.
+fn fail(error: RunError) -> ! {
+    let code = error.exit_code();
+    let report = Error::new(error);
+    let causes: Vec<String> = report.chain().skip(1).map(ToString::to_string).collect();
+    match causes.is_empty() {
+        true => eprintln!("pager: {report}"),
+        false => eprintln!("pager: {report} ({})", causes.join(": ")),
+    }
+    exit(code.into())
+}

@@ -1,0 +1,150 @@
+//! What the user types.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+
+use crate::report::StatsTarget;
+use crate::size::ByteSize;
+
+const ABOUT: &str = "Runs unmodified Linux programs with their memory demand-paged in user space.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  pager run -- sort big.txt                           page everything, no cap, report at the end
+  pager run --resident 32M -- sort big.txt            at most 32 MiB in memory, the rest in a temporary swap file
+  pager run --resident 32M --swap swap0 -- make       the same, into a swap file of your own
+  pager run --stats report.json -- python3 job.py     the report as JSON, in a file
+  pager run --exact --stats json -- gzip -k f         every page read one by one, so that both sides count the same
+
+Program and libraries from an image mounted by swapfs, swap in the same mount:
+  pager run --root mnt/images --resident 32M --swap mnt/swap/swap0 -- sort big.txt
+
+Sizes: 32M, 1G (powers of 1024: K, M, G, T), 32MB (powers of 1000: KB, MB, GB, TB) or plain bytes.
+
+While the program runs, `kill -USR1 <pid of pager>` shows the report so far. TERM, HUP, INT, QUIT, USR2, WINCH, CONT and TSTP sent to pager go on
+to the program. If pager dies the program is killed.
+
+Exit status: the program's own (if a signal ended it, pager ends by the same one); 127 if it was not found, 126 if it cannot be executed,
+125 for a failure inside the pager, 2 for wrong usage, 1 for anything else that kept it from starting.";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  pager doctor            a table: what is there, what is missing, what is used instead
+  pager doctor --json     the same for scripts
+
+Exit status: 0 if `pager run` can work here, 1 if something that it needs is missing.";
+
+/// The command line.
+#[derive(Parser, Debug)]
+#[command(name = "pager", version, about = ABOUT, subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run a program with its memory paged, and report what happened
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Look at what this kernel offers and say what is used
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
+}
+
+/// Arguments of `pager run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Most memory that a process may have resident; over it pages go to the swap file [default: no cap]
+    #[arg(long, value_name = "SIZE")]
+    pub resident: Option<ByteSize>,
+
+    /// Swap file to use: an existing regular file or block device, whose contents are overwritten; repeatable
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    pub swap: Vec<PathBuf>,
+
+    /// Size of the temporary swap file in $TMPDIR that is used without --swap (sparse: takes space only as it fills)
+    #[arg(long, value_name = "SIZE", conflicts_with = "swap")]
+    pub swap_size: Option<ByteSize>,
+
+    /// Where the report goes: `text` or `json` to standard error, `none`, or a FILE for JSON
+    #[arg(long, value_name = "text|json|none|FILE", default_value = "text", value_parser = OsStringValueParser::new().map(StatsTarget::from))]
+    pub stats: StatsTarget,
+
+    /// Read every image page by itself (4096 bytes, no mapping, no fault-around): slower, but every byte is seen by who serves the file
+    #[arg(long)]
+    pub exact: bool,
+
+    /// How much of an image one fault brings in
+    #[arg(long, value_name = "SIZE", default_value = "64K", conflicts_with = "exact")]
+    pub fault_around: ByteSize,
+
+    /// Directory under which program, interpreter and libraries are looked for first
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+
+    /// Tell what the runtime does inside the program, on standard error
+    #[arg(short, long)]
+    pub verbose: bool,
+
+    /// The program, looked for in $PATH if it has no slash, and its arguments
+    #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+}
+
+/// Arguments of `pager doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_args(line: &[&str]) -> Result<RunArgs, clap::Error> {
+        let words = ["pager", "run"].iter().chain(line);
+        match Cli::try_parse_from(words)?.command {
+            Command::Run(args) => Ok(args),
+            Command::Doctor(_) => unreachable!("the line says run"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn everything_after_the_program_is_its_own() {
+        for line in [&["--", "ls", "-l", "--exact"][..], &["ls", "-l", "--exact"][..]] {
+            let args = run_args(line).expect("a valid line");
+            assert_eq!(args.command, ["ls", "-l", "--exact"]);
+            assert!(!args.exact);
+        }
+    }
+
+    #[test]
+    fn swap_files_come_by_comma_or_one_by_one() {
+        let args = run_args(&["--swap", "a,b", "--swap", "c", "--", "true"]).expect("a valid line");
+        assert_eq!(args.swap, ["a", "b", "c"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn an_unknown_option_is_not_taken_for_the_program() {
+        assert!(run_args(&["--residnt", "32M", "--", "true"]).is_err());
+    }
+
+    #[test]
+    fn a_temporary_size_and_a_swap_file_exclude_each_other() {
+        assert!(run_args(&["--swap", "a", "--swap-size", "1G", "--", "true"]).is_err());
+    }
+}

@@ -1,0 +1,321 @@
+//! What this kernel offers, and what is used where it does not.
+
+use std::fs;
+use std::io;
+
+use serde::{Serialize, Serializer};
+use thiserror::Error;
+
+use crate::sys::probe;
+
+const FEATURE_WP: u64 = 1 << 0;
+const FEATURE_SIGBUS: u64 = 1 << 7;
+const FEATURE_WP_ASYNC: u64 = 1 << 15;
+const FEATURE_MOVE: u64 = 1 << 16;
+
+/// Whether `pager run` can do without.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Need {
+    /// It cannot.
+    Required,
+    /// Something else is used instead.
+    Optional,
+    /// Not used yet; shown because later engines will.
+    Informative,
+}
+
+/// What a probe found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// It works.
+    Yes,
+    /// It does not, for this reason.
+    No(String),
+}
+
+/// One feature of the kernel.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Feature {
+    /// Stable word.
+    pub name: &'static str,
+    /// What it is for, and since when.
+    pub purpose: &'static str,
+    /// Whether we can do without.
+    pub need: Need,
+    /// What the probe found.
+    #[serde(serialize_with = "found", rename = "present")]
+    pub found: Found,
+    /// What is used where it is missing, or what to do.
+    pub instead: &'static str,
+}
+
+/// A limit of the system.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Limit {
+    /// Name as in sysctl.
+    pub name: &'static str,
+    /// Value; null where it cannot be read.
+    pub value: Option<String>,
+    /// What it means for us.
+    pub meaning: &'static str,
+}
+
+/// All of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Diagnosis {
+    /// Release of the kernel.
+    pub kernel: String,
+    /// Whether `pager run` can work.
+    pub can_run: bool,
+    /// The features.
+    pub features: Vec<Feature>,
+    /// The limits.
+    pub limits: Vec<Limit>,
+}
+
+/// A feature that is needed is missing.
+#[derive(Debug, Error)]
+#[error("this kernel lacks {name} ({reason}): {instead}; `pager doctor` shows the rest")]
+pub struct MissingFeature {
+    name: &'static str,
+    reason: String,
+    instead: &'static str,
+}
+
+impl Feature {
+    fn new(name: &'static str, need: Need, purpose: &'static str, instead: &'static str, probed: io::Result<()>) -> Feature {
+        let found = match probed {
+            Ok(()) => Found::Yes,
+            Err(error) => Found::No(error.to_string()),
+        };
+        Feature { name, purpose, need, found, instead }
+    }
+}
+
+impl Diagnosis {
+    /// Probes everything.
+    pub fn new() -> Diagnosis {
+        let features = features();
+        Diagnosis { kernel: read("/proc/sys/kernel/osrelease").unwrap_or_default(), can_run: can_run(&features), features, limits: limits() }
+    }
+
+    /// The table for people.
+    pub fn to_text(&self) -> String {
+        let mut text = format!("Linux {}\n\n", self.kernel);
+        for feature in &self.features {
+            text += &feature_row(feature);
+        }
+        text.push('\n');
+        for limit in &self.limits {
+            text += &format!("  {:<30}{:<12}{}\n", limit.name, limit.value.as_deref().unwrap_or("?"), limit.meaning);
+        }
+        text += match self.can_run {
+            true => "\n`pager run` works here.\n",
+            false => "\n`pager run` does not work here: see what is missing above.\n",
+        };
+        text
+    }
+
+    /// The same as JSON.
+    ///
+    /// # Panics
+    ///
+    /// Never: all keys are strings.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("all keys are strings") + "\n"
+    }
+}
+
+impl Default for Diagnosis {
+    fn default() -> Self {
+        Diagnosis::new()
+    }
+}
+
+/// Probes what `pager run` cannot do without, and whether images can be mapped through.
+///
+/// # Errors
+///
+/// The first feature that is missing.
+pub fn require() -> Result<(), MissingFeature> {
+    let lacks = |feature: Feature| match feature {
+        Feature { need: Need::Required, found: Found::No(reason), name, instead, .. } => Some(MissingFeature { name, reason, instead }),
+        _ => None,
+    };
+    features().into_iter().find_map(lacks).map_or(Ok(()), Err)
+}
+
+/// Whether image pages can be mapped through; else they have to be read one by one.
+pub fn maps_images_through() -> bool {
+    probe::guard_file().is_ok()
+}
+
+fn can_run(features: &[Feature]) -> bool {
+    !features.iter().any(|feature| feature.need == Need::Required && feature.found != Found::Yes)
+}
+
+fn features() -> Vec<Feature> {
+    let mut features = userfaultfd_features(probe::userfaultfd());
+    features.extend(other_features());
+    features
+}
+
+fn userfaultfd_features(bits: io::Result<u64>) -> Vec<Feature> {
+    let opened = bits.as_ref().map(drop).map_err(|error| io::Error::new(error.kind(), error.to_string()));
+    let has = |feature| match bits {
+        Ok(bits) if bits & feature != 0 => Ok(()),
+        Ok(_) => Err(io::Error::other("not among the kernel's features")),
+        Err(_) => Err(io::Error::other("no userfaultfd")),
+    };
+    vec![
+        Feature::new(
+            "userfaultfd",
+            Need::Required,
+            "private pages are missing until touched (5.11, user mode only)",
+            "a kernel with CONFIG_USERFAULTFD that no sandbox hides is needed",
+            opened,
+        ),
+        Feature::new(
+            "userfaultfd_sigbus",
+            Need::Required,
+            "the thread that touches a page brings it in (4.14)",
+            "a newer kernel is needed",
+            has(FEATURE_SIGBUS),
+        ),
+        Feature::new(
+            "userfaultfd_wp",
+            Need::Required,
+            "first writes to clean pages are seen (5.7)",
+            "a newer kernel is needed",
+            has(FEATURE_WP),
+        ),
+        Feature::new(
+            "userfaultfd_wp_async",
+            Need::Informative,
+            "the kernel notes first writes by itself (6.7)",
+            "first writes fault",
+            has(FEATURE_WP_ASYNC),
+        ),
+        Feature::new(
+            "userfaultfd_move",
+            Need::Informative,
+            "pages are taken out without a copy (6.8)",
+            "pages are protected, written and dropped",
+            has(FEATURE_MOVE),
+        ),
+    ]
+}
+
+fn other_features() -> Vec<Feature> {
+    vec![
+        Feature::new(
+            "syscall_user_dispatch",
+            Need::Required,
+            "system calls are trapped in the program itself (5.11)",
+            "a newer kernel, or one that no sandbox restricts, is needed",
+            probe::syscall_user_dispatch(),
+        ),
+        Feature::new(
+            "execveat",
+            Need::Required,
+            "the runtime is started without a file of its own (3.19)",
+            "a kernel that no sandbox restricts is needed",
+            probe::execveat(),
+        ),
+        Feature::new(
+            "guard_file",
+            Need::Optional,
+            "image pages are mapped through, shared with others (6.15)",
+            "image pages are read one by one, as with --exact",
+            probe::guard_file(),
+        ),
+        Feature::new(
+            "guard_anonymous",
+            Need::Informative,
+            "every fault could come as SIGSEGV (6.13)",
+            "private pages fault as SIGBUS",
+            probe::guard_anonymous(),
+        ),
+        Feature::new(
+            "process_madvise",
+            Need::Optional,
+            "a batch of victims is dropped in one call (6.14)",
+            "one call for each run of pages",
+            probe::process_madvise(),
+        ),
+        Feature::new(
+            "pagemap_scan",
+            Need::Informative,
+            "dirty and touched pages are found in bulk (6.7)",
+            "the runtime's own page table is used",
+            probe::pagemap_scan(),
+        ),
+    ]
+}
+
+fn limits() -> Vec<Limit> {
+    let limit = |name, path, meaning| Limit { name, value: read(path), meaning };
+    vec![
+        limit("vm.max_map_count", "/proc/sys/vm/max_map_count", "most mappings of a process"),
+        limit("vm.overcommit_memory", "/proc/sys/vm/overcommit_memory", "2 makes large reservations fail, natively too"),
+        limit("vm.unprivileged_userfaultfd", "/proc/sys/vm/unprivileged_userfaultfd", "0 is enough: only user mode is asked for"),
+        limit("vm.memfd_noexec", "/proc/sys/vm/memfd_noexec", "2 forbids the runtime; it is started from a memory file"),
+        limit("fs.file-max", "/proc/sys/fs/file-max", "most open files of the system"),
+    ]
+}
+
+fn read(path: &str) -> Option<String> {
+    fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+}
+
+fn feature_row(feature: &Feature) -> String {
+    match &feature.found {
+        Found::Yes => format!("  {:<30}{:<12}{}\n", feature.name, "yes", feature.purpose),
+        Found::No(reason) => {
+            let state = if feature.need == Need::Required { "MISSING" } else { "no" };
+            format!("  {:<30}{state:<12}{}; instead: {} [{reason}]\n", feature.name, feature.purpose, feature.instead)
+        }
+    }
+}
+
+fn found<S: Serializer>(found: &Found, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bool(*found == Found::Yes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feature(need: Need, probed: io::Result<()>) -> Feature {
+        Feature::new("name", need, "purpose", "something else", probed)
+    }
+
+    #[test]
+    fn only_what_is_required_keeps_us_from_running() {
+        let missing = || Err(io::Error::other("gone"));
+        assert!(can_run(&[feature(Need::Required, Ok(())), feature(Need::Optional, missing())]));
+        assert!(!can_run(&[feature(Need::Required, missing())]));
+    }
+
+    #[test]
+    fn without_userfaultfd_none_of_its_features_is_there() {
+        let features = userfaultfd_features(Err(io::Error::from_raw_os_error(libc::EPERM)));
+        assert!(features.iter().all(|feature| feature.found != Found::Yes));
+    }
+
+    #[test]
+    fn a_missing_feature_says_what_is_used_instead() {
+        let row = feature_row(&feature(Need::Optional, Err(io::Error::other("gone"))));
+        assert!(row.contains("instead: something else [gone]"), "{row}");
+    }
+
+    #[test]
+    fn text_and_json_name_every_feature() {
+        let diagnosis = Diagnosis::new();
+        let (text, json) = (diagnosis.to_text(), diagnosis.to_json());
+        for feature in &diagnosis.features {
+            assert!(text.contains(feature.name) && json.contains(feature.name));
+        }
+    }
+}

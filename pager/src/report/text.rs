@@ -1,0 +1,295 @@
+//! The report for people.
+
+use std::fmt::{Display, Write};
+
+use super::model::{Image, Report};
+use crate::size::ByteSize;
+
+/// Images shown; the rest is summed up in one line.
+const IMAGES_SHOWN: usize = 20;
+
+/// The report as lines of text, aligned, ending in a newline.
+pub fn render(report: &Report) -> String {
+    let mut text = headline(report);
+    for (label, line) in lines(report) {
+        row(&mut text, label, line);
+    }
+    for sentence in &report.unmanaged {
+        row(&mut text, "unmanaged", sentence);
+    }
+    // After the end it has a line of its own before the report.
+    if let Some(failure) = report.failure.as_ref().filter(|_| !report.complete) {
+        row(&mut text, "failure", &failure.message);
+    }
+    images(&mut text, &report.images);
+    text
+}
+
+/// Writing to a `String` does not fail.
+fn row(text: &mut String, label: &str, line: impl Display) {
+    let _ = writeln!(text, "  {label:<12}{line}");
+}
+
+fn headline(report: &Report) -> String {
+    let program = report.program.display();
+    let elapsed = duration(report.elapsed_ns);
+    match &report.exit {
+        Some(exit) => format!("pager: {program} {exit} after {elapsed}\n"),
+        None => format!("pager: {program} (pid {}) runs since {elapsed}\n", report.pid),
+    }
+}
+
+fn lines(report: &Report) -> Vec<(&'static str, String)> {
+    vec![
+        ("resident", resident(report)),
+        ("faults", faults(report)),
+        ("fault time", fault_time(report)),
+        ("pages in", pages_in(report)),
+        ("pages out", pages_out(report)),
+        ("swap", swap(report)),
+        ("calls", calls(report)),
+        ("processes", processes(report)),
+    ]
+}
+
+fn resident(report: &Report) -> String {
+    let resident = &report.resident;
+    let cap = match (resident.cap_pages, resident.cap_bytes) {
+        (Some(pages), Some(bytes)) => {
+            let percent = resident.resident_peak_pages as f64 * 100.0 / pages as f64;
+            format!(" of {} ({pages} pages): {percent:.1} %", ByteSize(bytes))
+        }
+        _ => ", no cap".to_owned(),
+    };
+    let mut line = format!(
+        "peak {} ({} pages){cap}; mean {}",
+        ByteSize(resident.resident_peak_bytes),
+        resident.resident_peak_pages,
+        ByteSize(resident.resident_mean_bytes),
+    );
+    if report.processes > 1 {
+        let _ = write!(line, "; all processes together: peak {}", ByteSize(resident.resident_all_peak_bytes));
+    }
+    line
+}
+
+fn faults(report: &Report) -> String {
+    let faults = &report.faults;
+    format!(
+        "{}: image {}, zero {}, swap-in {}, protection {}, waited {}, program's own {}",
+        faults.total, faults.image, faults.zero, faults.swap_in, faults.protection, faults.waited, faults.program
+    )
+}
+
+fn fault_time(report: &Report) -> String {
+    let time = &report.fault_time;
+    if time.count == 0 {
+        return duration(time.total_ns);
+    }
+    format!(
+        "{} in all; p50 {}, p90 {}, p99 {}, p99.9 {}, max {}",
+        duration(time.total_ns),
+        duration(time.p50_ns),
+        duration(time.p90_ns),
+        duration(time.p99_ns),
+        duration(time.p999_ns),
+        duration(time.max_ns)
+    )
+}
+
+fn pages_in(report: &Report) -> String {
+    let pages = &report.pages;
+    format!(
+        "{}: image {} (mapped {}, read {}), zero {}, swap-in {}; {} of them for system calls",
+        pages.filled, pages.image, pages.image_mapped, pages.image_read, pages.zero, pages.swap_in, pages.for_calls
+    )
+}
+
+fn pages_out(report: &Report) -> String {
+    let pages = &report.pages;
+    format!("{} evicted: {} written, {} dropped as zeros, the rest clean", pages.evicted, pages.written, pages.zero_dropped)
+}
+
+fn swap(report: &Report) -> String {
+    let swap = &report.swap;
+    let mut line = format!(
+        "peak {} of {}, {} now; {} writes, {} reads",
+        ByteSize(swap.peak_bytes),
+        ByteSize(swap.capacity_bytes),
+        ByteSize(swap.used_bytes),
+        swap.writes,
+        swap.reads
+    );
+    for (count, what) in [(report.checksum_errors, "checksum errors"), (report.io_errors, "failed reads or writes")] {
+        if count != 0 {
+            let _ = write!(line, "; {count} {what}");
+        }
+    }
+    line
+}
+
+fn calls(report: &Report) -> String {
+    let calls = &report.calls;
+    format!("{} trapped: managed {}, refused {}, unknown {}", calls.trapped, calls.managed, calls.refused, calls.unknown)
+}
+
+fn processes(report: &Report) -> String {
+    format!(
+        "{} processes, {} threads, {} execs ({} native), {} signals handled",
+        report.processes, report.threads, report.execs, report.execs_native, report.signals_delivered
+    )
+}
+
+fn images(text: &mut String, images: &[Image]) {
+    if images.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "  {:>8} {:>8} {:>12} {:>9} {:>8}  image", "mapped", "read", "bytes read", "headers", "evicted");
+    for image in images.iter().take(IMAGES_SHOWN) {
+        let _ = writeln!(
+            text,
+            "  {:>8} {:>8} {:>12} {:>9} {:>8}  {}",
+            image.pages_mapped, image.pages_read, image.bytes_read, image.bytes_headers, image.pages_evicted, image.path
+        );
+    }
+    if let Some(more) = images.len().checked_sub(IMAGES_SHOWN).filter(|&more| more != 0) {
+        let _ = writeln!(text, "  and {more} more images with fewer pages: `--stats json` lists all");
+    }
+}
+
+/// Three digits or so, in the unit that fits.
+fn duration(ns: u64) -> String {
+    let ns_float = ns as f64;
+    match ns {
+        0..1_000 => format!("{ns} ns"),
+        1_000..1_000_000 => format!("{:.1} us", ns_float / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} ms", ns_float / 1e6),
+        _ => format!("{:.2} s", ns_float / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::histogram::Bucket;
+    use crate::outcome::Outcome;
+    use crate::report::model::{Calls, FaultTime, Faults, Pages, Resident, SCHEMA_VERSION, Swap, SwapFile};
+
+    fn sample() -> Report {
+        Report {
+            schema_version: SCHEMA_VERSION,
+            complete: true,
+            program: "/usr/bin/sort".into(),
+            arguments: vec!["big.txt".into()],
+            supervisor_pid: 100,
+            pid: 101,
+            elapsed_ns: 2_531_000_000,
+            page_bytes: 4096,
+            exit: Some(Outcome::code(0)),
+            resident: Resident {
+                cap_pages: Some(8192),
+                cap_bytes: Some(32 << 20),
+                resident_peak_pages: 8190,
+                resident_peak_bytes: 8190 * 4096,
+                resident_mean_pages: 7000,
+                resident_mean_bytes: 7000 * 4096,
+                resident_all_peak_pages: 8190,
+                resident_all_peak_bytes: 8190 * 4096,
+                ..Resident::default()
+            },
+            faults: Faults { image: 812, zero: 51_002, swap_in: 20_110, protection: 19_310, waited: 3, program: 0, total: 91_237 },
+            fault_time: FaultTime {
+                count: 91_237,
+                total_ns: 312_000_000,
+                mean_ns: 3419,
+                p50_ns: 2047,
+                p90_ns: 4351,
+                p99_ns: 12_287,
+                p999_ns: 90_111,
+                max_ns: 1_310_719,
+                buckets: vec![Bucket { from: 1920, to: 2047, count: 91_237 }],
+            },
+            pages: Pages {
+                filled: 83_104,
+                image: 992,
+                image_mapped: 900,
+                image_read: 92,
+                zero: 51_002,
+                swap_in: 31_110,
+                for_calls: 77,
+                evicted: 70_000,
+                written: 40_000,
+                zero_dropped: 12,
+            },
+            bytes_image_read: 401_408,
+            swap: Swap {
+                capacity_bytes: 16 << 30,
+                used_bytes: 0,
+                peak_bytes: 210 << 20,
+                reads: 2000,
+                writes: 700,
+                files: vec![SwapFile {
+                    path: "/tmp".into(),
+                    temporary: true,
+                    capacity_bytes: 16 << 30,
+                    used_bytes: 0,
+                    peak_bytes: 210 << 20,
+                }],
+            },
+            images: vec![Image {
+                path: "/usr/bin/sort".into(),
+                device: 2,
+                inode: 3,
+                pages_filled: 30,
+                pages_mapped: 26,
+                pages_read: 4,
+                bytes_read: 20_480,
+                bytes_headers: 4096,
+                pages_evicted: 11,
+                bytes_mapped: 122_880,
+            }],
+            calls: Calls { trapped: 4000, managed: 120, refused: 2, unknown: 0 },
+            signals_delivered: 0,
+            processes: 1,
+            threads: 2,
+            execs: 1,
+            execs_native: 0,
+            unmanaged_shared_bytes: 1 << 20,
+            unmanaged_other_bytes: 0,
+            unmanaged: vec!["1M of shared mappings were left to the kernel, outside the cap".into()],
+            checksum_errors: 0,
+            io_errors: 0,
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn a_finished_run() {
+        insta::assert_snapshot!(render(&sample()));
+    }
+
+    #[test]
+    fn a_run_that_goes_on() {
+        let mut report = sample();
+        report.exit = None;
+        report.complete = false;
+        report.processes = 3;
+        report.resident.cap_pages = None;
+        report.resident.cap_bytes = None;
+        report.io_errors = 4;
+        report.images.clear();
+        insta::assert_snapshot!(render(&report));
+    }
+
+    #[test]
+    fn json_keys_stay() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&sample()).expect("keys are strings"));
+    }
+
+    #[test]
+    fn durations_have_the_unit_that_fits() {
+        for (ns, text) in [(0, "0 ns"), (999, "999 ns"), (1500, "1.5 us"), (2_000_000, "2.0 ms"), (61_000_000_000, "61.00 s")] {
+            assert_eq!(duration(ns), text);
+        }
+    }
+}

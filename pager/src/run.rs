@@ -1,0 +1,124 @@
+//! `pager run`: everything in its order.
+
+use std::io;
+use std::time::Instant;
+
+use nix::sys::signal::{Signal, kill};
+use pager_core::shared::FillMode;
+use thiserror::Error;
+
+use crate::cli::RunArgs;
+use crate::doctor::{self, MissingFeature};
+use crate::failure::{Failure, Weight};
+use crate::launch::{INTERNAL, Launch, LaunchError, Running};
+use crate::outcome::Outcome;
+use crate::plan::{Plan, PlanError, Verbosity};
+use crate::report::target::{Occasion, Writer};
+use crate::report::{Report, StatsTarget};
+use crate::sampler::Sampler;
+use crate::supervise::Signals;
+
+/// Why a run did not come to its end.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// A wish that cannot be met.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The kernel is too old or restricted.
+    #[error(transparent)]
+    Feature(#[from] MissingFeature),
+    /// The report has nowhere to go.
+    #[error("--stats {target}: the file cannot be written")]
+    Stats {
+        /// As given.
+        target: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Nothing was started.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// The program runs no more, and how it ended is not known.
+    #[error("the program cannot be waited for")]
+    Supervise(#[source] io::Error),
+}
+
+impl RunError {
+    /// The exit status that says this.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            RunError::Plan(_) => 2,
+            RunError::Launch(error) => error.exit_code(),
+            RunError::Feature(_) | RunError::Stats { .. } => 1,
+            RunError::Supervise(_) => INTERNAL,
+        }
+    }
+}
+
+/// Runs the program, reports, and says how it ended.
+///
+/// # Errors
+///
+/// If it could not be started or waited for.
+pub fn run(args: &RunArgs) -> Result<Outcome, RunError> {
+    let plan = fitting(Plan::new(args)?)?;
+    let launch = Launch::prepare(args, &plan)?;
+    let mut writer = Writer::open(&args.stats).map_err(|source| RunError::Stats { target: name(&args.stats), source })?;
+    let signals = Signals::take_over().map_err(RunError::Supervise)?;
+    let running = launch.start(signals.inherited)?;
+    supervise(&running, &signals, &mut writer).map_err(|source| {
+        let _ = kill(running.pid, Signal::SIGKILL);
+        RunError::Supervise(source)
+    })
+}
+
+/// The plan on this kernel.
+fn fitting(mut plan: Plan) -> Result<Plan, MissingFeature> {
+    doctor::require()?;
+    if plan.fill == FillMode::MapThrough && !doctor::maps_images_through() {
+        plan.fill = FillMode::Exact;
+        plan.fault_around_pages = 1;
+        if plan.verbosity == Verbosity::Events {
+            eprintln!("pager: this kernel has no guard markers on files: image pages are read one by one");
+        }
+    }
+    Ok(plan)
+}
+
+fn name(target: &StatsTarget) -> String {
+    match target {
+        StatsTarget::File(path) => path.display().to_string(),
+        _ => String::new(),
+    }
+}
+
+fn supervise(running: &Running, signals: &Signals, writer: &mut Writer) -> io::Result<Outcome> {
+    let started = Instant::now();
+    let sampler = Sampler::start(running.control.clone())?;
+    let report = |exit| Report::new(&running.subject, &running.control, &sampler.residency(), started.elapsed(), exit);
+    let outcome = signals.supervise(running.pid, || give(writer, &report(None), Occasion::Asked))?;
+    finish(writer, &report(Some(outcome)));
+    Ok(outcome)
+}
+
+/// The failure, if there was one, in a line of its own; then the report, unless the program never ran.
+fn finish(writer: &mut Writer, report: &Report) {
+    let failure = report.failure.as_ref();
+    if let Some(failure) = failure {
+        eprintln!("pager: {}", failure.message);
+    }
+    if !(matches!(writer, Writer::Text) && failure.is_some_and(|failure| never_ran(failure, report.pid))) {
+        give(writer, report, Occasion::End);
+    }
+}
+
+fn never_ran(failure: &Failure, pid: u32) -> bool {
+    failure.weight == Weight::NotStarted && failure.pid == pid
+}
+
+/// A report that cannot be written is no reason to change how the run ends.
+fn give(writer: &mut Writer, report: &Report, occasion: Occasion) {
+    if let Err(error) = writer.write(report, occasion) {
+        eprintln!("pager: the report cannot be written: {error}");
+    }
+}

@@ -1,0 +1,64 @@
+//! The runtime: the executable that is started in the program's place and loads it.
+//!
+//! It is part of the `pager` command, and is given to the kernel as a sealed memory file.
+
+use std::env;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use thiserror::Error;
+
+/// Environment variable that names a file to use instead, for tests.
+pub const OVERRIDE: &str = "PAGER_RUNTIME";
+
+static EMBEDDED: &[u8] = include_bytes!(env!("PAGER_RUNTIME_IMAGE"));
+
+/// The runtime cannot be had.
+#[derive(Debug, Error)]
+pub enum RuntimeImageError {
+    /// The file named by [`OVERRIDE`] cannot be opened.
+    #[error("{path}: the runtime named by {OVERRIDE} cannot be opened; unset the variable to use the one inside this command")]
+    Override {
+        /// The variable's value.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// No memory file.
+    #[error("the runtime cannot be put into a memory file; check vm.memfd_noexec and the memory that is left")]
+    MemoryFile(#[from] io::Error),
+}
+
+/// The runtime, ready for exec.
+///
+/// # Errors
+///
+/// See [`RuntimeImageError`].
+pub fn open() -> Result<File, RuntimeImageError> {
+    match env::var_os(OVERRIDE).filter(|path| !path.is_empty()) {
+        Some(path) => File::open(&path).map_err(|source| RuntimeImageError::Override { path: path.into(), source }),
+        None => Ok(embedded()?),
+    }
+}
+
+fn embedded() -> io::Result<File> {
+    let mut file = memory_file()?;
+    file.write_all(EMBEDDED)?;
+    // No process of the run can change the code of another.
+    fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::all()))?;
+    Ok(file)
+}
+
+/// Executable; kernels before 6.3 have no word for it and always are.
+fn memory_file() -> io::Result<File> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let executable = flags | MFdFlags::from_bits_retain(libc::MFD_EXEC);
+    match memfd_create("pager-runtime", executable) {
+        Err(Errno::EINVAL) => Ok(memfd_create("pager-runtime", flags)?.into()),
+        made => Ok(made?.into()),
+    }
+}

@@ -1,0 +1,207 @@
+//! Resident memory over time, and the slots of processes that died without saying so.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
+use pager_core::shared::{Control, Process};
+
+use crate::control::ControlFile;
+
+/// Time between two samples.
+pub const INTERVAL: Duration = Duration::from_millis(10);
+/// Samples between two looks for dead processes.
+const SWEEP_EVERY: u64 = 10;
+/// Process id in a slot that is being claimed.
+const CLAIMING: u32 = u32::MAX;
+
+/// What was seen so far, in pages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Residency {
+    /// Samples taken.
+    pub samples: u64,
+    /// Sum over samples of the sum over processes.
+    pub total: u64,
+    /// Largest sum over processes.
+    pub peak_all: u64,
+    /// Largest peak of one process.
+    pub peak_one: u64,
+    /// The last sum over processes.
+    pub now: u64,
+}
+
+impl Residency {
+    /// Takes in one sample of `control`.
+    pub fn sample(&mut self, control: &Control) {
+        let mut now: u64 = 0;
+        for process in &control.processes {
+            // A slot keeps its peak until the next claim, so that processes which lived between two samples count too.
+            self.peak_one = self.peak_one.max(process.peak.load(Relaxed));
+            if !matches!(process.pid.load(Relaxed), 0 | CLAIMING) {
+                now = now.saturating_add(process.resident.load(Relaxed));
+            }
+        }
+        self.now = now;
+        self.peak_all = self.peak_all.max(now).max(self.peak_one);
+        self.total = self.total.saturating_add(now);
+        self.samples += 1;
+    }
+
+    /// Mean over time of the sum over processes.
+    pub fn mean(&self) -> u64 {
+        self.total.checked_div(self.samples).unwrap_or(0)
+    }
+}
+
+/// A thread that samples until it is dropped.
+pub struct Sampler {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    control: Arc<ControlFile>,
+    stop: AtomicBool,
+    /// Held for the length of one sample.
+    seen: Mutex<Residency>,
+}
+
+impl Shared {
+    fn sample(&self) -> Residency {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.sample(&self.control);
+        *seen
+    }
+
+    fn run(&self) {
+        let mut round = 0;
+        while !self.stop.load(Acquire) {
+            self.sample();
+            if round % SWEEP_EVERY == 0 {
+                sweep(&self.control, exists);
+            }
+            round += 1;
+            thread::park_timeout(INTERVAL);
+        }
+    }
+}
+
+impl Sampler {
+    /// Starts sampling `control`.
+    ///
+    /// # Errors
+    ///
+    /// If there can be no more threads.
+    pub fn start(control: Arc<ControlFile>) -> std::io::Result<Sampler> {
+        let shared = Arc::new(Shared { control, stop: AtomicBool::new(false), seen: Mutex::default() });
+        let worker = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("sampler".into()).spawn(move || worker.run())?;
+        Ok(Sampler { shared, thread: Some(thread) })
+    }
+
+    /// What was seen so far, this moment included.
+    pub fn residency(&self) -> Residency {
+        self.shared.sample()
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+fn exists(pid: u32) -> bool {
+    i32::try_from(pid).is_ok_and(|pid| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
+}
+
+/// Frees the slots of processes for which `exists` says no.
+fn sweep(control: &Control, exists: impl Fn(u32) -> bool) {
+    for process in &control.processes {
+        let pid = process.pid.load(Acquire);
+        if !matches!(pid, 0 | CLAIMING) && !exists(pid) {
+            free(control, process, pid);
+        }
+    }
+}
+
+/// Takes the slot from the dead `pid`, and its pages from the sum; leaves the peak to be seen.
+fn free(control: &Control, process: &Process, pid: u32) {
+    let left = process.resident.swap(0, Relaxed);
+    let _ = control.counts.resident_now.fetch_update(Relaxed, Relaxed, |now| Some(now.saturating_sub(left)));
+    let _ = process.pid.compare_exchange(pid, 0, AcqRel, Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Plan, Verbosity};
+    use pager_core::shared::FillMode;
+
+    fn control() -> ControlFile {
+        let plan = Plan {
+            cap_pages: None,
+            fault_around_pages: 1,
+            fill: FillMode::Exact,
+            verbosity: Verbosity::Normal,
+            root: None,
+        };
+        ControlFile::new(&plan, &[], -1).expect("made")
+    }
+
+    fn put(control: &Control, slot: usize, pid: u32, resident: u64, peak: u64) {
+        let process = &control.processes[slot];
+        process.pid.store(pid, Relaxed);
+        process.resident.store(resident, Relaxed);
+        process.peak.store(peak, Relaxed);
+    }
+
+    #[test]
+    fn mean_is_over_time_and_peaks_are_by_process_and_together() {
+        let control = control();
+        let mut seen = Residency::default();
+        put(&control, 0, 10, 100, 120);
+        seen.sample(&control);
+        put(&control, 1, 11, 200, 200);
+        seen.sample(&control);
+        put(&control, 0, 0, 100, 120);
+        put(&control, 1, CLAIMING, 200, 200);
+        seen.sample(&control);
+        assert_eq!(seen, Residency { samples: 3, total: 400, peak_all: 300, peak_one: 200, now: 0 });
+        assert_eq!(seen.mean(), 133);
+    }
+
+    #[test]
+    fn a_dead_process_is_swept_and_a_live_one_is_not() {
+        let control = control();
+        control.counts.resident_now.store(300, Relaxed);
+        put(&control, 0, 10, 100, 120);
+        put(&control, 1, 11, 200, 200);
+        sweep(&control, |pid| pid == 11);
+        assert_eq!((control.processes[0].pid.load(Relaxed), control.processes[1].pid.load(Relaxed)), (0, 11));
+        assert_eq!(control.counts.resident_now.load(Relaxed), 200);
+        assert_eq!(control.processes[0].peak.load(Relaxed), 120);
+    }
+
+    #[test]
+    fn this_process_exists_and_process_zero_does_not() {
+        assert!(exists(std::process::id()));
+        assert!(!exists(0));
+        assert!(!exists(CLAIMING - 1));
+    }
+
+    #[test]
+    fn a_sampler_stops_when_dropped() {
+        let sampler = Sampler::start(Arc::new(control())).expect("a thread");
+        assert!(sampler.residency().samples >= 1);
+    }
+}

@@ -1,0 +1,171 @@
+//! Waiting for the first process: signals go through, stops are shared, reports are given when asked for.
+
+use std::fs::File;
+use std::io;
+
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
+use nix::unistd::Pid;
+
+use crate::outcome::Outcome;
+use crate::sys::disposition;
+use crate::sys::wait::{News, news};
+
+/// Signals that go on to the program when a process sends them to us. Those that the terminal sends reach the program anyway, by its group.
+const FORWARDED: [Signal; 8] = [
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGUSR2,
+    Signal::SIGWINCH,
+    Signal::SIGCONT,
+    Signal::SIGTSTP,
+];
+/// Signals that are ours to act on, or must not stop us while we write in the background.
+const OWN: [Signal; 4] = [Signal::SIGCHLD, Signal::SIGUSR1, Signal::SIGTTIN, Signal::SIGTTOU];
+/// `si_code` of a signal that the kernel sent, such as the terminal's.
+const SI_KERNEL: i32 = 0x80;
+
+/// The signals of this process, taken over: they are read, and act no more by themselves.
+pub struct Signals {
+    fd: SignalFd,
+    /// Signal mask that this process was started with, and the program gets.
+    pub inherited: SigSet,
+}
+
+/// What has to be done next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Step {
+    /// The first process changed its state.
+    Look,
+    /// Somebody wants a report.
+    Report,
+    /// To be sent to the first process.
+    Forward(Signal),
+    /// Meant for others.
+    Nothing,
+}
+
+impl Signals {
+    /// Blocks the signals and opens a descriptor for them. Before any thread is started, so that all have them blocked.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    pub fn take_over() -> io::Result<Signals> {
+        let ours: SigSet = FORWARDED.into_iter().chain(OWN).collect();
+        let inherited = ours.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        // A parent that ignores its children would leave us without a status to pass on.
+        disposition::reset(Signal::SIGCHLD)?;
+        let fd = SignalFd::with_flags(&ours, SfdFlags::SFD_CLOEXEC)?;
+        Ok(Signals { fd, inherited })
+    }
+
+    fn next(&self) -> io::Result<siginfo> {
+        loop {
+            match self.fd.read_signal() {
+                Ok(Some(info)) => return Ok(info),
+                Ok(None) | Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// Waits until `pid` has ended; calls `report` when a report is asked for.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said, if signals cannot be read or there is no such child.
+    pub fn supervise(&self, pid: Pid, mut report: impl FnMut()) -> io::Result<Outcome> {
+        loop {
+            let info = self.next()?;
+            match step(info.ssi_signo, info.ssi_code) {
+                Step::Look => {
+                    if let Some(outcome) = look(pid)? {
+                        return Ok(outcome);
+                    }
+                }
+                Step::Report => report(),
+                Step::Forward(signal) => {
+                    let _ = kill(pid, signal);
+                }
+                Step::Nothing => {}
+            }
+        }
+    }
+}
+
+/// What `signal`, sent in the way of `code` (`si_code`), asks for.
+fn step(signal: u32, code: i32) -> Step {
+    match Signal::try_from(signal as i32) {
+        Ok(Signal::SIGCHLD) => Step::Look,
+        Ok(Signal::SIGUSR1) => Step::Report,
+        Ok(signal) if code != SI_KERNEL && FORWARDED.contains(&signal) => Step::Forward(signal),
+        _ => Step::Nothing,
+    }
+}
+
+/// Takes all news of `pid`; its end, if that is among them.
+fn look(pid: Pid) -> io::Result<Option<Outcome>> {
+    let mut stopped = None;
+    loop {
+        match news(pid)? {
+            News::Exited(code) => return Ok(Some(Outcome::code(code))),
+            News::Killed(signal) => return Ok(Some(Outcome::signal(signal))),
+            News::Stopped(signal) => stopped = Some(signal),
+            News::Continued => stopped = None,
+            News::None => break,
+        }
+    }
+    if stopped.is_some_and(concerns_our_shell) {
+        // Until the shell continues us; the SIGCONT that did it is then read, and forwarded.
+        raise(Signal::SIGSTOP)?;
+    }
+    Ok(None)
+}
+
+/// Whether a stop of the program is one of job control, which the shell that started us must see.
+///
+/// SIGSTOP is that only on a terminal (`suspend` in a shell): elsewhere somebody stopped the program by its number, and will continue it by its
+/// number, which nobody would tell us.
+fn concerns_our_shell(signal: i32) -> bool {
+    match signal {
+        libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => true,
+        _ => File::open("/dev/tty").is_ok(),
+    }
+}
+
+/// Ends this process as the program ended: with its code, or by its signal without a core dump. Does not return.
+pub fn end_as(outcome: Outcome) -> ! {
+    match outcome {
+        Outcome::Code { code } => std::process::exit(code.into()),
+        Outcome::Signal { signal, .. } => {
+            let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+            disposition::die_of(signal);
+            // Still here: the first process of a PID namespace does not die of signals.
+            std::process::exit(128 + signal)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_terminal_sends_is_not_sent_again() {
+        assert_eq!(step(Signal::SIGINT as u32, SI_KERNEL), Step::Nothing);
+        assert_eq!(step(Signal::SIGINT as u32, libc::SI_USER), Step::Forward(Signal::SIGINT));
+        assert_eq!(step(Signal::SIGTERM as u32, libc::SI_QUEUE), Step::Forward(Signal::SIGTERM));
+    }
+
+    #[test]
+    fn our_own_signals_are_not_forwarded() {
+        assert_eq!(step(Signal::SIGUSR1 as u32, libc::SI_USER), Step::Report);
+        assert_eq!(step(Signal::SIGCHLD as u32, libc::CLD_EXITED), Step::Look);
+        assert_eq!(step(Signal::SIGTTOU as u32, libc::SI_USER), Step::Nothing);
+    }
+}

@@ -1,0 +1,11 @@
+//! What has to be said to the kernel in `unsafe` words: mapping the control block, starting the program, waiting for it, probing features.
+//!
+//! Everything above this module is safe Rust.
+
+pub mod disposition;
+pub mod duplicate;
+pub mod inherited;
+pub mod map;
+pub mod probe;
+pub mod spawn;
+pub mod wait;
