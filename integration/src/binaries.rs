@@ -49,7 +49,11 @@ pub fn target() -> PathBuf {
 fn profile_folder() -> PathBuf {
     let executable = std::env::current_exe().expect("the running executable has a path");
     let folder = executable.parent().expect("an executable lies in a folder");
-    if folder.ends_with("deps") { folder.parent().expect("deps lies in the profile's folder").to_owned() } else { folder.to_owned() }
+    if folder.ends_with("deps") {
+        folder.parent().expect("deps lies in the profile's folder").to_owned()
+    } else {
+        folder.to_owned()
+    }
 }
 
 /// Brings the programs in `folder` up to date; cargo does nothing when they are.

@@ -77,6 +77,7 @@ fn compile(source: &Path, program: &Path, link: Link) {
 }
 
 fn is_older(program: &Path, source: &Path) -> bool {
-    let modified = |path: &Path| std::fs::metadata(path).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+    let modified =
+        |path: &Path| std::fs::metadata(path).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
     modified(program) <= modified(source)
 }

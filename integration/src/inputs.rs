@@ -63,7 +63,8 @@ pub fn c_source(lines: usize) -> String {
 
 fn write_function(source: &mut String, number: usize, numbers: &mut Numbers) {
     let (a, b, c) = (numbers.draw() % 1000 + 1, numbers.draw() % 30 + 1, numbers.draw() % 7 + 2);
-    let callee = if number == 0 { "x + 1".to_owned() } else { format!("f{}(y, v, n - 1)", numbers.draw() as usize % number) };
+    let callee =
+        if number == 0 { "x + 1".to_owned() } else { format!("f{}(y, v, n - 1)", numbers.draw() as usize % number) };
     let text = format!(
         "static const uint32_t t{number}[8] = {{{a}u, {b}u, {c}u, 4u, 5u, 6u, 7u, 8u}};\n\
          uint64_t f{number}(uint64_t x, uint32_t *v, int n) {{\n\

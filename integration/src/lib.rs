@@ -5,6 +5,7 @@
 //! Owns no assertion: those stand in `tests/`. Depends on neither `pager` nor `swapfs` as a library: it sees what a user sees.
 
 pub mod binaries;
+pub mod comparison;
 pub mod floor;
 pub mod guests;
 pub mod inputs;

@@ -87,7 +87,12 @@ impl PagedOutcome {
     /// When it left none.
     #[must_use]
     pub fn report(&self) -> Report {
-        assert!(self.report.exists(), "the pager left no report ({:?}): {}", self.outcome.end, self.outcome.complaint());
+        assert!(
+            self.report.exists(),
+            "the pager left no report ({:?}): {}",
+            self.outcome.end,
+            self.outcome.complaint()
+        );
         Report::read(&self.report)
     }
 }

@@ -60,7 +60,11 @@ impl Report {
     /// When there is none.
     #[must_use]
     pub fn text(&self, path: &str) -> String {
-        self.at(path).json.as_str().unwrap_or_else(|| panic!("{path} is no text in the report {}", self.json)).to_owned()
+        self.at(path)
+            .json
+            .as_str()
+            .unwrap_or_else(|| panic!("{path} is no text in the report {}", self.json))
+            .to_owned()
     }
 
     /// The elements of the list at `path`.

@@ -132,7 +132,8 @@ impl Run {
         let scratch = Scratch::new("run");
         let (stdout, stderr) = (scratch.join("stdout"), scratch.join("stderr"));
         let started = Instant::now();
-        let mut child = self.start(&stdout, &stderr).unwrap_or_else(|error| panic!("{:?} does not start: {error}", self.program));
+        let mut child =
+            self.start(&stdout, &stderr).unwrap_or_else(|error| panic!("{:?} does not start: {error}", self.program));
         let pid = i32::try_from(child.id()).expect("a process number is an i32");
         let sampler = (self.sampling == Sampling::On).then(|| ResidentSampler::start(pid));
         let end = wait(&mut child, pid, self.limit);
@@ -198,7 +199,10 @@ mod tests {
     #[test]
     fn output_code_and_signal_are_told_apart() {
         let outcome = Run::new("/bin/sh").args(["-c", "echo out; echo err >&2; exit 3"]).outcome();
-        assert_eq!((outcome.end, outcome.stdout.as_slice(), outcome.stderr.as_slice()), (End::Code(3), &b"out\n"[..], &b"err\n"[..]));
+        assert_eq!(
+            (outcome.end, outcome.stdout.as_slice(), outcome.stderr.as_slice()),
+            (End::Code(3), &b"out\n"[..], &b"err\n"[..])
+        );
         assert_eq!(Run::new("/bin/sh").args(["-c", "kill -TERM $$"]).outcome().end, End::Signal(15));
     }
 

@@ -104,7 +104,8 @@ impl Workload {
     #[must_use]
     pub fn take_products(&self) -> Vec<Vec<u8>> {
         let take = |path: &PathBuf| {
-            let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{} left no {}: {error}", self.name, path.display()));
+            let bytes =
+                std::fs::read(path).unwrap_or_else(|error| panic!("{} left no {}: {error}", self.name, path.display()));
             std::fs::remove_file(path).expect("a product can be removed");
             bytes
         };
@@ -144,7 +145,9 @@ pub fn gcc(scale: Scale) -> Workload {
     tools::require(&[tools::GCC, tools::HEADERS]);
     let folder = Scratch::new("gcc");
     folder.file("generated.c", inputs::c_source(scale.pick(4_000, 20_000)));
-    Workload::new("gcc -O2", resolved(tools::GCC), folder).arguments(["-O2", "-c", "generated.c"]).product("generated.o")
+    Workload::new("gcc -O2", resolved(tools::GCC), folder)
+        .arguments(["-O2", "-c", "generated.c"])
+        .product("generated.o")
 }
 
 /// A shell with pipelines of gzip and sha256sum.

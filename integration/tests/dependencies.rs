@@ -22,7 +22,13 @@ fn packages() -> Vec<Package> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(binaries::workspace());
-    command.args(["metadata", "--format-version=1", "--locked", "--offline", "--filter-platform=x86_64-unknown-linux-gnu"]);
+    command.args([
+        "metadata",
+        "--format-version=1",
+        "--locked",
+        "--offline",
+        "--filter-platform=x86_64-unknown-linux-gnu",
+    ]);
     let output = command.output().expect("cargo can be started");
     assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     let metadata = Report::parse(&String::from_utf8_lossy(&output.stdout));
@@ -41,7 +47,8 @@ fn packages() -> Vec<Package> {
 /// The quoted words of the `allow` line of `.cargo/deny.toml`.
 fn allowed_licences() -> BTreeSet<String> {
     let rules = std::fs::read_to_string(binaries::workspace().join(".cargo/deny.toml")).expect("deny.toml can be read");
-    let line = rules.lines().find(|line| line.starts_with("allow =")).expect("deny.toml has one line of allowed licences");
+    let line =
+        rules.lines().find(|line| line.starts_with("allow =")).expect("deny.toml has one line of allowed licences");
     line.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
@@ -71,13 +78,19 @@ fn every_licence_is_allowed() {
 #[test]
 fn every_dependency_comes_from_the_registry() {
     for package in packages() {
-        assert!(package.source.as_deref().is_none_or(|source| source == REGISTRY), "{}: {:?}", package.name, package.source);
+        assert!(
+            package.source.as_deref().is_none_or(|source| source == REGISTRY),
+            "{}: {:?}",
+            package.name,
+            package.source
+        );
     }
 }
 
 #[test]
 fn no_dependency_has_a_known_advisory() {
-    let text = std::fs::read_to_string(binaries::workspace().join(".cargo/advisories.txt")).expect("the list can be read");
+    let text =
+        std::fs::read_to_string(binaries::workspace().join(".cargo/advisories.txt")).expect("the list can be read");
     let rows = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let fixed: BTreeMap<&str, (&str, &str)> = rows
         .map(|row| {
@@ -115,7 +128,11 @@ fn index_files(name: &str) -> Vec<PathBuf> {
         3 => format!("3/{}", &name[..1]),
         _ => format!("{}/{}", &name[..2], &name[2..4]),
     };
-    indexes.flatten().map(|index| index.path().join(".cache").join(&folder).join(name)).filter(|path| path.exists()).collect()
+    indexes
+        .flatten()
+        .map(|index| index.path().join(".cache").join(&folder).join(name))
+        .filter(|path| path.exists())
+        .collect()
 }
 
 #[test]

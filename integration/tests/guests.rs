@@ -32,7 +32,12 @@ fn same(guest: &str, link: Link, arguments: &[&str], cap: Option<&str>) {
     let paged = told(&paging.run(&program, |run| prepare(run, arguments)).outcome);
     let expect_equal_errors = matches!(native.0, End::Code(_));
     assert_eq!((native.0, &native.1), (paged.0, &paged.1), "native, then paged; it said: {}", paged.2);
-    assert!(!expect_equal_errors || native.2 == paged.2, "standard error, native: {:?}, paged: {:?}", native.2, paged.2);
+    assert!(
+        !expect_equal_errors || native.2 == paged.2,
+        "standard error, native: {:?}, paged: {:?}",
+        native.2,
+        paged.2
+    );
 }
 
 macro_rules! guest {
@@ -108,8 +113,17 @@ guest!(write_text);
 mod linked {
     use super::*;
 
-    const GUESTS: [&str; 9] =
-        ["start_up", "own_segv", "fork_tree", "map_walk", "thread_exits", "registers", "brk_heap", "exit_code", "null_read"];
+    const GUESTS: [&str; 9] = [
+        "start_up",
+        "own_segv",
+        "fork_tree",
+        "map_walk",
+        "thread_exits",
+        "registers",
+        "brk_heap",
+        "exit_code",
+        "null_read",
+    ];
 
     fn each(link: Link) {
         for guest in GUESTS {
@@ -140,7 +154,9 @@ mod linked {
 fn guests_repeat_themselves() {
     for source in std::fs::read_dir(guests::sources()).expect("the guests' folder can be read") {
         let source = source.expect("the guests' folder can be read").path();
-        let (Some("c"), Some(name)) = (source.extension().and_then(|e| e.to_str()), source.file_stem().and_then(|n| n.to_str())) else {
+        let (Some("c"), Some(name)) =
+            (source.extension().and_then(|e| e.to_str()), source.file_stem().and_then(|n| n.to_str()))
+        else {
             continue;
         };
         if name == "fault_times" {

@@ -51,7 +51,12 @@ fn identical_within_the_cap(make: impl FnOnce(Scale) -> Workload) {
     let run = paged(&workload, &mount, scale);
     let got = &run.outcome;
     assert_eq!(got.end, expected.end, "{}: {}", workload.name, got.complaint());
-    assert!(got.stdout == expected.stdout, "standard output, native: {}\npaged: {}", show(&expected.stdout), show(&got.stdout));
+    assert!(
+        got.stdout == expected.stdout,
+        "standard output, native: {}\npaged: {}",
+        show(&expected.stdout),
+        show(&got.stdout)
+    );
     assert!(workload.take_products() == expected_products, "{}: the files it leaves differ", workload.name);
     stays_under_the_cap(&workload, &expected, &run, scale);
     drop(run);
@@ -78,7 +83,11 @@ fn stays_under_the_cap(workload: &Workload, native: &Outcome, run: &PagedOutcome
     let bound = scale.cap().bytes + STATED_SLACK_BYTES;
     assert!(largest.bytes <= bound, "{} held {} bytes, over {bound}", largest.name, largest.bytes);
     if native_peak > NATIVE_PEAK_THAT_MUST_SWAP {
-        assert!(report.number("swap.peak_bytes") > 0, "{} peaks at {native_peak} natively and never swapped", workload.name);
+        assert!(
+            report.number("swap.peak_bytes") > 0,
+            "{} peaks at {native_peak} natively and never swapped",
+            workload.name
+        );
     }
 }
 
