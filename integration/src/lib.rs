@@ -17,6 +17,7 @@ pub mod resident;
 pub mod run;
 pub mod scratch;
 pub mod tools;
+pub mod traces;
 pub mod workloads;
 
 /// What a process under `pager` may hold above its cap: the runtime's own arena, thread blocks and shared counters, the
