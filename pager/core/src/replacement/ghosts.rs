@@ -33,7 +33,7 @@ impl Ghosts {
     /// `page` is being evicted.
     pub fn insert(&mut self, page: PageNum) {
         if self.cells.is_empty() {
-            let sets = (self.lifetime + self.lifetime / 4).div_ceil(WAYS as u64) as usize + 1;
+            let sets = self.lifetime.div_ceil(WAYS as u64) as usize;
             self.cells = vec![VACANT; sets * WAYS];
         }
         self.evictions += 1;

@@ -1,12 +1,12 @@
 //! Queues of pages with an index: each page is in at most one queue, once, and is found there without a search.
 //!
 //! ```text
-//!   index:  hash(page) -> [ lane | number ]      4 bytes an entry, at most 78 % full
+//!   index:  hash(page) -> [ lane | number ]      4 bytes an entry, 78 to 85 % full
 //!                              |
 //!   lane:   head -> [page][page][hole][page] <- tail     8 bytes a page, in chunks
 //! ```
 //!
-//! Taking a page out of the middle leaves a hole; when holes outnumber pages the lane is packed. Numbers count what was ever appended to a
+//! Taking a page out of the middle leaves a hole; a lane with one hole for ten pages is packed. Numbers count what was ever appended to a
 //! lane, modulo [`NUMBERS`], so they stay right while the head moves on.
 
 use alloc::boxed::Box;
@@ -139,8 +139,8 @@ impl<const LANES: usize> Ledger<LANES> {
     /// Appends `page` to a lane, taking it from where it stood.
     pub fn push(&mut self, lane: usize, page: PageNum) {
         self.take(page);
-        if (self.len() + 1) * 100 > self.index.len() * 78 {
-            self.rebuild(self.index.len() + self.index.len() / 8 + 64);
+        if (self.len() + 1) * 100 > self.index.len() * 85 {
+            self.rebuild(self.index.len() + self.index.len() / 12 + 64);
         }
         let number = self.lanes[lane].push(page);
         self.enter(page, lane, number);
@@ -162,7 +162,7 @@ impl<const LANES: usize> Ledger<LANES> {
         let lane = &mut self.lanes[place.lane];
         lane.punch(place.depth);
         lane.trim();
-        if lane.cells > 2 * lane.pages + CHUNK {
+        if lane.cells > lane.pages + lane.pages / 10 + CHUNK {
             self.pack(place.lane);
         }
         true

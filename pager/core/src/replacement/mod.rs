@@ -5,8 +5,9 @@
 //! a memory of pages that are gone, their *ghosts*.
 //!
 //! A policy holds page numbers and nothing else. It does not know areas, entries or slots, evicts nothing itself and takes no lock; the
-//! caller asks for victims, and gives back those that cannot go. Tracked pages cost at most 16 bytes each, ghosts included (see
-//! [`Policy::memory_bytes`]), every operation is O(1) amortised for each page, and a page is tracked once, however often it is installed.
+//! caller asks for victims, and gives back those that cannot go. Tracked pages cost at most 16 bytes each, ghosts included, and 32 KiB in all
+//! (see [`Policy::memory_bytes`]), every operation is O(1) amortised for each page, and a page is tracked once, however often it is
+//! installed.
 
 mod fifo;
 mod ghosts;

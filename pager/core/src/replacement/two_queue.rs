@@ -2,7 +2,7 @@
 //!
 //! | there | here | |
 //! |---|---|---|
-//! | A1in | probation | first in, first out; a quarter of the cap once the protected queue has filled |
+//! | A1in | probation | first in, first out; a quarter of all once the protected queue has filled |
 //! | A1out | ghosts | pages that left memory of late |
 //! | Am | protected | pages that were missed while they were a ghost |
 //!
@@ -18,6 +18,10 @@ use crate::replacement::{Install, Policy};
 
 const PROBATION: usize = 0;
 const PROTECTED: usize = 1;
+/// What part of all pages is on probation: the paper's 25 %.
+const PROBATION_PART: usize = 4;
+/// What part of the cap is how many ghosts are remembered: the paper's 50 %.
+const GHOST_PART: u64 = 2;
 /// Pages that are written to swap together when they are old enough: 64 KiB, aligned.
 const CLUSTER_PAGES: u64 = 16;
 /// What part of its queue counts as old enough.
@@ -34,19 +38,13 @@ pub struct TwoQueue {
 impl TwoQueue {
     /// Queues for at most `cap_pages` resident pages; `u64::MAX` stands for no cap: then nothing is tracked, and there are no victims.
     pub fn new(cap_pages: u64) -> TwoQueue {
-        TwoQueue { ledger: Ledger::new(), ghosts: Ghosts::new(cap_pages / 2), cap_pages }
-    }
-
-    /// Most pages on probation while there are protected ones to evict.
-    fn probation_target(&self) -> usize {
-        usize::try_from(self.cap_pages / 4).unwrap_or(usize::MAX)
+        TwoQueue { ledger: Ledger::new(), ghosts: Ghosts::new(cap_pages / GHOST_PART), cap_pages }
     }
 
     /// The queue that the next victim comes from.
     fn victim_lane(&self) -> usize {
         let probation = self.ledger.lane_len(PROBATION);
-        let protected_empty = self.ledger.lane_len(PROTECTED) == 0;
-        if probation > 0 && (protected_empty || probation > self.probation_target()) { PROBATION } else { PROTECTED }
+        if probation > self.ledger.len() / PROBATION_PART { PROBATION } else { PROTECTED }
     }
 
     /// Takes the pages of `oldest`'s cluster that are old themselves, ascending, `oldest` (just popped) in its place; at most `room`.
