@@ -84,7 +84,13 @@ pub struct MissingFeature {
 }
 
 impl Feature {
-    fn new(name: &'static str, need: Need, purpose: &'static str, instead: &'static str, probed: io::Result<()>) -> Feature {
+    fn new(
+        name: &'static str,
+        need: Need,
+        purpose: &'static str,
+        instead: &'static str,
+        probed: io::Result<()>,
+    ) -> Feature {
         let found = match probed {
             Ok(()) => Found::Yes,
             Err(error) => Found::No(error.to_string()),
@@ -97,7 +103,12 @@ impl Diagnosis {
     /// Probes everything.
     pub fn new() -> Diagnosis {
         let features = features();
-        Diagnosis { kernel: read("/proc/sys/kernel/osrelease").unwrap_or_default(), can_run: can_run(&features), features, limits: limits() }
+        Diagnosis {
+            kernel: read("/proc/sys/kernel/osrelease").unwrap_or_default(),
+            can_run: can_run(&features),
+            features,
+            limits: limits(),
+        }
     }
 
     /// The table for people.
@@ -140,7 +151,9 @@ impl Default for Diagnosis {
 /// The first feature that is missing.
 pub fn require() -> Result<(), MissingFeature> {
     let lacks = |feature: Feature| match feature {
-        Feature { need: Need::Required, found: Found::No(reason), name, instead, .. } => Some(MissingFeature { name, reason, instead }),
+        Feature { need: Need::Required, found: Found::No(reason), name, instead, .. } => {
+            Some(MissingFeature { name, reason, instead })
+        }
         _ => None,
     };
     features().into_iter().find_map(lacks).map_or(Ok(()), Err)
@@ -258,9 +271,21 @@ fn limits() -> Vec<Limit> {
     let limit = |name, path, meaning| Limit { name, value: read(path), meaning };
     vec![
         limit("vm.max_map_count", "/proc/sys/vm/max_map_count", "most mappings of a process"),
-        limit("vm.overcommit_memory", "/proc/sys/vm/overcommit_memory", "2 makes large reservations fail, natively too"),
-        limit("vm.unprivileged_userfaultfd", "/proc/sys/vm/unprivileged_userfaultfd", "0 is enough: only user mode is asked for"),
-        limit("vm.memfd_noexec", "/proc/sys/vm/memfd_noexec", "2 forbids the runtime; it is started from a memory file"),
+        limit(
+            "vm.overcommit_memory",
+            "/proc/sys/vm/overcommit_memory",
+            "2 makes large reservations fail, natively too",
+        ),
+        limit(
+            "vm.unprivileged_userfaultfd",
+            "/proc/sys/vm/unprivileged_userfaultfd",
+            "0 is enough: only user mode is asked for",
+        ),
+        limit(
+            "vm.memfd_noexec",
+            "/proc/sys/vm/memfd_noexec",
+            "2 forbids the runtime; it is started from a memory file",
+        ),
         limit("fs.file-max", "/proc/sys/fs/file-max", "most open files of the system"),
     ]
 }

@@ -79,7 +79,9 @@ fn class(number: u32) -> (&'static str, Weight) {
 
 fn kind(number: u32) -> Option<FailureKind> {
     use FailureKind::{CapTooSmall, Elf, Fault, Internal, Interpreter, Io, Kernel, Native, SwapFull};
-    [Elf, Interpreter, SwapFull, CapTooSmall, Kernel, Internal, Fault, Io, Native].into_iter().find(|&kind| kind as u32 == number)
+    [Elf, Interpreter, SwapFull, CapTooSmall, Kernel, Internal, Fault, Io, Native]
+        .into_iter()
+        .find(|&kind| kind as u32 == number)
 }
 
 fn message(number: u32, detail: u64, text: &str) -> String {
@@ -108,7 +110,9 @@ fn message(number: u32, detail: u64, text: &str) -> String {
 
 fn elf(error: ElfError) -> String {
     match error {
-        ElfError::NotElf => "neither an ELF program nor a script with #!; check that this is the file you mean".to_owned(),
+        ElfError::NotElf => {
+            "neither an ELF program nor a script with #!; check that this is the file you mean".to_owned()
+        }
         damaged => format!("{damaged}; the file may be damaged or made for another machine"),
     }
 }
@@ -150,7 +154,11 @@ mod tests {
 
     #[test]
     fn elf_details_come_in_words() {
-        assert!(of(FailureKind::Elf, ElfError::NotElf.code(), "/tmp/x").message.starts_with("/tmp/x: neither an ELF program nor a script"));
+        assert!(
+            of(FailureKind::Elf, ElfError::NotElf.code(), "/tmp/x")
+                .message
+                .starts_with("/tmp/x: neither an ELF program nor a script")
+        );
         assert!(of(FailureKind::Elf, ElfError::Machine(183).code(), "/tmp/x").message.contains("machine 183"));
     }
 

@@ -122,11 +122,8 @@ impl Launch {
 
     /// The environment entry by which the first process finds its run.
     fn passport(&self) -> OsString {
-        let mut entry = OsString::from(format!(
-            "{ENVIRONMENT_KEY}={}:{}:",
-            self.control.number(),
-            self.program_fd.number()
-        ));
+        let mut entry =
+            OsString::from(format!("{ENVIRONMENT_KEY}={}:{}:", self.control.number(), self.program_fd.number()));
         entry.push(&self.program.path);
         entry
     }

@@ -42,7 +42,10 @@ pub struct Plan {
 #[derive(Debug, Error)]
 pub enum PlanError {
     /// Under [`LEAST_CAP_PAGES`].
-    #[error("--resident {asked}: too small to run in; the smallest that works is {}", ByteSize::of_pages(LEAST_CAP_PAGES))]
+    #[error(
+        "--resident {asked}: too small to run in; the smallest that works is {}",
+        ByteSize::of_pages(LEAST_CAP_PAGES)
+    )]
     CapTooSmall {
         /// What was asked for.
         asked: ByteSize,

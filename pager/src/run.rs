@@ -15,7 +15,7 @@ use crate::outcome::Outcome;
 use crate::plan::{Plan, PlanError, Verbosity};
 use crate::report::target::{Occasion, Writer};
 use crate::report::{Report, StatsTarget};
-use crate::sampler::Sampler;
+use crate::sampler::{self, Sampler};
 use crate::supervise::Signals;
 
 /// Why a run did not come to its end.
@@ -63,7 +63,8 @@ impl RunError {
 pub fn run(args: &RunArgs) -> Result<Outcome, RunError> {
     let plan = fitting(Plan::new(args)?)?;
     let launch = Launch::prepare(args, &plan)?;
-    let mut writer = Writer::open(&args.stats).map_err(|source| RunError::Stats { target: name(&args.stats), source })?;
+    let mut writer =
+        Writer::open(&args.stats).map_err(|source| RunError::Stats { target: name(&args.stats), source })?;
     let signals = Signals::take_over().map_err(RunError::Supervise)?;
     let running = launch.start(signals.inherited)?;
     supervise(&running, &signals, &mut writer).map_err(|source| {
@@ -96,7 +97,8 @@ fn supervise(running: &Running, signals: &Signals, writer: &mut Writer) -> io::R
     let started = Instant::now();
     let sampler = Sampler::start(running.control.clone())?;
     let report = |exit| Report::new(&running.subject, &running.control, &sampler.residency(), started.elapsed(), exit);
-    let outcome = signals.supervise(running.pid, || give(writer, &report(None), Occasion::Asked))?;
+    let insider = |pid| pid == running.subject.pid || sampler::is_alive(&running.control, pid);
+    let outcome = signals.supervise(running.pid, insider, || give(writer, &report(None), Occasion::Asked))?;
     finish(writer, &report(Some(outcome)));
     Ok(outcome)
 }

@@ -21,7 +21,9 @@ static EMBEDDED: &[u8] = include_bytes!(env!("PAGER_RUNTIME_IMAGE"));
 #[derive(Debug, Error)]
 pub enum RuntimeImageError {
     /// The file named by [`OVERRIDE`] cannot be opened.
-    #[error("{path}: the runtime named by {OVERRIDE} cannot be opened; unset the variable to use the one inside this command")]
+    #[error(
+        "{path}: the runtime named by {OVERRIDE} cannot be opened; unset the variable to use the one inside this command"
+    )]
     Override {
         /// The variable's value.
         path: PathBuf,

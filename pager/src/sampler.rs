@@ -120,6 +120,11 @@ impl Drop for Sampler {
     }
 }
 
+/// Whether `pid` is a process of the run, as far as its processes have said.
+pub fn is_alive(control: &Control, pid: u32) -> bool {
+    !matches!(pid, 0 | CLAIMING) && control.processes.iter().any(|process| process.pid.load(Relaxed) == pid)
+}
+
 fn exists(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
 }

@@ -21,7 +21,9 @@ pub enum SizeError {
     #[error("a size starts with a whole number, such as 32M, 500MB or 4096")]
     NoNumber,
     /// What follows the number is not a unit.
-    #[error("`{0}` is not a unit: use K, M, G, T (powers of 1024), KB, MB, GB, TB (powers of 1000) or nothing for bytes")]
+    #[error(
+        "`{0}` is not a unit: use K, M, G, T (powers of 1024), KB, MB, GB, TB (powers of 1000) or nothing for bytes"
+    )]
     UnknownUnit(String),
     /// The amount does not fit in 63 bits.
     #[error("this is more memory than can be addressed")]
@@ -51,7 +53,11 @@ impl FromStr for ByteSize {
             return Err(SizeError::NoNumber);
         }
         let number: u64 = number.parse().map_err(|_| SizeError::TooBig)?;
-        number.checked_mul(multiplier(unit)?).filter(|&bytes| bytes <= i64::MAX as u64).map(ByteSize).ok_or(SizeError::TooBig)
+        number
+            .checked_mul(multiplier(unit)?)
+            .filter(|&bytes| bytes <= i64::MAX as u64)
+            .map(ByteSize)
+            .ok_or(SizeError::TooBig)
     }
 }
 

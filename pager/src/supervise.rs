@@ -49,6 +49,17 @@ enum Step {
     Nothing,
 }
 
+/// Who sent a signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Origin {
+    /// The kernel, mostly for a key on the terminal: the whole group got it.
+    Kernel,
+    /// A process of the run, which meant its group (`kill 0`) and not us: the program got it too.
+    Insider,
+    /// Somebody who took us for the program.
+    Outsider,
+}
+
 impl Signals {
     /// Blocks the signals and opens a descriptor for them. Before any thread is started, so that all have them blocked.
     ///
@@ -74,15 +85,16 @@ impl Signals {
         }
     }
 
-    /// Waits until `pid` has ended; calls `report` when a report is asked for.
+    /// Waits until `pid` has ended; calls `report` when a report is asked for. `insider` says whether a process belongs to the run.
     ///
     /// # Errors
     ///
     /// What the kernel said, if signals cannot be read or there is no such child.
-    pub fn supervise(&self, pid: Pid, mut report: impl FnMut()) -> io::Result<Outcome> {
+    pub fn supervise(&self, pid: Pid, insider: impl Fn(u32) -> bool, mut report: impl FnMut()) -> io::Result<Outcome> {
         loop {
             let info = self.next()?;
-            match step(info.ssi_signo, info.ssi_code) {
+            let origin = origin(&info, &insider);
+            match step(info.ssi_signo, origin) {
                 Step::Look => {
                     if let Some(outcome) = look(pid)? {
                         return Ok(outcome);
@@ -98,12 +110,20 @@ impl Signals {
     }
 }
 
-/// What `signal`, sent in the way of `code` (`si_code`), asks for.
-fn step(signal: u32, code: i32) -> Step {
+fn origin(info: &siginfo, insider: impl Fn(u32) -> bool) -> Origin {
+    match info.ssi_code {
+        SI_KERNEL => Origin::Kernel,
+        _ if insider(info.ssi_pid) => Origin::Insider,
+        _ => Origin::Outsider,
+    }
+}
+
+/// What `signal` asks for.
+fn step(signal: u32, origin: Origin) -> Step {
     match Signal::try_from(signal as i32) {
         Ok(Signal::SIGCHLD) => Step::Look,
         Ok(Signal::SIGUSR1) => Step::Report,
-        Ok(signal) if code != SI_KERNEL && FORWARDED.contains(&signal) => Step::Forward(signal),
+        Ok(signal) if origin == Origin::Outsider && FORWARDED.contains(&signal) => Step::Forward(signal),
         _ => Step::Nothing,
     }
 }
@@ -155,17 +175,23 @@ pub fn end_as(outcome: Outcome) -> ! {
 mod tests {
     use super::*;
 
+    fn step_of(signal: Signal, origin: Origin) -> Step {
+        step(signal as u32, origin)
+    }
+
     #[test]
-    fn what_the_terminal_sends_is_not_sent_again() {
-        assert_eq!(step(Signal::SIGINT as u32, SI_KERNEL), Step::Nothing);
-        assert_eq!(step(Signal::SIGINT as u32, libc::SI_USER), Step::Forward(Signal::SIGINT));
-        assert_eq!(step(Signal::SIGTERM as u32, libc::SI_QUEUE), Step::Forward(Signal::SIGTERM));
+    fn only_what_was_meant_for_us_alone_goes_on() {
+        assert_eq!(step_of(Signal::SIGINT, Origin::Kernel), Step::Nothing);
+        assert_eq!(step_of(Signal::SIGTERM, Origin::Insider), Step::Nothing);
+        for signal in FORWARDED {
+            assert_eq!(step_of(signal, Origin::Outsider), Step::Forward(signal));
+        }
     }
 
     #[test]
     fn our_own_signals_are_not_forwarded() {
-        assert_eq!(step(Signal::SIGUSR1 as u32, libc::SI_USER), Step::Report);
-        assert_eq!(step(Signal::SIGCHLD as u32, libc::CLD_EXITED), Step::Look);
-        assert_eq!(step(Signal::SIGTTOU as u32, libc::SI_USER), Step::Nothing);
+        assert_eq!(step_of(Signal::SIGUSR1, Origin::Outsider), Step::Report);
+        assert_eq!(step_of(Signal::SIGCHLD, Origin::Insider), Step::Look);
+        assert_eq!(step_of(Signal::SIGTTOU, Origin::Outsider), Step::Nothing);
     }
 }

@@ -80,7 +80,9 @@ pub enum SwapError {
         path: PathBuf,
     },
     /// The temporary file may not become this large.
-    #[error("temporary swap file: {asked} is over the limit on file sizes ({limit}, `ulimit -f`); ask for less with --swap-size")]
+    #[error(
+        "temporary swap file: {asked} is over the limit on file sizes ({limit}, `ulimit -f`); ask for less with --swap-size"
+    )]
     OverLimit {
         /// What was asked for.
         asked: ByteSize,
@@ -88,7 +90,9 @@ pub enum SwapError {
         limit: ByteSize,
     },
     /// The temporary file cannot be made.
-    #[error("temporary swap file in {directory}: cannot be made; set TMPDIR to a writable directory, or name a file with --swap")]
+    #[error(
+        "temporary swap file in {directory}: cannot be made; set TMPDIR to a writable directory, or name a file with --swap"
+    )]
     Temporary {
         /// Where it was tried.
         directory: PathBuf,
@@ -129,7 +133,8 @@ impl SwapFile {
         if let Some(what) = unfit(kind.file_type()) {
             return Err(SwapError::WrongKind { path: path.to_owned(), what });
         }
-        let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(io_error("opened for reading and writing"))?;
+        let mut file =
+            OpenOptions::new().read(true).write(true).open(path).map_err(io_error("opened for reading and writing"))?;
         file.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => SwapError::Busy { path: path.to_owned() },
             TryLockError::Error(source) => io_error("locked")(source),

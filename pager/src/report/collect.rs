@@ -34,7 +34,13 @@ pub struct Subject {
 
 impl Report {
     /// The state of `control` now. A run that goes on may move between two numbers.
-    pub fn new(subject: &Subject, control: &Control, residency: &Residency, elapsed: Duration, exit: Option<Outcome>) -> Report {
+    pub fn new(
+        subject: &Subject,
+        control: &Control,
+        residency: &Residency,
+        elapsed: Duration,
+        exit: Option<Outcome>,
+    ) -> Report {
         let counts = &control.counts;
         let images = images(control);
         Report {
@@ -205,10 +211,19 @@ fn unmanaged(counts: &Counts, images: usize) -> Vec<String> {
     let (native, unknown) = (load(&counts.execs_native), load(&counts.calls_unknown));
     let sentences = [
         (shared.0 != 0, format!("{shared} of shared mappings were left to the kernel, outside the cap")),
-        (other.0 != 0, format!("{other} of device memory, huge pages and the like were left to the kernel, outside the cap")),
-        (native != 0, format!("{native} programs ran natively, without paging (32-bit, set-id or with file capabilities)")),
+        (
+            other.0 != 0,
+            format!("{other} of device memory, huge pages and the like were left to the kernel, outside the cap"),
+        ),
+        (
+            native != 0,
+            format!("{native} programs ran natively, without paging (32-bit, set-id or with file capabilities)"),
+        ),
         (unknown != 0, format!("{unknown} system calls had unknown numbers: what looked like a buffer was filled")),
-        (images == IMAGES, format!("more than {IMAGES} images were opened: the later ones are counted in the sums only")),
+        (
+            images == IMAGES,
+            format!("more than {IMAGES} images were opened: the later ones are counted in the sums only"),
+        ),
     ];
     sentences.into_iter().filter(|(applies, _)| *applies).map(|(_, sentence)| sentence).collect()
 }

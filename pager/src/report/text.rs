@@ -107,7 +107,10 @@ fn pages_in(report: &Report) -> String {
 
 fn pages_out(report: &Report) -> String {
     let pages = &report.pages;
-    format!("{} evicted: {} written, {} dropped as zeros, the rest clean", pages.evicted, pages.written, pages.zero_dropped)
+    format!(
+        "{} evicted: {} written, {} dropped as zeros, the rest clean",
+        pages.evicted, pages.written, pages.zero_dropped
+    )
 }
 
 fn swap(report: &Report) -> String {
@@ -130,12 +133,15 @@ fn swap(report: &Report) -> String {
 
 fn calls(report: &Report) -> String {
     let calls = &report.calls;
-    format!("{} trapped: managed {}, refused {}, unknown {}", calls.trapped, calls.managed, calls.refused, calls.unknown)
+    format!(
+        "{} trapped: managed {}, refused {}, unknown {}",
+        calls.trapped, calls.managed, calls.refused, calls.unknown
+    )
 }
 
 fn processes(report: &Report) -> String {
     format!(
-        "{} processes, {} threads, {} execs ({} native), {} signals handled",
+        "{} started; threads {}, execs {} ({} native), signals handled {}",
         report.processes, report.threads, report.execs, report.execs_native, report.signals_delivered
     )
 }
@@ -144,12 +150,18 @@ fn images(text: &mut String, images: &[Image]) {
     if images.is_empty() {
         return;
     }
-    let _ = writeln!(text, "  {:>8} {:>8} {:>12} {:>9} {:>8}  image", "mapped", "read", "bytes read", "headers", "evicted");
+    let _ =
+        writeln!(text, "  {:>8} {:>8} {:>12} {:>9} {:>8}  image", "mapped", "read", "bytes read", "headers", "evicted");
     for image in images.iter().take(IMAGES_SHOWN) {
         let _ = writeln!(
             text,
             "  {:>8} {:>8} {:>12} {:>9} {:>8}  {}",
-            image.pages_mapped, image.pages_read, image.bytes_read, image.bytes_headers, image.pages_evicted, image.path
+            image.pages_mapped,
+            image.pages_read,
+            image.bytes_read,
+            image.bytes_headers,
+            image.pages_evicted,
+            image.path
         );
     }
     if let Some(more) = images.len().checked_sub(IMAGES_SHOWN).filter(|&more| more != 0) {
@@ -197,7 +209,15 @@ mod tests {
                 resident_all_peak_bytes: 8190 * 4096,
                 ..Resident::default()
             },
-            faults: Faults { image: 812, zero: 51_002, swap_in: 20_110, protection: 19_310, waited: 3, program: 0, total: 91_237 },
+            faults: Faults {
+                image: 812,
+                zero: 51_002,
+                swap_in: 20_110,
+                protection: 19_310,
+                waited: 3,
+                program: 0,
+                total: 91_237,
+            },
             fault_time: FaultTime {
                 count: 91_237,
                 total_ns: 312_000_000,
@@ -288,7 +308,9 @@ mod tests {
 
     #[test]
     fn durations_have_the_unit_that_fits() {
-        for (ns, text) in [(0, "0 ns"), (999, "999 ns"), (1500, "1.5 us"), (2_000_000, "2.0 ms"), (61_000_000_000, "61.00 s")] {
+        for (ns, text) in
+            [(0, "0 ns"), (999, "999 ns"), (1500, "1.5 us"), (2_000_000, "2.0 ms"), (61_000_000_000, "61.00 s")]
+        {
             assert_eq!(duration(ns), text);
         }
     }

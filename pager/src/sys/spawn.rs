@@ -70,14 +70,7 @@ fn child(image: &Image<'_>, argv: &[*const c_char], envp: &[*const c_char], supe
     let executable = image.executable.as_raw_fd();
     // SAFETY: (1) both vectors end in null; (2) their strings live in `image`; (3) the path is an empty C string.
     unsafe {
-        libc::syscall(
-            libc::SYS_execveat,
-            executable,
-            EMPTY.as_ptr(),
-            argv.as_ptr(),
-            envp.as_ptr(),
-            libc::AT_EMPTY_PATH,
-        )
+        libc::syscall(libc::SYS_execveat, executable, EMPTY.as_ptr(), argv.as_ptr(), envp.as_ptr(), libc::AT_EMPTY_PATH)
     };
     let errno = nix::errno::Errno::last_raw().to_ne_bytes();
     // SAFETY: writes 4 bytes that are ours to a descriptor that is ours.
