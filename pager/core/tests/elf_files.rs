@@ -254,7 +254,9 @@ fn scripts_are_read_as_linux_reads_them() {
         line.resize(256, fill);
         line
     };
-    let cases: [(&[u8], Option<(&[u8], Option<&[u8]>)>); 17] = [
+    /// Interpreter and argument.
+    type Read<'a> = Option<(&'a [u8], Option<&'a [u8]>)>;
+    let cases: [(&[u8], Read<'_>); 17] = [
         (b"#!/bin/sh\n", Some((b"/bin/sh", None))),
         (b"#! \t/bin/sh \t\nrest", Some((b"/bin/sh", None))),
         (b"#!/bin/sh -e  -u \n", Some((b"/bin/sh", Some(b"-e  -u")))),
