@@ -274,3 +274,20 @@ fn a_killed_pager_leaves_no_program() {
     assert!(started, "the program was never started");
     traces::none_of(scratch.path());
 }
+
+/// The pager on a kernel that lacks something: one line that names it. `kind` and `number` as `without_call.c` takes them.
+fn names_what_the_kernel_lacks(kind: &str, number: &str, culprit: &str) {
+    let run = Run::new(guests::build("without_call", Link::Dynamic)).args([kind, number]);
+    let run = run.arg(binaries::pager()).args(["run", "--", "/bin/true"]).limit(Duration::from_secs(20));
+    traces::refused(&run.outcome(), FAILED, culprit);
+}
+
+#[test]
+fn a_kernel_without_userfaultfd() {
+    names_what_the_kernel_lacks("call", "323", "userfaultfd");
+}
+
+#[test]
+fn a_kernel_without_syscall_user_dispatch() {
+    names_what_the_kernel_lacks("prctl", "59", "dispatch");
+}
