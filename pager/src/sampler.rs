@@ -39,8 +39,10 @@ impl Residency {
     /// Takes in one sample of `control`.
     pub fn sample(&mut self, control: &Control) {
         let mut now: u64 = 0;
+        self.peak_one = self.peak_one.max(control.counts.resident_peak.load(Relaxed));
         for process in &control.processes {
-            // A slot keeps its peak until the next claim, so that processes which lived between two samples count too.
+            // A slot keeps its peak until it is claimed again, when the peak moves to the counts: processes that lived between two samples
+            // count too.
             self.peak_one = self.peak_one.max(process.peak.load(Relaxed));
             if !matches!(process.pid.load(Relaxed), 0 | CLAIMING) {
                 now = now.saturating_add(process.resident.load(Relaxed));
@@ -183,6 +185,16 @@ mod tests {
         seen.sample(&control);
         assert_eq!(seen, Residency { samples: 3, total: 400, peak_all: 300, peak_one: 200, now: 0 });
         assert_eq!(seen.mean(), 133);
+    }
+
+    #[test]
+    fn peaks_of_processes_that_no_sample_saw_count() {
+        let control = control();
+        put(&control, 3, 0, 0, 70);
+        control.counts.resident_peak.store(90, Relaxed);
+        let mut seen = Residency::default();
+        seen.sample(&control);
+        assert_eq!(seen.peak_one, 90);
     }
 
     #[test]

@@ -251,5 +251,6 @@ fn two_runs_cannot_share_a_swap_file() {
     assert_eq!(run(&["--swap", swap], "true").status.code(), Some(1));
     running.signal(Signal::SIGTERM);
     running.end();
-    assert_eq!(run(&["--swap", swap], "true").status.code(), Some(0));
+    // A process of the run may outlive its shell by a moment, and still use the file.
+    assert!(within(Duration::from_secs(1), || run(&["--swap", swap], "true").status.code() == Some(0)));
 }

@@ -62,6 +62,8 @@ pub struct Settings {
     pub root: Text,
     /// Descriptor of the runtime image, for exec.
     pub runtime_fd: AtomicI64,
+    /// Nanoseconds in a tick of the processor's time stamp counter, times 2^32; measured by the first process. 0 until then.
+    pub tick_multiplier: AtomicU64,
 }
 
 /// How clean image pages get into memory.
@@ -158,8 +160,10 @@ pub struct Counts {
     pub io_errors: AtomicU64,
     /// Pages resident now, over all processes.
     pub resident_now: AtomicU64,
+    /// Largest peak of a process whose slot was since taken again (by the next process, or by itself at exec).
+    pub resident_peak: AtomicU64,
     /// Room for counters to come.
-    pub reserved: [AtomicU64; 32],
+    pub reserved: [AtomicU64; 31],
 }
 
 /// A log-linear histogram: eight linear buckets in each power of two, so an error of at most an eighth.
