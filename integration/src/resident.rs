@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::processes;
 
-/// The time from one sample of a process to its next.
-pub const INTERVAL: Duration = Duration::from_millis(2);
+/// The time from one sample of a process to its next, where a cap is checked.
+pub const FINE: Duration = Duration::from_millis(2);
+/// The same, where only the order of magnitude is wanted.
+pub const COARSE: Duration = Duration::from_millis(50);
 /// The time from one look for new processes to the next: a walk through /proc is dearer than a sample.
 const DISCOVERY: Duration = Duration::from_millis(10);
 
@@ -56,12 +58,12 @@ pub struct ResidentSampler {
 }
 
 impl ResidentSampler {
-    /// Starts sampling `root` and whatever descends from it.
+    /// Starts sampling `root` and whatever descends from it, every `interval`.
     #[must_use]
-    pub fn start(root: i32) -> Self {
+    pub fn start(root: i32, interval: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let seen_by_thread = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || sample_until(&seen_by_thread, root));
+        let thread = std::thread::spawn(move || sample_until(&seen_by_thread, root, interval));
         Self { stop, thread: Some(thread) }
     }
 
@@ -84,7 +86,7 @@ impl Drop for ResidentSampler {
     }
 }
 
-fn sample_until(stop: &AtomicBool, root: i32) -> ResidentPeaks {
+fn sample_until(stop: &AtomicBool, root: i32, interval: Duration) -> ResidentPeaks {
     let mut peaks = ResidentPeaks::default();
     let mut known = Vec::new();
     let mut look_again = Instant::now();
@@ -99,7 +101,7 @@ fn sample_until(stop: &AtomicBool, root: i32) -> ResidentPeaks {
                 note(&mut peaks, root, process, bytes);
             }
         }
-        std::thread::sleep(INTERVAL.saturating_sub(started.elapsed()));
+        std::thread::sleep(interval.saturating_sub(started.elapsed()));
     }
     peaks
 }
@@ -141,7 +143,7 @@ mod tests {
     #[test]
     fn a_process_that_grows_is_seen_to_grow() {
         let own = i32::try_from(std::process::id()).expect("a process number is an i32");
-        let sampler = ResidentSampler::start(own);
+        let sampler = ResidentSampler::start(own, FINE);
         let held = vec![1u8; 64 << 20];
         std::thread::sleep(Duration::from_millis(50));
         let peaks = sampler.finish();

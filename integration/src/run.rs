@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::processes;
-use crate::resident::{ResidentPeaks, ResidentSampler};
+use crate::resident::{self, ResidentPeaks, ResidentSampler};
 use crate::scratch::Scratch;
 
 /// Whether resident memory is sampled while the program runs.
@@ -17,8 +17,10 @@ use crate::scratch::Scratch;
 pub enum Sampling {
     /// Nothing is sampled.
     Off,
-    /// Every [`crate::resident::INTERVAL`].
-    On,
+    /// Often enough to see every peak of a program that is held under a cap.
+    Fine,
+    /// Seldom enough not to slow a large program: one sample of 200 MiB takes milliseconds, with its mappings locked.
+    Coarse,
 }
 
 /// A program to run: what a shell would be told, and how long it may take.
@@ -135,7 +137,11 @@ impl Run {
         let mut child =
             self.start(&stdout, &stderr).unwrap_or_else(|error| panic!("{:?} does not start: {error}", self.program));
         let pid = i32::try_from(child.id()).expect("a process number is an i32");
-        let sampler = (self.sampling == Sampling::On).then(|| ResidentSampler::start(pid));
+        let sampler = match self.sampling {
+            Sampling::Off => None,
+            Sampling::Fine => Some(ResidentSampler::start(pid, resident::FINE)),
+            Sampling::Coarse => Some(ResidentSampler::start(pid, resident::COARSE)),
+        };
         let end = wait(&mut child, pid, self.limit);
         let elapsed = started.elapsed();
         let resident = sampler.map(ResidentSampler::finish).unwrap_or_default();

@@ -27,12 +27,12 @@ fn paged(workload: &Workload, mount: &Mount, scale: Scale) -> PagedOutcome {
     };
     let paging = Paging::new().resident(scale.cap().option).swap(&mount.swap("swap0"));
     let paging = if prefix.as_os_str().is_empty() { paging } else { paging.root(&prefix) };
-    paging.run(program, |run| workload.prepare(run, &prefix).limit(scale.limit()).sampling(Sampling::On))
+    paging.run(program, |run| workload.prepare(run, &prefix).limit(scale.limit()).sampling(Sampling::Fine))
 }
 
 fn native(workload: &Workload, scale: Scale) -> Outcome {
     let run = workload.prepare(Run::new(&workload.program), std::path::Path::new(""));
-    run.limit(scale.limit()).sampling(Sampling::On).outcome()
+    run.limit(scale.limit()).sampling(Sampling::Coarse).outcome()
 }
 
 fn show(bytes: &[u8]) -> String {

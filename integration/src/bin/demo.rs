@@ -63,7 +63,7 @@ fn mount() -> Result<Mount> {
 
 fn run_natively(workload: &Workload, scale: Scale) -> Result<(Outcome, Vec<Vec<u8>>)> {
     let run = workload.prepare(Run::new(&workload.program), Path::new(""));
-    let outcome = run.limit(scale.limit()).sampling(Sampling::On).outcome();
+    let outcome = run.limit(scale.limit()).sampling(Sampling::Coarse).outcome();
     ensure!(outcome.end == End::Code(0), "{} itself fails: {}", workload.name, outcome.complaint());
     let products = workload.take_products();
     Ok((outcome, products))
@@ -73,7 +73,7 @@ fn run_paged(workload: &Workload, mount: &Mount, scale: Scale) -> (PagedOutcome,
     let program = mount.image(&workload.program.to_string_lossy());
     let paging = Paging::new().resident(scale.cap().option).swap(&mount.swap("swap0")).root(&mount.images());
     let limit = scale.limit();
-    let prepare = |run: Run| workload.prepare(run, &mount.images()).limit(limit).sampling(Sampling::On);
+    let prepare = |run: Run| workload.prepare(run, &mount.images()).limit(limit).sampling(Sampling::Fine);
     let paged = paging.run(program, prepare);
     let products = (paged.outcome.end == End::Code(0)).then(|| workload.take_products());
     (paged, products)
