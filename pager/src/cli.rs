@@ -13,22 +13,30 @@ const ABOUT: &str = "Runs unmodified Linux programs with their memory demand-pag
 
 const RUN_EXAMPLES: &str = "\
 Examples:
-  pager run -- sort big.txt                           page everything, no cap, report at the end
-  pager run --resident 32M -- sort big.txt            at most 32 MiB in memory, the rest in a temporary swap file
-  pager run --resident 32M --swap swap0 -- make       the same, into a swap file of your own
-  pager run --stats report.json -- python3 job.py     the report as JSON, in a file
-  pager run --exact --stats json -- gzip -k f         every page read one by one, so that both sides count the same
+  pager run -- sort big.txt
+      page everything, without a cap; a report at the end
+  pager run --resident 32M -- sort big.txt
+      at most 32 MiB in memory, the rest in a temporary swap file
+  pager run --resident 32M --swap swap0 -- make
+      the same, into a swap file of your own
+  pager run --stats report.json -- python3 job.py
+      the report as JSON, in a file
+  pager run --exact --stats json -- gzip -k f
+      every page read by itself, so that whoever serves the file counts the same
+  pager run --root mnt/images --swap mnt/swap/swap0 --resident 32M -- sort big.txt
+      program and libraries from an image mounted by swapfs, swap in the same mount
 
-Program and libraries from an image mounted by swapfs, swap in the same mount:
-  pager run --root mnt/images --resident 32M --swap mnt/swap/swap0 -- sort big.txt
+Sizes: 32M, 1G (powers of 1024: K, M, G, T), 32MB (powers of 1000: KB, MB, GB, TB), or bytes.
 
-Sizes: 32M, 1G (powers of 1024: K, M, G, T), 32MB (powers of 1000: KB, MB, GB, TB) or plain bytes.
+Signals: `kill -USR1 PID-OF-PAGER` shows the report so far. TERM, HUP, INT, QUIT, USR2, WINCH,
+CONT and TSTP sent to pager go on to the program. If pager is killed, so is the program.
 
-While the program runs, `kill -USR1 <pid of pager>` shows the report so far. TERM, HUP, INT, QUIT, USR2, WINCH, CONT and TSTP sent to pager go on
-to the program. If pager dies the program is killed.
-
-Exit status: the program's own (if a signal ended it, pager ends by the same one); 127 if it was not found, 126 if it cannot be executed,
-125 for a failure inside the pager, 2 for wrong usage, 1 for anything else that kept it from starting.";
+Exit status: the program's own; if a signal ended it, pager ends by the same one.
+  127  the program was not found
+  126  it cannot be executed
+  125  a failure inside the pager
+    2  wrong usage
+    1  anything else that kept the program from starting";
 
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
@@ -50,7 +58,7 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Run a program with its memory paged, and report what happened
-    #[command(after_help = RUN_EXAMPLES)]
+    #[command(after_help = RUN_EXAMPLES, override_usage = "pager run [OPTIONS] [--] PROGRAM [ARGS]...")]
     Run(RunArgs),
     /// Look at what this kernel offers and say what is used
     #[command(after_help = DOCTOR_EXAMPLES)]
@@ -68,7 +76,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", value_delimiter = ',')]
     pub swap: Vec<PathBuf>,
 
-    /// Size of the temporary swap file in $TMPDIR that is used without --swap (sparse: takes space only as it fills)
+    /// Size of the temporary swap file in $TMPDIR that is used without --swap; takes space only as it fills [default: 16G]
     #[arg(long, value_name = "SIZE", conflicts_with = "swap")]
     pub swap_size: Option<ByteSize>,
 

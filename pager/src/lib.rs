@@ -22,6 +22,7 @@ pub mod report;
 pub mod run;
 pub mod runtime_image;
 pub mod sampler;
+pub mod say;
 pub mod size;
 pub mod supervise;
 pub mod swap;

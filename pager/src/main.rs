@@ -7,6 +7,7 @@ use clap::Parser;
 use pager::cli::{Cli, Command};
 use pager::doctor::Diagnosis;
 use pager::run::{RunError, run};
+use pager::say;
 use pager::supervise::end_as;
 
 fn main() {
@@ -17,7 +18,7 @@ fn main() {
         },
         Command::Doctor(args) => {
             let diagnosis = Diagnosis::new();
-            print!("{}", if args.json { diagnosis.to_json() } else { diagnosis.to_text() });
+            say::to_stdout(&if args.json { diagnosis.to_json() } else { diagnosis.to_text() });
             exit(if diagnosis.can_run { 0 } else { 1 })
         }
     }
@@ -29,8 +30,8 @@ fn fail(error: RunError) -> ! {
     let report = Error::new(error);
     let causes: Vec<String> = report.chain().skip(1).map(ToString::to_string).collect();
     match causes.is_empty() {
-        true => eprintln!("pager: {report}"),
-        false => eprintln!("pager: {report} ({})", causes.join(": ")),
+        true => say::line(report),
+        false => say::line(format_args!("{report} ({})", causes.join(": "))),
     }
     exit(code.into())
 }

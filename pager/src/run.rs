@@ -16,6 +16,7 @@ use crate::plan::{Plan, PlanError, Verbosity};
 use crate::report::target::{Occasion, Writer};
 use crate::report::{Report, StatsTarget};
 use crate::sampler::{self, Sampler};
+use crate::say;
 use crate::supervise::Signals;
 
 /// Why a run did not come to its end.
@@ -80,7 +81,7 @@ fn fitting(mut plan: Plan) -> Result<Plan, MissingFeature> {
         plan.fill = FillMode::Exact;
         plan.fault_around_pages = 1;
         if plan.verbosity == Verbosity::Events {
-            eprintln!("pager: this kernel has no guard markers on files: image pages are read one by one");
+            say::line("this kernel has no guard markers on files: image pages are read one by one");
         }
     }
     Ok(plan)
@@ -107,7 +108,7 @@ fn supervise(running: &Running, signals: &Signals, writer: &mut Writer) -> io::R
 fn finish(writer: &mut Writer, report: &Report) {
     let failure = report.failure.as_ref();
     if let Some(failure) = failure {
-        eprintln!("pager: {}", failure.message);
+        say::line(&failure.message);
     }
     if !(matches!(writer, Writer::Text) && failure.is_some_and(|failure| never_ran(failure, report.pid))) {
         give(writer, report, Occasion::End);
@@ -121,6 +122,6 @@ fn never_ran(failure: &Failure, pid: u32) -> bool {
 /// A report that cannot be written is no reason to change how the run ends.
 fn give(writer: &mut Writer, report: &Report, occasion: Occasion) {
     if let Err(error) = writer.write(report, occasion) {
-        eprintln!("pager: the report cannot be written: {error}");
+        say::line(format_args!("the report cannot be written: {error}"));
     }
 }

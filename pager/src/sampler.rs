@@ -23,7 +23,7 @@ const CLAIMING: u32 = u32::MAX;
 /// What was seen so far, in pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Residency {
-    /// Samples taken.
+    /// Samples taken while a process had pages.
     pub samples: u64,
     /// Sum over samples of the sum over processes.
     pub total: u64,
@@ -38,20 +38,20 @@ pub struct Residency {
 impl Residency {
     /// Takes in one sample of `control`.
     pub fn sample(&mut self, control: &Control) {
-        let mut now: u64 = 0;
         self.peak_one = self.peak_one.max(control.counts.resident_peak.load(Relaxed));
         for process in &control.processes {
             // A slot keeps its peak until it is claimed again, when the peak moves to the counts: processes that lived between two samples
             // count too.
             self.peak_one = self.peak_one.max(process.peak.load(Relaxed));
-            if !matches!(process.pid.load(Relaxed), 0 | CLAIMING) {
-                now = now.saturating_add(process.resident.load(Relaxed));
-            }
         }
+        let now = resident(control);
         self.now = now;
         self.peak_all = self.peak_all.max(now).max(self.peak_one);
-        self.total = self.total.saturating_add(now);
-        self.samples += 1;
+        // Before the first process has a page there is nothing to average.
+        if now != 0 {
+            self.total = self.total.saturating_add(now);
+            self.samples += 1;
+        }
     }
 
     /// Mean over time of the sum over processes.
@@ -74,10 +74,12 @@ struct Shared {
 }
 
 impl Shared {
-    fn sample(&self) -> Residency {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.sample(&self.control);
-        *seen
+    fn sample(&self) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).sample(&self.control);
+    }
+
+    fn seen(&self) -> Residency {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn run(&self) {
@@ -106,9 +108,11 @@ impl Sampler {
         Ok(Sampler { shared, thread: Some(thread) })
     }
 
-    /// What was seen so far, this moment included.
+    /// What was seen so far, this moment included. Processes that just died count for the last time, but not as resident now.
     pub fn residency(&self) -> Residency {
-        self.shared.sample()
+        self.shared.sample();
+        sweep(&self.shared.control, exists);
+        Residency { now: resident(&self.shared.control), ..self.shared.seen() }
     }
 }
 
@@ -127,6 +131,12 @@ pub fn is_alive(control: &Control, pid: u32) -> bool {
     !matches!(pid, 0 | CLAIMING) && control.processes.iter().any(|process| process.pid.load(Relaxed) == pid)
 }
 
+/// The sum over processes.
+fn resident(control: &Control) -> u64 {
+    let used = control.processes.iter().filter(|process| !matches!(process.pid.load(Relaxed), 0 | CLAIMING));
+    used.map(|process| process.resident.load(Relaxed)).fold(0, u64::saturating_add)
+}
+
 fn exists(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
 }
@@ -143,9 +153,12 @@ fn sweep(control: &Control, exists: impl Fn(u32) -> bool) {
 
 /// Takes the slot from the dead `pid`, and its pages from the sum; leaves the peak to be seen.
 fn free(control: &Control, process: &Process, pid: u32) {
+    if process.pid.compare_exchange(pid, CLAIMING, AcqRel, Relaxed).is_err() {
+        return;
+    }
     let left = process.resident.swap(0, Relaxed);
     let _ = control.counts.resident_now.fetch_update(Relaxed, Relaxed, |now| Some(now.saturating_sub(left)));
-    let _ = process.pid.compare_exchange(pid, 0, AcqRel, Relaxed);
+    process.pid.store(0, Release);
 }
 
 #[cfg(test)]
@@ -176,6 +189,7 @@ mod tests {
     fn mean_is_over_time_and_peaks_are_by_process_and_together() {
         let control = control();
         let mut seen = Residency::default();
+        seen.sample(&control);
         put(&control, 0, 10, 100, 120);
         seen.sample(&control);
         put(&control, 1, 11, 200, 200);
@@ -183,8 +197,8 @@ mod tests {
         put(&control, 0, 0, 100, 120);
         put(&control, 1, CLAIMING, 200, 200);
         seen.sample(&control);
-        assert_eq!(seen, Residency { samples: 3, total: 400, peak_all: 300, peak_one: 200, now: 0 });
-        assert_eq!(seen.mean(), 133);
+        assert_eq!(seen, Residency { samples: 2, total: 400, peak_all: 300, peak_one: 200, now: 0 });
+        assert_eq!(seen.mean(), 200);
     }
 
     #[test]
@@ -219,6 +233,6 @@ mod tests {
     #[test]
     fn a_sampler_stops_when_dropped() {
         let sampler = Sampler::start(Arc::new(control())).expect("a thread");
-        assert!(sampler.residency().samples >= 1);
+        assert_eq!(sampler.residency(), Residency::default());
     }
 }

@@ -254,3 +254,12 @@ fn two_runs_cannot_share_a_swap_file() {
     // A process of the run may outlive its shell by a moment, and still use the file.
     assert!(within(Duration::from_secs(1), || run(&["--swap", swap], "true").status.code() == Some(0)));
 }
+
+#[test]
+fn a_report_that_nobody_reads_changes_nothing() {
+    let mut command = pager_process();
+    command.args(["run", "--", "sh", "-c", "exit 7"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut supervisor = command.spawn().expect("runs");
+    drop(supervisor.stderr.take());
+    assert_eq!(supervisor.wait().expect("a status").code(), Some(7));
+}

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::Report;
 use super::text::render;
+use crate::say::to_stderr;
 
 /// The value of `--stats`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -83,11 +84,6 @@ impl Writer {
             Writer::File(file) => replace(file, &report.to_json()),
         }
     }
-}
-
-/// In one write, so that it does not mix with what the program says.
-fn to_stderr(text: &str) -> io::Result<()> {
-    io::stderr().lock().write_all(text.as_bytes())
 }
 
 fn replace(file: &mut File, text: &str) -> io::Result<()> {
