@@ -4,7 +4,7 @@
 //! in a crash (truncated files, overlapping segments). Takes byte slices, does no I/O, never panics, allocates only the list of segments,
 //! whose length the format bounds. Does *not* read sections, symbols, notes or relocations: those are the interpreter's business.
 //!
-//! Use: read the first bytes of the file; if [`script`] answers, start its interpreter instead; else [`Header::parse`], read
+//! Use: read the first bytes of the file; if [`script()`] answers, start its interpreter instead; else [`Header::parse`], read
 //! [`Header::table_bytes`] bytes at [`Header::phoff`], then [`Program::parse`].
 
 mod error;

@@ -10,7 +10,7 @@ const LAST: usize = SCRIPT_BYTES - 1;
 /// What a script's first line asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Script<'a> {
-    /// Path of the interpreter. Empty where a NUL byte stands in its place: opening it then fails, as it does in Linux.
+    /// Path of the interpreter. Empty where a NUL byte or the end of the file stands in its place: Linux then answers `EACCES`.
     pub interpreter: &'a [u8],
     /// The rest of the line, spaces inside it included, as one argument. Empty, but there, where blanks and then a NUL byte or the end of
     /// a short file follow the path: so Linux has it.
