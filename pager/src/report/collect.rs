@@ -227,3 +227,100 @@ fn unmanaged(counts: &Counts, images: usize) -> Vec<String> {
     ];
     sentences.into_iter().filter(|(applies, _)| *applies).map(|(_, sentence)| sentence).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::ControlFile;
+    use crate::plan::{Plan, Verbosity};
+    use crate::swap::SwapFile as OpenSwap;
+    use pager_core::shared::{FailureKind, FillMode};
+
+    fn control() -> (ControlFile, Subject) {
+        let swap = [OpenSwap::temporary(&std::env::temp_dir(), ByteSize(1 << 20)).expect("a swap file")];
+        let plan = Plan {
+            cap_pages: Some(100),
+            fault_around_pages: 1,
+            fill: FillMode::Exact,
+            verbosity: Verbosity::Normal,
+            root: None,
+        };
+        let swap_names = swap.iter().map(|file| (file.path.clone(), file.kind)).collect();
+        let subject = Subject { program: "/bin/x".into(), arguments: Vec::new(), pid: 7, swap: swap_names };
+        (ControlFile::new(&plan, &swap, -1).expect("made"), subject)
+    }
+
+    fn report(control: &Control, subject: &Subject) -> Report {
+        Report::new(subject, control, &Residency::default(), Duration::from_secs(1), Some(Outcome::code(0)))
+    }
+
+    fn open_image(slot: &pager_core::shared::Image, path: &str, filled: u64, mapped: u64) {
+        slot.state.store(IMAGE_IN_USE, Relaxed);
+        slot.path.set(path.as_bytes());
+        slot.pages_filled.store(filled, Relaxed);
+        slot.pages_mapped.store(mapped, Relaxed);
+    }
+
+    #[test]
+    fn a_fresh_block_is_all_zero() {
+        let (control, subject) = control();
+        let report = report(&control, &subject);
+        assert_eq!((report.faults.total, report.pages.filled, report.images.len()), (0, 0, 0));
+        assert_eq!((report.swap.capacity_bytes, report.swap.files.len()), (1 << 20, 1));
+        assert!(report.unmanaged.is_empty() && report.failure.is_none());
+    }
+
+    #[test]
+    fn images_come_by_pages_and_split_into_mapped_and_read() {
+        let (control, subject) = control();
+        open_image(&control.images[0], "/small", 3, 1);
+        open_image(&control.images[2], "/large", 30, 20);
+        control.counts.pages_image.store(33, Relaxed);
+        let report = report(&control, &subject);
+        let paths: Vec<&str> = report.images.iter().map(|image| image.path.as_str()).collect();
+        assert_eq!(paths, ["/large", "/small"]);
+        assert_eq!((report.images[0].pages_mapped, report.images[0].pages_read), (20, 10));
+        assert_eq!((report.pages.image_mapped, report.pages.image_read), (21, 12));
+    }
+
+    #[test]
+    fn the_first_failure_is_shown_and_cannot_move_the_cursor() {
+        let (control, subject) = control();
+        control.failure.report(FailureKind::Internal, 7, 1, b"bad \x1b[2J");
+        control.failure.report(FailureKind::SwapFull, 8, 0, b"");
+        let failure = report(&control, &subject).failure.expect("reported");
+        assert_eq!((failure.kind, failure.pid), ("internal", 7));
+        assert!(!failure.message.contains('\x1b'), "{}", failure.message);
+    }
+
+    #[test]
+    fn what_was_left_out_is_said() {
+        let (control, subject) = control();
+        control.counts.unmanaged_shared_bytes.store(1 << 20, Relaxed);
+        control.counts.execs_native.store(2, Relaxed);
+        let sentences = report(&control, &subject).unmanaged;
+        assert!(
+            sentences[0].starts_with("1M of shared mappings") && sentences[1].starts_with("2 programs ran natively")
+        );
+    }
+
+    #[test]
+    fn nonsense_in_the_block_does_no_harm() {
+        let (control, subject) = control();
+        for counter in [&control.counts.pages_image, &control.counts.pages_zero, &control.counts.faults_image] {
+            counter.store(u64::MAX, Relaxed);
+        }
+        control.counts.faults_zero.store(9, Relaxed);
+        control.settings.cap_pages.store(0, Relaxed);
+        control.settings.swap[0].peak.store(u64::MAX, Relaxed);
+        for bucket in &control.fault_ns.buckets {
+            bucket.store(u64::MAX, Relaxed);
+        }
+        control.failure.pid.store(1, Relaxed);
+        control.failure.text.len.store(u32::MAX, Relaxed);
+        control.failure.kind.store(77, Relaxed);
+        let report = report(&control, &subject);
+        assert!(crate::report::text::render(&report).lines().count() > 5);
+        assert!(report.to_json().ends_with("}\n"));
+    }
+}
