@@ -1,0 +1,112 @@
+//! A throttled mount gives what was asked: rate, no burst at the start, latency.
+//!
+//! Assumes: root or fusermount3, and a machine that is not stalled for seconds. `INTEGRATION_FULL=1` reads for 10 s at each rate.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use integration::mount::MountPlan;
+use integration::scratch::Scratch;
+use integration::workloads::Scale;
+
+/// How far the rate may be from what was asked.
+const RATE_TOLERANCE: f64 = 0.02;
+/// How far the first half second may be above it.
+const BURST_TOLERANCE: f64 = 0.05;
+/// How far an added latency may be from what was asked.
+const LATENCY_TOLERANCE: f64 = 0.10;
+const START: Duration = Duration::from_millis(500);
+
+/// One at a time: they measure time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A sparse file: the source must not be what limits the rate.
+fn source(scratch: &Scratch) -> PathBuf {
+    let path = scratch.join("source");
+    File::create(&path).and_then(|file| file.set_len(4 << 30)).expect("a sparse file can be made");
+    path
+}
+
+fn rate_is_kept(option: &str, bytes_a_second: f64, request: usize) {
+    let _alone = alone();
+    let scratch = Scratch::new("throttle");
+    let plan = MountPlan::new().image(source(&scratch)).strict().option("--read-bw", option);
+    let mount = plan.mount().unwrap_or_else(|reason| panic!("{reason}"));
+    let file = File::open(mount.image("source")).expect("an image can be opened");
+    let length = Duration::from_secs(Scale::asked().pick(3, 10));
+    let (mut done, mut at_start) = (0, None);
+    let mut buffer = vec![0; request];
+    let started = Instant::now();
+    while started.elapsed() < length {
+        file.read_exact_at(&mut buffer, done).expect("an image can be read");
+        done += request as u64;
+        if at_start.is_none() && started.elapsed() >= START {
+            at_start = Some(done as f64 / started.elapsed().as_secs_f64());
+        }
+    }
+    let rate = done as f64 / started.elapsed().as_secs_f64();
+    let early = at_start.expect("the reads took longer than the start");
+    println!(
+        "{option}: {:.4} of what was asked, {:.4} in the first half second",
+        rate / bytes_a_second,
+        early / bytes_a_second
+    );
+    assert!((rate / bytes_a_second - 1.0).abs() <= RATE_TOLERANCE, "{option}: {rate:.0} bytes a second");
+    // The request that ends the half second counts whole.
+    let whole_request = request as f64 / START.as_secs_f64();
+    assert!(
+        early <= bytes_a_second * (1.0 + BURST_TOLERANCE) + whole_request,
+        "{option}: {early:.0} bytes a second at first"
+    );
+    drop(file);
+    mount.unmount().unwrap_or_else(|reason| panic!("{reason}"));
+}
+
+#[test]
+fn one_megabyte_a_second() {
+    rate_is_kept("1MB", 1e6, 16 << 10);
+}
+
+#[test]
+fn ten_megabytes_a_second() {
+    rate_is_kept("10MB", 1e7, 64 << 10);
+}
+
+#[test]
+fn a_hundred_megabytes_a_second() {
+    rate_is_kept("100MB", 1e8, 128 << 10);
+}
+
+/// The median time of a read of 4 KiB from a mount of `plan`.
+fn median_read(plan: MountPlan) -> Duration {
+    const READS: u64 = 200;
+    let scratch = Scratch::new("latency");
+    let mount = plan.image(source(&scratch)).strict().mount().unwrap_or_else(|reason| panic!("{reason}"));
+    let file = File::open(mount.image("source")).expect("an image can be opened");
+    let mut buffer = vec![0; 4096];
+    let mut times: Vec<Duration> = (0..READS)
+        .map(|index| {
+            let started = Instant::now();
+            file.read_exact_at(&mut buffer, index * 8192).expect("an image can be read");
+            started.elapsed()
+        })
+        .collect();
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[test]
+fn two_milliseconds_of_latency() {
+    let _alone = alone();
+    let without = median_read(MountPlan::new());
+    let with = median_read(MountPlan::new().option("--read-latency", "2ms"));
+    let added = with.saturating_sub(without).as_secs_f64() * 1e3;
+    println!("2 ms asked, {added:.3} ms added");
+    assert!((added / 2.0 - 1.0).abs() <= LATENCY_TOLERANCE, "{added} ms");
+}
