@@ -51,7 +51,7 @@ impl Failure {
 
     fn new(number: u32, pid: u32, detail: u64, text: String) -> Failure {
         let (kind, weight) = class(number);
-        let message = message(number, detail, &text);
+        let message = message(number, pid, detail, &text);
         Failure { kind, pid, detail, text, message, weight }
     }
 }
@@ -70,7 +70,7 @@ fn class(number: u32) -> (&'static str, Weight) {
         Some(FailureKind::SwapFull) => ("swap_full", Weight::Fatal),
         Some(FailureKind::CapTooSmall) => ("cap_too_small", Weight::Fatal),
         Some(FailureKind::Kernel) => ("kernel", Weight::NotStarted),
-        Some(FailureKind::Fault) => ("fault", Weight::Fatal),
+        Some(FailureKind::Fault) => format!("process {pid} died of a fault of its own: {text}"),
         Some(FailureKind::Io) => ("io", Weight::Fatal),
         Some(FailureKind::Native) => ("native", Weight::Note),
         Some(FailureKind::Internal | FailureKind::None) | None => ("internal", Weight::Fatal),
@@ -84,27 +84,36 @@ fn kind(number: u32) -> Option<FailureKind> {
         .find(|&kind| kind as u32 == number)
 }
 
-fn message(number: u32, detail: u64, text: &str) -> String {
+fn message(number: u32, pid: u32, detail: u64, text: &str) -> String {
     match kind(number) {
         Some(FailureKind::Elf) => format!("{text}: {}", elf(ElfError::from_code(detail))),
         Some(FailureKind::Interpreter) => format!(
             "{text}: the interpreter that the program asks for cannot be opened ({}); install it, or name the tree that has it with --root",
             errno(detail)
         ),
-        Some(FailureKind::SwapFull) => {
-            "swap is full: the program was ended; give it a larger --swap (or --swap-size), or more memory with --resident".to_owned()
-        }
+        Some(FailureKind::SwapFull) => format!(
+            "swap is full: {text} (pid {pid}) was killed; give it a larger --swap or --swap-size, or more memory with --resident"
+        ),
         Some(FailureKind::CapTooSmall) => {
-            format!("--resident is too small for this program; the smallest that works is {}", ByteSize::of_pages(detail))
+            format!(
+                "--resident is too small for this program; the smallest that works is {}",
+                ByteSize::of_pages(detail)
+            )
         }
         Some(FailureKind::Kernel) => {
             format!("this kernel refuses {text} ({}); `pager doctor` shows what is needed", errno(detail))
         }
-        Some(FailureKind::Fault) => format!("the program died at address {detail:#x}: {text}"),
-        Some(FailureKind::Io) => format!("{text}: reading or writing failed ({}); check the file and its device", errno(detail)),
+        Some(FailureKind::Fault) => format!("process {pid} died of a fault of its own: {text}"),
+        Some(FailureKind::Io) => {
+            format!("{text}: reading or writing failed ({}); check the file and its device", errno(detail))
+        }
         Some(FailureKind::Native) => format!("{text}: ran natively, without paging, as 32-bit and set-id programs do"),
-        Some(FailureKind::Internal | FailureKind::None) => format!("internal error: {text} ({detail:#x}); this is a bug of the pager, please report it"),
-        None => format!("failure of unknown kind {number}: {text} ({detail:#x}); pager and its runtime do not match, build both again"),
+        Some(FailureKind::Internal | FailureKind::None) => {
+            format!("internal error: {text} ({detail:#x}); this is a bug of the pager, please report it")
+        }
+        None => format!(
+            "failure of unknown kind {number}: {text} ({detail:#x}); pager and its runtime do not match, build both again"
+        ),
     }
 }
 
