@@ -70,7 +70,7 @@ fn class(number: u32) -> (&'static str, Weight) {
         Some(FailureKind::SwapFull) => ("swap_full", Weight::Fatal),
         Some(FailureKind::CapTooSmall) => ("cap_too_small", Weight::Fatal),
         Some(FailureKind::Kernel) => ("kernel", Weight::NotStarted),
-        Some(FailureKind::Fault) => format!("process {pid} died of a fault of its own: {text}"),
+        Some(FailureKind::Fault) => ("fault", Weight::Fatal),
         Some(FailureKind::Io) => ("io", Weight::Fatal),
         Some(FailureKind::Native) => ("native", Weight::Note),
         Some(FailureKind::Internal | FailureKind::None) | None => ("internal", Weight::Fatal),
