@@ -148,7 +148,8 @@ fn a_page_that_only_came_along_is_not_protected() {
     (0..8).for_each(|page| policy.installed(PageNum(page * 100), Install::First));
     assert_eq!(drain(&mut policy, 1), [0]);
     policy.installed(PageNum(0), Install::Around);
-    assert_eq!(drain(&mut policy, 8), [100, 200, 300, 400, 500, 600, 700, 0]);
+    policy.installed(PageNum(800), Install::First);
+    assert_eq!(drain(&mut policy, 9), [100, 200, 300, 400, 500, 600, 700, 0, 800]);
 }
 
 #[test]

@@ -93,3 +93,46 @@ fn age_key(cell: u32, now: u16) -> u32 {
 fn fingerprint(page: PageNum) -> u32 {
     (hash(page) as u16).max(1).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GONE: PageNum = PageNum(0x7_1234);
+    const OTHER: PageNum = PageNum(0x5_4321);
+
+    /// Lifetimes that are measured by the eviction, and by the tick of several.
+    #[test]
+    fn a_ghost_lives_for_its_lifetime_and_no_longer() {
+        for lifetime in [1, 2, 100, 3 * TICKS, 10 * TICKS + 7] {
+            for (evictions, remembered) in [(0, true), (lifetime / 2, true), (2 * lifetime + 2, false)] {
+                let mut ghosts = Ghosts::new(lifetime);
+                ghosts.cells = vec![VACANT; 64 * WAYS];
+                ghosts.insert(GONE);
+                (0..evictions).for_each(|_| ghosts.insert(OTHER));
+                assert_eq!(ghosts.take(GONE), remembered, "{evictions} of {lifetime}");
+                assert!(!ghosts.take(GONE), "taken once");
+            }
+        }
+    }
+
+    #[test]
+    fn a_crowded_set_loses_its_oldest() {
+        let mut ghosts = Ghosts::new(4);
+        (0..5).for_each(|page| ghosts.insert(PageNum(page)));
+        assert_eq!(ghosts.capacity(), 4);
+        assert!(!ghosts.take(PageNum(0)));
+        (1..5).for_each(|page| assert!(ghosts.take(PageNum(page)), "{page}"));
+    }
+
+    #[test]
+    fn strangers_are_hardly_ever_taken_for_ghosts() {
+        let mut ghosts = Ghosts::new(100_000);
+        (0..100_000).for_each(|page| ghosts.insert(PageNum(page)));
+        let kept = (0..100_000).filter(|&page| ghosts.take(PageNum(page))).count();
+        assert!(kept > 75_000, "{kept} kept");
+        (0..100_000).for_each(|page| ghosts.insert(PageNum(page)));
+        let wrong = (200_000..300_000).filter(|&page| ghosts.take(PageNum(page))).count();
+        assert!(wrong < 30, "{wrong} taken wrongly");
+    }
+}
