@@ -14,11 +14,11 @@ use pager_core::area::Protection;
 use pager_core::elf::PieceBacking;
 
 const BASE: u64 = 0x40_0000;
-/// An address in the page that the segment's 0x100 file bytes end in, after them; the file holds [`FILLER`] there.
-const TAIL: u64 = BASE + 0x180;
+/// What the file holds after the segment's 0x100 bytes.
 const FILLER: i32 = 0xa5;
 
-/// A program of one segment which stores to its second page, whose bytes are all past `filesz`, and exits with the byte at [`TAIL`].
+/// A program of one segment which stores to its second page, whose bytes are all past `filesz`, and exits with a byte of the
+/// first, after `filesz`.
 fn program(flags: u32) -> Vec<u8> {
     let code: [u8; 23] = [
         0xc6, 0x04, 0x25, 0x00, 0x18, 0x40, 0x00, 0x01, // mov byte ptr [0x401800], 1
