@@ -6,10 +6,10 @@
 //!
 //! | from | to | who makes the edge |
 //! |---|---|---|
-//! | Empty, Swapped | Busy | the thread that faulted (fill) |
-//! | Busy | Resident | the same thread, once the page is installed |
-//! | Resident | Busy | the thread that evicts, un-protects or discards |
-//! | Busy | Swapped, Empty | the same thread, once the page is gone from memory |
+//! | Empty, Zero, Swapped | Busy | the thread that faulted (fill) |
+//! | Busy | Resident, Mapped | the same thread, once the page is installed |
+//! | Resident, Mapped | Busy | the thread that evicts, un-protects or discards |
+//! | Busy | Swapped, Zero, Empty | the same thread, once the page is gone from memory |
 //! | Busy | what it was | the same thread, when it gives up (I/O error, pinned page) |
 //!
 //! The low 32 bits hold all state, so they can serve as a futex word; the high 32 bits hold the slot's index.
@@ -39,6 +39,10 @@ pub enum Entry {
     Empty,
     /// In memory. A clean page may keep the slot it came from (the swap cache).
     Resident(Dirt, Option<SwapSlot>),
+    /// In memory as a page of the image file itself, mapped through: always clean, dropped without being written.
+    Mapped,
+    /// Evicted while it held only zeros: nothing is kept, and whatever backs the area is not asked again.
+    Zero,
     /// In a swap file and nowhere else.
     Swapped(SwapSlot),
     /// Owned by a thread that is changing it; the slot, if any, stays readable.
@@ -52,6 +56,8 @@ const TAG_SWAPPED: u64 = 2;
 const TAG_BUSY: u64 = 3;
 const DIRTY: u64 = 1 << 2;
 const HAS_SLOT: u64 = 1 << 3;
+/// Sets a mapped-through page apart from a private one, and a page of zeros from an empty entry.
+const THROUGH: u64 = 1 << 5;
 /// Set beside a busy tag by those who sleep on it.
 pub(crate) const WAITED_FOR: u64 = 1 << 4;
 const FILE_SHIFT: u32 = 16;
@@ -64,6 +70,8 @@ impl Entry {
             Entry::Empty => TAG_EMPTY,
             Entry::Resident(Dirt::Clean, slot) => TAG_RESIDENT | pack_slot(slot),
             Entry::Resident(Dirt::Dirty, slot) => TAG_RESIDENT | DIRTY | pack_slot(slot),
+            Entry::Mapped => TAG_RESIDENT | THROUGH,
+            Entry::Zero => TAG_EMPTY | THROUGH,
             Entry::Swapped(slot) => TAG_SWAPPED | pack_slot(Some(slot)),
             Entry::Busy(slot) => TAG_BUSY | pack_slot(slot),
         }
@@ -76,7 +84,9 @@ impl Entry {
     pub const fn unpack(bits: u64) -> Entry {
         let slot = unpack_slot(bits);
         match bits & TAG {
+            TAG_EMPTY if bits & THROUGH != 0 => Entry::Zero,
             TAG_EMPTY => Entry::Empty,
+            TAG_RESIDENT if bits & THROUGH != 0 => Entry::Mapped,
             TAG_RESIDENT if bits & DIRTY != 0 => Entry::Resident(Dirt::Dirty, slot),
             TAG_RESIDENT => Entry::Resident(Dirt::Clean, slot),
             TAG_BUSY => Entry::Busy(slot),
@@ -90,7 +100,7 @@ impl Entry {
     /// The slot that the entry names.
     pub const fn slot(self) -> Option<SwapSlot> {
         match self {
-            Entry::Empty => None,
+            Entry::Empty | Entry::Mapped | Entry::Zero => None,
             Entry::Resident(_, slot) | Entry::Busy(slot) => slot,
             Entry::Swapped(slot) => Some(slot),
         }
@@ -98,7 +108,7 @@ impl Entry {
 
     /// Whether the page is in memory.
     pub const fn is_resident(self) -> bool {
-        matches!(self, Entry::Resident(..))
+        matches!(self, Entry::Resident(..) | Entry::Mapped)
     }
 }
 

@@ -57,7 +57,8 @@ pub fn classify(area: Option<&Area>, page: PageNum, entry: Entry, access: Access
         Entry::Resident(Dirt::Clean, _) if access == Access::Write && area.holding == Holding::Private => {
             Plan::Unprotect
         }
-        Entry::Resident(..) => Plan::AlreadyThere,
+        Entry::Resident(..) | Entry::Mapped => Plan::AlreadyThere,
+        Entry::Zero => Plan::FillZero,
         Entry::Empty if area.holding == Holding::MapThrough => Plan::MapThrough,
         Entry::Empty => match area.backing_at(page) {
             PageSource::Zero => Plan::FillZero,
@@ -66,8 +67,8 @@ pub fn classify(area: Option<&Area>, page: PageNum, entry: Entry, access: Access
     }
 }
 
-/// The pages worth bringing in together with `page`: those of its aligned chunk of `chunk_pages` that lie in the area and, if the area has
-/// an image, hold bytes of it on whichever side of the image's end `page` is. Always contains `page`.
+/// The pages worth bringing in together with `page`: those of its aligned chunk of `chunk_pages` that lie in the area and come from the same
+/// source, the image or zeros. Always contains `page`.
 ///
 /// # Panics
 /// In debug builds, for a page outside the area.

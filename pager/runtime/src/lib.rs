@@ -1,2 +1,44 @@
 //! What runs inside the paged program's threads.
+//!
+//! The runtime is a freestanding image that `pager run` executes in place of a program. It loads the program beside itself, traps its system calls,
+//! resolves its faults in the thread that faulted, and is never paged. No C library, no thread-local storage, no stack or heap of the program's.
+//!
+//! | module | owns |
+//! |---|---|
+//! | [`start`], [`load`] | from exec to the program's first instruction |
+//! | [`gate`] | the assembly |
+//! | [`signals`] | where faults, calls and signals arrive; the program's frames |
+//! | [`fault`], [`fill`], [`evict`] | the life of a page |
+//! | [`calls`], [`memory`], [`process`] | the program's system calls |
+//! | [`state`], [`thread`], [`images`], [`swap`], [`queue`] | what is known |
+//! | [`sys`], [`arena`], [`lock`], [`buffers`], [`user`], [`clock`], [`die`] | what all of it stands on |
 #![no_std]
+// Internal to this project: every item is public for the image's sake, and each module's head says what it promises.
+#![allow(missing_docs)]
+
+extern crate alloc;
+
+pub mod arena;
+pub mod buffers;
+pub mod calls;
+pub mod clock;
+pub mod die;
+pub mod evict;
+pub mod fault;
+pub mod fill;
+pub mod gate;
+pub mod images;
+pub mod load;
+pub mod lock;
+pub mod memory;
+pub mod process;
+pub mod queue;
+pub mod readahead;
+pub mod root;
+pub mod signals;
+pub mod start;
+pub mod state;
+pub mod swap;
+pub mod sys;
+pub mod thread;
+pub mod user;

@@ -1,0 +1,58 @@
+//! Bounce buffers: where pages are on their way between files and the program.
+
+use alloc::vec::Vec;
+use core::ops::{Deref, DerefMut};
+
+use pager_core::addr::PAGE_SIZE;
+
+use crate::arena;
+use crate::die;
+use crate::lock::{Mutex, RawMutex};
+
+/// Pages of a buffer: the largest batch of an eviction.
+pub const BUFFER_PAGES: usize = 64;
+const BUFFER_BYTES: usize = BUFFER_PAGES * PAGE_SIZE as usize;
+
+static FREE: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+
+/// The pool's lock, to be held across a fork.
+pub fn pool_lock() -> &'static RawMutex {
+    FREE.raw()
+}
+
+/// A buffer of [`BUFFER_PAGES`], back in the pool when dropped. Only what is used of it costs memory.
+pub struct Buffer(u64);
+
+impl Buffer {
+    pub fn take() -> Buffer {
+        let pooled = FREE.lock().pop();
+        match pooled {
+            Some(addr) => Buffer(addr),
+            None => match arena::map(BUFFER_BYTES as u64, PAGE_SIZE) {
+                Ok(addr) => Buffer(addr),
+                Err(errno) => die::internal(format_args!("no memory for a buffer: {errno:?}")),
+            },
+        }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        // SAFETY: mapped for good, and owned by this value alone.
+        unsafe { core::slice::from_raw_parts(self.0 as *const u8, BUFFER_BYTES) }
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, borrowed uniquely.
+        unsafe { core::slice::from_raw_parts_mut(self.0 as *mut u8, BUFFER_BYTES) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        FREE.lock().push(self.0);
+    }
+}

@@ -1,0 +1,68 @@
+//! Descriptors: the runtime's own are not the program's to close or replace.
+
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+
+use super::{Call, raw};
+use crate::state::{self, STATE};
+use crate::sys::file::Fd;
+use crate::sys::{Errno, nr};
+
+const CLOSE_RANGE: u64 = 436;
+
+fn is_ours(fd: Fd) -> bool {
+    fd == state::uffd() || of_the_run().any(|ours| ours == fd) || STATE.images.lock().holds(fd)
+}
+
+/// Descriptors that have the same number in all processes of the run.
+pub fn of_the_run() -> impl Iterator<Item = Fd> {
+    let settings = state::settings();
+    let swaps = settings.swap_count.load(Ordering::Relaxed) as usize;
+    let swaps = settings.swap.iter().take(swaps).map(|swap| Fd(swap.fd.load(Ordering::Relaxed) as i32));
+    swaps.chain([state::control_fd(), Fd(settings.runtime_fd.load(Ordering::Relaxed) as i32)])
+}
+
+/// close.
+///
+/// # Errors
+/// EBADF for a descriptor of the runtime, as though it were not there.
+pub fn close(fd: u64) -> Result<u64, Errno> {
+    if is_ours(Fd(fd as i32)) {
+        return Err(Errno::EBADF);
+    }
+    raw(nr::CLOSE, [fd, 0, 0, 0, 0, 0])
+}
+
+/// close_range, around the runtime's descriptors.
+///
+/// # Errors
+/// As close_range(2).
+pub fn close_range(first: u64, last: u64, flags: u64) -> Result<u64, Errno> {
+    let (first, last) = (first as u32, last as u32);
+    if first > last {
+        return Err(Errno::EINVAL);
+    }
+    let mut ours: Vec<u32> = of_the_run().chain([state::uffd()]).map(|fd| fd.0 as u32).collect();
+    STATE.images.lock().descriptors(&mut ours);
+    ours.retain(|fd| (first..=last).contains(fd));
+    ours.sort_unstable();
+    let mut from = u64::from(first);
+    for fd in ours.into_iter().map(u64::from).chain([u64::from(last) + 1]) {
+        if from < fd {
+            raw(CLOSE_RANGE, [from, fd - 1, flags, 0, 0, 0])?;
+        }
+        from = fd + 1;
+    }
+    Ok(0)
+}
+
+/// dup2 and dup3.
+///
+/// # Errors
+/// EBADF where the new number is the runtime's.
+pub fn duplicate(call: Call) -> Result<u64, Errno> {
+    if is_ours(Fd(call.args[0] as i32)) || is_ours(Fd(call.args[1] as i32)) {
+        return Err(Errno::EBADF);
+    }
+    raw(call.row.number.into(), call.args)
+}

@@ -1,0 +1,72 @@
+//! Making the memory of a call resident, and keeping it so until the call is done.
+
+use pager_core::addr::{PageNum, PageRange, VirtAddr};
+use pager_core::area::Access;
+use pager_core::calls::{Direction, Fault, Span, UserMemory};
+use pager_core::entry::{Dirt, Entry};
+use pager_core::shared::count;
+
+use crate::arena;
+use crate::fault::{self, Outcome};
+use crate::state::{self, STATE};
+use crate::thread::Block;
+use crate::user;
+
+/// The program's memory for the table's expansion.
+pub struct Memory;
+
+impl UserMemory for Memory {
+    fn read(&mut self, addr: u64, into: &mut [u8]) -> Result<(), Fault> {
+        user::read(addr, into).map_err(|_| Fault { addr })
+    }
+}
+
+/// Whether pages stay put for the length of the call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    Pinned,
+    Loose,
+}
+
+/// Makes what lies in areas of ours ready for the kernel. What the program itself may not touch is left for the kernel to refuse.
+pub fn ready(block: &'static Block, span: Span, hold: Hold) {
+    if arena::reserves(span.addr, span.len) {
+        return;
+    }
+    let Some(range) = PageRange::touching(VirtAddr(span.addr), span.len) else { return };
+    if hold == Hold::Pinned && state::cap() != u64::MAX {
+        block.pin(range);
+    }
+    let mut page = range.start();
+    while page < range.end() {
+        page = ready_page(page, span.direction);
+    }
+}
+
+/// Readies one page; the next one to look at.
+fn ready_page(page: PageNum, direction: Direction) -> PageNum {
+    let entry = STATE.table.existing(page).map_or(Entry::Empty, pager_core::table::EntryCell::load);
+    match entry {
+        Entry::Resident(Dirt::Dirty, _) => return page.plus(1),
+        Entry::Resident(Dirt::Clean, _) | Entry::Mapped if !direction.writes() => return page.plus(1),
+        _ => {}
+    }
+    let access = if direction.writes() { Access::Write } else { Access::Read };
+    let mut outcome = fault::make_resident(page.start(), access);
+    if outcome == Outcome::Denied && access == Access::Write {
+        // The kernel may only read after all, or answers EFAULT by itself.
+        outcome = fault::make_resident(page.start(), Access::Read);
+    }
+    match outcome {
+        Outcome::Resolved | Outcome::Spurious => {
+            count(&state::counts().pages_for_calls, 1);
+            page.plus(1)
+        }
+        Outcome::NotOurs => end_of_area(page),
+        Outcome::NoArea | Outcome::Denied | Outcome::Unreadable => page.plus(1),
+    }
+}
+
+fn end_of_area(page: PageNum) -> PageNum {
+    STATE.areas.read().find(page).map_or(page.plus(1), |area| area.range.end())
+}

@@ -1,0 +1,173 @@
+//! System calls of the program: which way each one goes.
+//!
+//! The table is `pager_core::calls`; here its routes are taken. A call's result goes into the trapped context; calls that replace the
+//! context (sigreturn) or never come back (exit, exec) say so by [`Answer`].
+
+mod descriptors;
+pub use descriptors::of_the_run;
+mod fill;
+mod perform;
+mod paths;
+mod pieces;
+
+use pager_core::calls::{self as table, Managed, Route, Row, Virtual};
+use pager_core::shared::count;
+
+use crate::die;
+use crate::memory;
+use crate::process;
+use crate::signals;
+use crate::state;
+use crate::sys::signal::UContext;
+use crate::sys::{Errno, as_return, nr};
+use crate::thread::Block;
+
+/// Length of the `syscall` instruction.
+pub const SYSCALL_BYTES: u64 = 2;
+
+/// How a call ended.
+pub enum Answer {
+    /// With this result.
+    Result(Result<u64, Errno>),
+    /// The context is what the program goes on with.
+    Context,
+}
+
+/// A trapped call.
+#[derive(Clone, Copy)]
+pub struct Call {
+    pub row: &'static Row,
+    pub args: [u64; 6],
+}
+
+/// Does what the trapped call in `context` asks for.
+pub fn dispatch(block: &'static Block, context: &mut UContext) {
+    let number = context.machine.rax;
+    let machine = &context.machine;
+    let args = [machine.rdi, machine.rsi, machine.rdx, machine.r10, machine.r8, machine.r9];
+    count(&state::counts().calls_trapped, 1);
+    block.own().restarting = false;
+    let answer = match table::row(number) {
+        Some(row) => route(block, context, Call { row, args }),
+        None => Answer::Result(perform::unknown(block, number, args)),
+    };
+    if let Answer::Result(result) = answer {
+        finish(block, context, number, result);
+    }
+}
+
+fn finish(block: &'static Block, context: &mut UContext, number: u64, result: Result<u64, Errno>) {
+    if result == Err(Errno::ERESTARTSYS) {
+        // Made again when the program resumes there; a handler that runs first may turn it into EINTR.
+        context.machine.rip -= SYSCALL_BYTES;
+        context.machine.rax = number;
+        block.own().restarting = true;
+    } else {
+        context.machine.rax = as_return(result);
+    }
+}
+
+fn route(block: &'static Block, context: &mut UContext, call: Call) -> Answer {
+    match call.row.route {
+        Route::Straight | Route::Filled | Route::Repeated => Answer::Result(perform::perform(block, call)),
+        Route::Managed(managed) => {
+            count(&state::counts().calls_managed, 1);
+            Answer::Result(manage(block, call, managed))
+        }
+        Route::Virtual(which) => virtualise(block, context, call, which),
+        Route::Refused(errno) => {
+            count(&state::counts().calls_refused, 1);
+            die::event!("{} is answered with errno {errno}", call.row.name);
+            Answer::Result(Err(Errno(errno)))
+        }
+    }
+}
+
+fn manage(block: &'static Block, call: Call, managed: Managed) -> Result<u64, Errno> {
+    let [a, b, c, d, e, f] = call.args;
+    match managed {
+        Managed::Mmap => memory::map::mmap(memory::map::Request {
+            addr: a,
+            len: b,
+            prot: c,
+            flags: d,
+            fd: i64::from(e as i32),
+            offset: f,
+        }),
+        Managed::Munmap => memory::unmap::munmap(a, b),
+        Managed::Mremap => memory::remap::mremap(a, b, c, d, e),
+        Managed::Mprotect => memory::protect::mprotect(a, b, c),
+        Managed::PkeyMprotect if d as i32 == -1 => memory::protect::mprotect(a, b, c),
+        Managed::PkeyMprotect => Err(Errno::EINVAL),
+        Managed::Madvise => memory::advise::madvise(a, b, c),
+        Managed::Brk => Ok(memory::brk::brk(a)),
+        Managed::Mlock | Managed::Munlock | Managed::Mlock2 => memory::query::lock(a, b),
+        Managed::Mlockall | Managed::Munlockall => Ok(0),
+        Managed::Mincore => memory::query::mincore(a, b, c),
+        Managed::Msync => memory::query::msync(a, b, c),
+        Managed::RemapFilePages => memory::query::kernel_only(call.row.number.into(), call.args),
+        Managed::Shmat => memory::shared::shmat(a, b, c),
+        Managed::Shmdt => memory::shared::shmdt(a),
+        Managed::Mbind => perform::perform(block, call),
+        Managed::ProcessMadvise | Managed::Mseal | Managed::SetMempolicyHomeNode => Err(Errno::ENOSYS),
+    }
+}
+
+fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: Virtual) -> Answer {
+    let [a, b, c, d, e, _] = call.args;
+    if let Some(errno) = table::refusal(call.row, &call.args) {
+        count(&state::counts().calls_refused, 1);
+        return Answer::Result(Err(Errno(errno)));
+    }
+    count(&state::counts().calls_managed, 1);
+    Answer::Result(match which {
+        Virtual::Sigaction => signals::calls::sigaction(block, a, b, c, d),
+        Virtual::Sigaltstack => signals::calls::sigaltstack(block, context, a, b),
+        Virtual::Sigprocmask => {
+            // The result goes first: a signal that is let in now finds the call done.
+            let result = signals::calls::sigprocmask(block, context, [a, b, c, d]);
+            return Answer::Result(result);
+        }
+        Virtual::Sigreturn => {
+            signals::frame::sigreturn(block, context);
+            return Answer::Context;
+        }
+        Virtual::Clone => process::clone(block, context, process::Request::from_args(&call.args)),
+        Virtual::Fork => process::clone(block, context, process::Request::FORK),
+        Virtual::Vfork => process::clone(block, context, process::Request::VFORK),
+        Virtual::Execve => process::exec::execve(crate::sys::file::AT_FDCWD, a, b, c, 0),
+        Virtual::Execveat => process::exec::execve(i64::from(a as i32), b, c, d, e),
+        Virtual::Exit => process::exit::exit_thread(block, a),
+        Virtual::ExitGroup => crate::sys::task::exit_group(a as i32),
+        Virtual::SetTidAddress => {
+            block.own().clear_tid = a;
+            Ok(block.own().tid.into())
+        }
+        Virtual::SetRobustList if b == 24 => {
+            block.own().robust = (a, b);
+            Ok(0)
+        }
+        Virtual::SetRobustList => Err(Errno::EINVAL),
+        Virtual::GetRobustList => process::exit::robust_list(block, a, b, c),
+        Virtual::Close => descriptors::close(a),
+        Virtual::CloseRange => descriptors::close_range(a, b, c),
+        Virtual::Dup2 | Virtual::Dup3 => descriptors::duplicate(call),
+        Virtual::Readlink | Virtual::Readlinkat => paths::readlink(block, call),
+        Virtual::Open | Virtual::Openat | Virtual::Openat2 => paths::open(block, call),
+        Virtual::Sigsuspend
+        | Virtual::Sigpending
+        | Virtual::Sigtimedwait
+        | Virtual::ArchPrctl
+        | Virtual::Prctl
+        | Virtual::Getrlimit
+        | Virtual::Setrlimit
+        | Virtual::Prlimit => perform::perform(block, call),
+    })
+}
+
+/// Makes a call as it is, without looking at its pointers.
+pub fn raw(number: u64, args: [u64; 6]) -> Result<u64, Errno> {
+    debug_assert!(number != nr::MMAP && number != nr::MUNMAP);
+    // SAFETY: the program's own call, or one of ours with pointers into live memory.
+    crate::sys::check(unsafe { crate::sys::syscall(number, args) })
+}

@@ -1,0 +1,77 @@
+//! Names that mean something else under the pager: `/proc/self/exe`, and libraries that are looked for under `--root` first.
+
+use alloc::vec::Vec;
+
+use super::{Call, perform, raw};
+use crate::die::Line;
+use crate::root;
+use crate::state::STATE;
+use crate::sys::Errno;
+use crate::sys::file::{O_ACCMODE, O_RDONLY};
+use crate::sys::{nr, task};
+use crate::thread::Block;
+use crate::user;
+
+const PATH_MAX: usize = 4096;
+
+/// readlink and readlinkat.
+///
+/// # Errors
+/// As readlink(2).
+pub fn readlink(block: &'static Block, call: Call) -> Result<u64, Errno> {
+    let [path, buffer, len] = match u64::from(call.row.number) {
+        nr::READLINKAT => [call.args[1], call.args[2], call.args[3]],
+        _ => [call.args[0], call.args[1], call.args[2]],
+    };
+    match user::read_string(path, PATH_MAX) {
+        Ok(text) if names_self(&text) => {
+            let program = STATE.program.lock().clone();
+            let len = program.len().min(len as u32 as usize);
+            if len == 0 {
+                return Err(Errno::EINVAL);
+            }
+            user::write(buffer, &program[..len])?;
+            Ok(len as u64)
+        }
+        _ => perform::perform(block, call),
+    }
+}
+
+/// Whether a path is the link to this process's program.
+fn names_self(path: &[u8]) -> bool {
+    let Some(rest) = path.strip_prefix(b"/proc/") else { return false };
+    let Some(who) = rest.strip_suffix(b"/exe") else { return false };
+    let own = Line::format(format_args!("{}", task::pid()));
+    who == b"self" || who == b"thread-self" || who == own.as_bytes()
+}
+
+/// open, openat and openat2.
+///
+/// # Errors
+/// As open(2).
+pub fn open(block: &'static Block, call: Call) -> Result<u64, Errno> {
+    let at = usize::from(u64::from(call.row.number) != nr::OPEN);
+    match replacement(call, at) {
+        Some(path) => {
+            let mut call = call;
+            call.args[at] = path.as_ptr() as u64;
+            raw(call.row.number.into(), call.args)
+        }
+        None => perform::perform(block, call),
+    }
+}
+
+/// The path to open instead, zero-terminated, if there is one.
+fn replacement(call: Call, at: usize) -> Option<Vec<u8>> {
+    const OPENAT2: u32 = 437;
+    if call.row.number == OPENAT2 || call.args[at + 1] & O_ACCMODE != O_RDONLY {
+        return None;
+    }
+    let text = user::read_string(call.args[at], PATH_MAX).ok()?;
+    if names_self(&text) {
+        let mut program = STATE.program.lock().clone();
+        program.push(0);
+        return Some(program);
+    }
+    root::library(&text)
+}

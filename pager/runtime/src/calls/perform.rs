@@ -1,0 +1,91 @@
+//! Making a call of the program: its memory ready, its interruptions as Linux has them.
+
+use pager_core::calls::{self as table, Chunk, MAX_SPANS, Restart, Route, Span};
+use pager_core::shared::count;
+
+use super::Call;
+use super::fill::{self, Hold, Memory};
+use super::pieces;
+use crate::die;
+use crate::gate;
+use crate::state;
+use crate::sys::{Errno, check, syscall};
+use crate::thread::Block;
+
+/// How often a call that answers EFAULT is made again after filling once more: pages may have been dropped by another thread meanwhile.
+const PINNED_TRIES: u32 = 4;
+/// The same without pins, where eviction alone can cause it.
+const LOOSE_TRIES: u32 = 1000;
+
+/// Makes the call, in pieces if its buffers are large against the cap.
+///
+/// # Errors
+/// The call's own, and ERESTARTSYS where it has to be made again after a signal.
+pub fn perform(block: &'static Block, call: Call) -> Result<u64, Errno> {
+    if let Some(errno) = table::refusal(call.row, &call.args) {
+        count(&state::counts().calls_refused, 1);
+        return Err(Errno(errno));
+    }
+    if call.row.pointers.is_empty() {
+        return make(block, call);
+    }
+    match call.row.chunk {
+        Chunk::Whole => whole(block, call),
+        chunk => pieces::in_pieces(block, call, chunk),
+    }
+}
+
+/// Makes the call in one piece.
+///
+/// # Errors
+/// As [`perform`].
+pub fn whole(block: &'static Block, call: Call) -> Result<u64, Errno> {
+    let (hold, tries) = match call.row.route {
+        Route::Repeated => (Hold::Loose, LOOSE_TRIES),
+        _ => (Hold::Pinned, PINNED_TRIES),
+    };
+    let pinned = block.pinned();
+    let mut result = Err(Errno::EFAULT);
+    for _ in 0..tries {
+        // A nested structure that cannot be read is the kernel's to refuse.
+        let _ = table::buffers(call.row, &call.args, &mut Memory, &mut |span: Span| fill::ready(block, span, hold));
+        result = make(block, call);
+        block.unpin_to(pinned);
+        if result != Err(Errno::EFAULT) {
+            break;
+        }
+    }
+    result
+}
+
+/// Makes the call with its memory as it is.
+pub fn make(block: &'static Block, call: Call) -> Result<u64, Errno> {
+    let number = call.row.number.into();
+    let class = table::blocking(call.row, &call.args);
+    if class == Restart::Uninterruptible {
+        // SAFETY: the program's own call; its pointers are the program's.
+        return check(unsafe { syscall(number, call.args) });
+    }
+    // SAFETY: as above.
+    let result = unsafe { gate::interruptible(number, &call.args, block.inbox.counter()) };
+    match (result, class) {
+        (Err(Errno::ERESTARTSYS), Restart::NeverAfterHandler) => Err(Errno::EINTR),
+        (result, _) => result,
+    }
+}
+
+/// A call that the table does not know: fills what looks like buffers, a page at each.
+///
+/// # Errors
+/// The call's own.
+pub fn unknown(block: &'static Block, number: u64, args: [u64; 6]) -> Result<u64, Errno> {
+    count(&state::counts().calls_unknown, 1);
+    die::event!("system call {number} is not known: made with a page filled at each pointer");
+    let _ = MAX_SPANS;
+    let pinned = block.pinned();
+    table::unknown_buffers(&args, &mut |span: Span| fill::ready(block, span, Hold::Pinned));
+    // SAFETY: as in `make`.
+    let result = unsafe { gate::interruptible(number, &args, block.inbox.counter()) };
+    block.unpin_to(pinned);
+    result
+}

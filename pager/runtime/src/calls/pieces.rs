@@ -1,0 +1,186 @@
+//! Transfers that are large against the cap: made in pieces that fit, with the results that one call would have had.
+
+use alloc::vec::Vec;
+
+use pager_core::addr::PAGE_SIZE;
+use pager_core::calls::{Chunk, Direction, Shape};
+
+use super::Call;
+use super::perform::whole;
+use crate::state;
+use crate::sys::Errno;
+use crate::sys::file::{self, Fd};
+use crate::sys::memory::IoVec;
+use crate::thread::Block;
+use crate::user;
+
+/// Largest piece, in bytes, however large the cap.
+const LARGEST: u64 = 1 << 20;
+/// The part of the cap that one call may pin.
+const SHARE: u64 = 8;
+const IOV_MAX: u64 = 1024;
+
+/// Bytes that one call may pin.
+fn limit() -> u64 {
+    match state::cap() {
+        u64::MAX => u64::MAX,
+        cap => (cap / SHARE * PAGE_SIZE).clamp(PAGE_SIZE, LARGEST),
+    }
+}
+
+/// Makes a call whose buffers may be cut.
+///
+/// # Errors
+/// As the call.
+pub fn in_pieces(block: &'static Block, call: Call, chunk: Chunk) -> Result<u64, Errno> {
+    match chunk {
+        Chunk::Stream { buffer_arg, length_arg } => {
+            let cut = Cut { buffer: buffer_arg.into(), length: length_arg.into(), offset: None };
+            stream(block, call, cut)
+        }
+        Chunk::Positioned { buffer_arg, length_arg, offset_arg } => {
+            let cut = Cut { buffer: buffer_arg.into(), length: length_arg.into(), offset: Some(offset_arg.into()) };
+            stream(block, call, cut)
+        }
+        Chunk::Vector { vector_arg, count_arg, offset_arg } => {
+            vector(block, call, vector_arg.into(), count_arg.into(), offset_arg.map(usize::from))
+        }
+        Chunk::Shorter { length_arg, .. } => {
+            let mut call = call;
+            let length = &mut call.args[usize::from(length_arg)];
+            *length = (*length).min(limit().max(PAGE_SIZE * 2));
+            whole(block, call)
+        }
+        Chunk::Whole => whole(block, call),
+    }
+}
+
+/// Which arguments move from piece to piece.
+#[derive(Clone, Copy)]
+struct Cut {
+    buffer: usize,
+    length: usize,
+    offset: Option<usize>,
+}
+
+fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
+    let total = call.args[cut.length];
+    if total <= limit() {
+        return whole(block, call);
+    }
+    let mut done = 0;
+    while done < total {
+        let piece = (total - done).min(limit());
+        let mut part = call;
+        part.args[cut.buffer] += done;
+        part.args[cut.length] = piece;
+        if let Some(offset) = cut.offset {
+            part.args[offset] = part.args[offset].wrapping_add(done);
+        }
+        match whole(block, part) {
+            Ok(moved) => done += moved,
+            Err(errno) if done == 0 => return Err(errno),
+            Err(_) => break,
+        }
+        if done % limit() != 0 || !goes_on(call) {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+/// Whether a full piece may be followed by another: a read that would wait for more must give back what it has.
+fn goes_on(call: Call) -> bool {
+    sends(call) || file::stat_fd(Fd(call.args[0] as i32)).is_ok_and(|stat| stat.is_regular())
+}
+
+fn sends(call: Call) -> bool {
+    call.row.pointers.iter().any(|pointer| {
+        matches!(pointer.shape, Shape::Buffer(Direction::In, _) | Shape::IoVec(Direction::In, _))
+    })
+}
+
+fn vector(
+    block: &'static Block,
+    call: Call,
+    vector_arg: usize,
+    count_arg: usize,
+    offset_arg: Option<usize>,
+) -> Result<u64, Errno> {
+    let count = call.args[count_arg];
+    if count > IOV_MAX || limit() == u64::MAX {
+        return whole(block, call);
+    }
+    let Ok(parts) = read_vector(call.args[vector_arg], count) else { return whole(block, call) };
+    let total = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.len));
+    if total <= limit() {
+        return whole(block, call);
+    }
+    let mut done = 0;
+    for part in parts.iter().filter(|part| part.len > 0) {
+        let moved = vector_part(block, call, *part, done, (vector_arg, count_arg, offset_arg));
+        match moved {
+            Ok(moved) => {
+                done += moved;
+                if moved < part.len || !goes_on(call) {
+                    break;
+                }
+            }
+            Err(errno) if done == 0 => return Err(errno),
+            Err(_) => break,
+        }
+    }
+    Ok(done)
+}
+
+fn read_vector(addr: u64, count: u64) -> Result<Vec<IoVec>, Errno> {
+    (0..count)
+        .map(|i| {
+            let [base, len] = user::read_value::<[u64; 2]>(addr + i * 16)?;
+            Ok(IoVec { base, len })
+        })
+        .collect()
+}
+
+/// One element of a vector, in pieces.
+fn vector_part(
+    block: &'static Block,
+    call: Call,
+    part: IoVec,
+    before: u64,
+    (vector_arg, count_arg, offset_arg): (usize, usize, Option<usize>),
+) -> Result<u64, Errno> {
+    let mut done = 0;
+    while done < part.len {
+        let piece = IoVec { base: part.base + done, len: (part.len - done).min(limit()) };
+        let mut one = call;
+        one.args[vector_arg] = &raw const piece as u64;
+        one.args[count_arg] = 1;
+        if let Some(offset) = offset_arg
+            && one.args[offset] != u64::MAX
+        {
+            one.args[offset] += before + done;
+        }
+        let moved = single(block, one, piece);
+        match moved {
+            Ok(moved) => done += moved,
+            Err(errno) if done == 0 => return Err(errno),
+            Err(_) => break,
+        }
+        if done % limit() != 0 || !goes_on(call) {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+/// A vector call with one element, whose array is ours and not the program's.
+fn single(block: &'static Block, call: Call, piece: IoVec) -> Result<u64, Errno> {
+    let pinned = block.pinned();
+    let direction = if sends(call) { Direction::In } else { Direction::Out };
+    let span = pager_core::calls::Span { addr: piece.base, len: piece.len, direction };
+    super::fill::ready(block, span, super::fill::Hold::Pinned);
+    let result = super::perform::make(block, call);
+    block.unpin_to(pinned);
+    result
+}

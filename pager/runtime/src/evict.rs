@@ -1,0 +1,260 @@
+//! Making room: which pages leave, in batches.
+//!
+//! Order for a batch, and why: the entries are made busy (nobody else changes the pages), then pinned pages are handed back (a thread that pins
+//! first publishes the pin, then looks at the entry), dirty runs are write-protected (a writer faults and waits), copied, written to swap, and
+//! only then all are dropped with one call and the entries settled. A page can be read until it is dropped, and never loses a write.
+
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+
+use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
+use pager_core::entry::{Dirt, Entry, SwapSlot};
+use pager_core::shared::{FailureKind, count};
+use pager_core::table::EntryCell;
+
+use crate::buffers::{BUFFER_PAGES, Buffer};
+use crate::die;
+use crate::fault::{settle, take};
+use crate::fill;
+use crate::gate;
+use crate::state::{self, STATE};
+use crate::swap;
+use crate::sys::file;
+use crate::sys::memory::{self, IoVec};
+use crate::sys::signal;
+use crate::sys::task;
+use crate::sys::uffd::{self, Install};
+use crate::thread;
+
+/// Attempts to get below the cap before it is exceeded by what is pinned or busy.
+const ATTEMPTS: u32 = 64;
+
+/// A page on its way out. Its entry is busy.
+#[derive(Clone, Copy)]
+struct Victim {
+    page: PageNum,
+    was: Entry,
+}
+
+/// Counts `pages` as resident and evicts until all fit under the cap.
+///
+/// Where everything else is pinned or busy the cap is exceeded by at most what is: progress comes before the cap.
+pub fn make_room(pages: u64) {
+    let cap = state::cap();
+    let mut now = state::add_resident(pages);
+    let mut attempts = 0;
+    while now > cap && attempts < ATTEMPTS {
+        let batch = (cap / 16).clamp(1, BUFFER_PAGES as u64).max((now - cap).min(BUFFER_PAGES as u64));
+        if evict(batch as usize) == 0 {
+            attempts += 1;
+        }
+        now = state::resident();
+    }
+}
+
+/// Evicts up to `wanted` pages; how many went.
+fn evict(wanted: usize) -> usize {
+    let mut victims = choose(wanted);
+    hand_back_pinned(&mut victims);
+    victims.sort_unstable_by_key(|victim| victim.page);
+    let (mapped, private): (Vec<_>, Vec<_>) = victims.iter().partition(|victim| victim.was == Entry::Mapped);
+    unmap(&mapped);
+    let mut gone = mapped.len();
+    for batch in private.chunks(BUFFER_PAGES) {
+        gone += swap_out(batch);
+    }
+    count(&state::counts().pages_evicted, gone as u64);
+    state::remove_resident(gone as u64);
+    gone
+}
+
+fn choose(wanted: usize) -> Vec<Victim> {
+    let mut pages = Vec::with_capacity(wanted);
+    let mut victims = Vec::with_capacity(wanted);
+    // A busy page will be resident, or whoever has it will tell the queue.
+    let resident = |page| {
+        let entry = STATE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
+        entry.is_resident() || matches!(entry, Entry::Busy(_))
+    };
+    let mut queue = STATE.queue.lock();
+    queue.victims(wanted, &resident, &mut pages);
+    for page in pages {
+        if !take_victim(page, &mut victims) {
+            queue.put_back(page);
+        }
+        if victims.last().is_some_and(|victim: &Victim| victim.page == page && victim.was == Entry::Mapped) {
+            take_chunk(page, &mut victims);
+        }
+    }
+    victims
+}
+
+fn take_victim(page: PageNum, victims: &mut Vec<Victim>) -> bool {
+    let was = STATE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
+    let taken = was.is_resident() && take(page, was);
+    if taken {
+        victims.push(Victim { page, was });
+    }
+    taken
+}
+
+/// Mapped-through pages leave as they came, by chunks: dropping a page costs as much as dropping its chunk.
+fn take_chunk(page: PageNum, victims: &mut Vec<Victim>) {
+    let chunk = state::settings().fault_around_pages.load(Ordering::Relaxed).clamp(1, BUFFER_PAGES as u64);
+    let start = page.0 - page.0 % chunk;
+    for other in (start..start + chunk).map(PageNum).filter(|other| *other != page) {
+        if STATE.table.existing(other).is_some_and(|cell| cell.load() == Entry::Mapped) {
+            take_victim(other, victims);
+        }
+    }
+}
+
+fn hand_back_pinned(victims: &mut Vec<Victim>) {
+    let pages: Vec<PageNum> = victims.iter().map(|victim| victim.page).collect();
+    let mut pinned = alloc::vec![false; pages.len()];
+    thread::for_pinned(&pages, |i| pinned[i] = true);
+    if !pinned.contains(&true) {
+        return;
+    }
+    let mut queue = STATE.queue.lock();
+    let mut flags = pinned.iter();
+    victims.retain(|victim| {
+        let keep = !flags.next().copied().unwrap_or(false);
+        if !keep {
+            queue.put_back(victim.page);
+            settle(victim.page, victim.was);
+        }
+        keep
+    });
+}
+
+fn unmap(mapped: &[Victim]) {
+    for run in runs(mapped) {
+        fill::guard(run);
+    }
+    for victim in mapped {
+        settle(victim.page, Entry::Empty);
+    }
+}
+
+/// Maximal runs of neighbouring pages in sorted victims.
+fn runs(victims: &[Victim]) -> impl Iterator<Item = PageRange> + '_ {
+    victims
+        .chunk_by(|a, b| a.page.0 + 1 == b.page.0)
+        .filter_map(|chunk| PageRange::with_count(chunk[0].page, chunk.len() as u64))
+}
+
+/// Evicts private pages, at most a buffer of them, sorted; how many went.
+fn swap_out(victims: &[Victim]) -> usize {
+    let dirty: Vec<Victim> =
+        victims.iter().copied().filter(|victim| matches!(victim.was, Entry::Resident(Dirt::Dirty, _))).collect();
+    for run in runs(&dirty) {
+        if let Err(errno) = uffd::protect(state::uffd(), run.start().start().0, run.bytes(), Install::Protected) {
+            die::internal(format_args!("cannot protect {run:?}: {errno:?}"));
+        }
+    }
+    let mut after: Vec<(PageNum, Entry)> = victims
+        .iter()
+        .filter(|victim| matches!(victim.was, Entry::Resident(Dirt::Clean, _)))
+        .map(|victim| (victim.page, victim.was.slot().map_or(Entry::Empty, Entry::Swapped)))
+        .collect();
+    save(&dirty, &mut after);
+    drop_pages(&after);
+    after.iter().for_each(|(page, entry)| settle(*page, *entry));
+    after.len()
+}
+
+/// Copies and writes dirty pages; those that are safe now are added to `after` with their next entry.
+fn save(dirty: &[Victim], after: &mut Vec<(PageNum, Entry)>) {
+    if dirty.is_empty() {
+        return;
+    }
+    let mut buffer = Buffer::take();
+    let mut filled: Vec<PageNum> = Vec::with_capacity(dirty.len());
+    for victim in dirty {
+        let at = filled.len() * PAGE_SIZE as usize;
+        let slot = &mut buffer[at..at + PAGE_SIZE as usize];
+        copy_out(victim.page, slot);
+        if is_zero(slot) {
+            after.push((victim.page, Entry::Zero));
+            count(&state::counts().pages_zero_dropped, 1);
+        } else {
+            filled.push(victim.page);
+        }
+    }
+    let mut done = 0;
+    while done < filled.len() {
+        done += write_some(&filled[done..], &buffer[done * PAGE_SIZE as usize..], after);
+    }
+}
+
+/// Writes the first pages to as long a run of slots as there is; how many were dealt with.
+fn write_some(pages: &[PageNum], contents: &[u8], after: &mut Vec<(PageNum, Entry)>) -> usize {
+    let Some((swap, run)) = swap::allocate(pages.len() as u32) else { swap_full() };
+    let (pages, contents) = (&pages[..run.count as usize], &contents[..run.count as usize * PAGE_SIZE as usize]);
+    if let Err(errno) = swap.write(run, contents) {
+        count(&state::counts().io_errors, 1);
+        swap.slots_of(run).for_each(swap::release);
+        keep(pages);
+        die::event!("writing {} pages to swap failed: {errno:?}", pages.len());
+        return pages.len();
+    }
+    count(&state::counts().pages_written, pages.len() as u64);
+    let slots: Vec<SwapSlot> = swap.slots_of(run).collect();
+    after.extend(pages.iter().zip(slots).map(|(page, slot)| (*page, Entry::Swapped(slot))));
+    pages.len()
+}
+
+/// Leaves pages in memory whose contents could not be saved.
+fn keep(pages: &[PageNum]) {
+    for page in pages {
+        let _ = uffd::protect(state::uffd(), page.start().0, PAGE_SIZE, Install::Writable);
+        STATE.queue.lock().put_back(*page);
+        settle(*page, Entry::Resident(Dirt::Dirty, None));
+    }
+}
+
+/// All swap is taken: as the kernel's out-of-memory killer, end this program and say so.
+fn swap_full() -> ! {
+    die::report(FailureKind::SwapFull, 0, &STATE.program.lock());
+    loop {
+        signal::kill_thread(task::pid(), task::tid(), signal::SIGKILL);
+    }
+}
+
+/// Reads a page that is present, whatever the program may do with it.
+fn copy_out(page: PageNum, into: &mut [u8]) {
+    // SAFETY: `into` is ours and a page long; the page is the program's.
+    let copied = unsafe { gate::copy(into.as_mut_ptr() as u64, page.start().0, PAGE_SIZE) };
+    if copied == PAGE_SIZE {
+        return;
+    }
+    // No read access: the kernel's own way in does not ask for it.
+    let got = file::open(b"/proc/self/mem\0", file::O_RDONLY | file::O_CLOEXEC).and_then(|fd| {
+        let got = file::pread_all(fd, into, page.start().0);
+        file::close(fd);
+        got
+    });
+    if got != Ok(PAGE_SIZE as usize) {
+        die::internal(format_args!("cannot read resident page {:#x}: {got:?}", page.start().0));
+    }
+}
+
+fn is_zero(page: &[u8]) -> bool {
+    page.as_chunks::<64>().0.iter().all(|line| *line == [0; 64])
+}
+
+fn drop_pages(after: &[(PageNum, Entry)]) {
+    let mut pages: Vec<PageNum> = after.iter().map(|(page, _)| *page).collect();
+    pages.sort_unstable();
+    let ranges: Vec<IoVec> = pages
+        .chunk_by(|a, b| a.0 + 1 == b.0)
+        .map(|run| IoVec { base: run[0].start().0, len: run.len() as u64 * PAGE_SIZE })
+        .collect();
+    if ranges.is_empty() {
+        return;
+    }
+    if let Err(errno) = memory::zap(&ranges) {
+        die::internal(format_args!("cannot drop evicted pages: {errno:?}"));
+    }
+}

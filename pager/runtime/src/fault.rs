@@ -1,0 +1,184 @@
+//! Resolving a fault: find the area, look at the entry, act, let the instruction run again.
+//!
+//! Decided under the readers' lock of the areas, where the pages concerned are made busy; done without it. A busy entry keeps everybody else out:
+//! memory calls wait for it, so an area stays as long as a fill in it is under way.
+
+use core::sync::atomic::Ordering;
+
+use pager_core::addr::{PageNum, PageRange, VirtAddr};
+use pager_core::area::{Access, Area, Holding};
+use pager_core::entry::{Dirt, Entry, SwapSlot};
+use pager_core::fault::{Plan, around, classify};
+use pager_core::shared::count;
+use pager_core::table::{EntryCell, Waiters};
+
+use crate::fill;
+use crate::readahead::WINDOW;
+use crate::state::{self, STATE};
+use crate::sys::futex;
+use crate::thread::Block;
+
+/// How a fault ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The page is there now: run the instruction again.
+    Resolved,
+    /// It had been there already.
+    Spurious,
+    /// The program has nothing at that address.
+    NoArea,
+    /// The program may not do that.
+    Denied,
+    /// The contents cannot be had: past the end of the file, or an I/O error.
+    Unreadable,
+    /// An area of the kernel's.
+    NotOurs,
+}
+
+/// What a fill is about. All pages of `run` are busy and owned by this thread.
+pub struct Fill {
+    pub plan: Plan,
+    pub access: Access,
+    pub area: Area,
+    /// The page that was touched.
+    pub page: PageNum,
+    /// The pages to bring in, `page` among them.
+    pub run: PageRange,
+}
+
+enum Step {
+    Done(Outcome),
+    Wait,
+    Fill(Fill),
+}
+
+/// Makes the page of `addr` present for `access`, on behalf of an instruction or of the runtime.
+///
+/// No lock may be held. Afterwards, unless the page is pinned, it may be gone again at any time.
+pub fn make_resident(addr: VirtAddr, access: Access) -> Outcome {
+    if addr.0 >= pager_core::addr::USER_END {
+        return Outcome::NoArea;
+    }
+    loop {
+        match decide(addr.page(), access) {
+            Step::Done(Outcome::Spurious) => return Outcome::Resolved,
+            Step::Done(outcome) => return outcome,
+            Step::Wait => wait(STATE.table.entry(addr.page())),
+            Step::Fill(work) => return fill::fill(&work),
+        }
+    }
+}
+
+/// The same for a fault that the processor reported; tells a fault on a page that was there.
+pub fn on_fault(addr: VirtAddr, access: Access) -> Outcome {
+    if addr.0 >= pager_core::addr::USER_END {
+        return Outcome::NoArea;
+    }
+    let mut waited = false;
+    loop {
+        match decide(addr.page(), access) {
+            Step::Done(Outcome::Spurious) if waited => return Outcome::Resolved,
+            Step::Done(outcome) => return outcome,
+            Step::Wait => {
+                if !waited {
+                    count(&state::counts().faults_waited, 1);
+                }
+                waited = true;
+                wait(STATE.table.entry(addr.page()));
+            }
+            Step::Fill(work) => return fill::fill(&work),
+        }
+    }
+}
+
+/// Sleeps until a busy entry changes.
+pub fn wait(cell: &EntryCell) {
+    if let Some((word, value)) = cell.wait_word() {
+        futex::wait_low(word, value);
+    }
+}
+
+/// Gives a busy entry its next state and wakes those who waited.
+pub fn settle(page: PageNum, next: Entry) {
+    let cell = STATE.table.entry(page);
+    if cell.settle(next) == Waiters::Some {
+        futex::wake_low(cell.word());
+    }
+    STATE.busy.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// Makes an entry busy if it says `seen`.
+pub fn take(page: PageNum, seen: Entry) -> bool {
+    STATE.busy.fetch_add(1, Ordering::SeqCst);
+    let taken = STATE.table.entry(page).take(seen);
+    if !taken {
+        STATE.busy.fetch_sub(1, Ordering::SeqCst);
+    }
+    taken
+}
+
+fn decide(page: PageNum, access: Access) -> Step {
+    let areas = STATE.areas.read();
+    let found = areas.find(page);
+    let entry = STATE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
+    let plan = classify(found, page, entry, access);
+    match plan {
+        Plan::NoArea => return Step::Done(Outcome::NoArea),
+        Plan::Denied => return Step::Done(Outcome::Denied),
+        Plan::KernelOwned => return Step::Done(Outcome::NotOurs),
+        Plan::AlreadyThere => return Step::Done(Outcome::Spurious),
+        Plan::Wait => return Step::Wait,
+        Plan::Unprotect | Plan::FillZero | Plan::FillImage { .. } | Plan::MapThrough | Plan::SwapIn(_) => {}
+    }
+    let Some(area) = found.copied() else { return Step::Done(Outcome::NoArea) };
+    if !take(page, entry) {
+        return Step::Wait;
+    }
+    let run = take_neighbours(&area, page, entry, plan);
+    Step::Fill(Fill { plan, access, area, page, run })
+}
+
+/// Takes the pages that are worth bringing in together with `page`, which is taken already.
+fn take_neighbours(area: &Area, page: PageNum, entry: Entry, plan: Plan) -> PageRange {
+    let cap = state::cap();
+    let streams = &mut Block::current().own().streams;
+    let near = if area.holding == Holding::MapThrough {
+        around(area, page, state::settings().fault_around_pages.load(Ordering::Relaxed).clamp(1, (cap / 8).max(1)))
+    } else {
+        let window = streams.window(page).min((cap / 16).max(1));
+        let ahead = PageRange::with_count(page, window).and_then(|ahead| ahead.intersect(area.range));
+        let same = around(area, page, WINDOW * 2);
+        ahead.map_or(PageRange::single(page), |ahead| match plan {
+            Plan::FillZero | Plan::FillImage { .. } => ahead.intersect(same).unwrap_or(PageRange::single(page)),
+            _ => ahead,
+        })
+    };
+    let mut end = page.plus(1);
+    while end < near.end() && take_like(page, entry, plan, end) {
+        end = end.plus(1);
+    }
+    let mut start = page;
+    while start > near.start() && take_like(page, entry, plan, PageNum(start.0 - 1)) {
+        start = PageNum(start.0 - 1);
+    }
+    if area.holding != Holding::MapThrough {
+        streams.filled(end, end.0 - page.0);
+    }
+    PageRange::new(start, end).unwrap_or(PageRange::single(page))
+}
+
+/// Takes `other` if its entry can be handled in one go with that of `page`.
+fn take_like(page: PageNum, entry: Entry, plan: Plan, other: PageNum) -> bool {
+    let seen = STATE.table.existing(other).map_or(Entry::Empty, EntryCell::load);
+    let alike = match (plan, seen) {
+        (Plan::SwapIn(first), Entry::Swapped(slot)) => follows(first, slot, other.0.wrapping_sub(page.0)),
+        (Plan::Unprotect, Entry::Resident(Dirt::Clean, _)) => true,
+        (Plan::FillZero | Plan::FillImage { .. } | Plan::MapThrough, Entry::Empty | Entry::Zero) => entry == seen,
+        _ => false,
+    };
+    alike && take(other, seen)
+}
+
+fn follows(first: SwapSlot, slot: SwapSlot, distance: u64) -> bool {
+    first.file == slot.file && u64::from(slot.index).wrapping_sub(first.index.into()) == distance
+}

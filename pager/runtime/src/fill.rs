@@ -1,0 +1,286 @@
+//! Bringing pages in: zeros, pages of an image (read or mapped through), swap slots; and lifting a write protection.
+//!
+//! Called with every page of the run busy; leaves every one of them settled. No lock is held.
+
+use core::sync::atomic::Ordering;
+
+use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
+use pager_core::area::{Access, ImageId};
+use pager_core::entry::{Dirt, Entry, SwapSlot};
+use pager_core::fault::Plan;
+use pager_core::replacement::Install as Arrival;
+use pager_core::shared::{FillMode, count};
+
+use crate::buffers::Buffer;
+use crate::die;
+use crate::evict;
+use crate::fault::{Fill, Outcome, settle};
+use crate::state::{self, STATE};
+use crate::swap;
+use crate::sys::Errno;
+use crate::sys::file;
+use crate::sys::memory::{self, MADV_GUARD_INSTALL, MADV_GUARD_REMOVE, MADV_POPULATE_READ};
+use crate::sys::uffd::{self, Copied, Install};
+use crate::thread::Block;
+
+/// What zero pages are copied from.
+static ZEROS: [u8; 32 * PAGE_SIZE as usize] = [0; 32 * PAGE_SIZE as usize];
+
+/// Acts on a plan.
+pub fn fill(work: &Fill) -> Outcome {
+    match work.plan {
+        Plan::Unprotect => unprotect(work),
+        Plan::FillZero => fill_zero(work),
+        Plan::FillImage { image, offset, valid_bytes } => fill_image(work, image, offset, valid_bytes),
+        Plan::MapThrough => map_through(work),
+        Plan::SwapIn(slot) => swap_in(work, slot),
+        Plan::NoArea | Plan::Denied | Plan::AlreadyThere | Plan::Wait | Plan::KernelOwned => {
+            die::internal(format_args!("nothing to fill for {:?}", work.plan))
+        }
+    }
+}
+
+/// Whether pages are installed writable (and thus dirty) at once.
+///
+/// A run that is being written to will be written to further: each page left protected would fault again.
+fn installs(work: &Fill) -> Install {
+    if work.access == Access::Write { Install::Writable } else { Install::Protected }
+}
+
+fn unprotect(work: &Fill) -> Outcome {
+    let run = work.run;
+    if let Err(errno) = uffd::protect(state::uffd(), run.start().start().0, run.bytes(), Install::Writable) {
+        die::internal(format_args!("cannot lift the protection of {run:?}: {errno:?}"));
+    }
+    for page in run.iter() {
+        let slot = STATE.table.entry(page).load().slot();
+        settle(page, Entry::Resident(Dirt::Dirty, None));
+        slot.into_iter().for_each(swap::release);
+    }
+    count(&state::counts().faults_protection, 1);
+    Outcome::Resolved
+}
+
+fn fill_zero(work: &Fill) -> Outcome {
+    evict::make_room(work.run.count());
+    install(work.run, ZEROS.as_ptr(), Install::Writable);
+    arrived(work.run, work.page, Arrival::First);
+    for page in work.run.iter() {
+        settle(page, Entry::Resident(Dirt::Dirty, None));
+    }
+    count(&state::counts().faults_zero, 1);
+    count(&state::counts().pages_zero, work.run.count());
+    Outcome::Resolved
+}
+
+/// Copies a run into place.
+fn install(run: PageRange, from: *const u8, how: Install) {
+    match uffd::copy(state::uffd(), run.start().start().0, from, run.bytes(), how) {
+        Ok(Copied::All) => {}
+        Ok(Copied::Present(done)) => die::internal(format_args!(
+            "page {:#x} is in memory though its entry says not",
+            run.start().start().0 + done
+        )),
+        Err(errno) => die::internal(format_args!("cannot install {run:?}: {errno:?}")),
+    }
+}
+
+/// Has the pages tracked, before they are settled: at no moment is a page resident and not in the queue while nothing is busy.
+fn arrived(run: PageRange, touched: PageNum, how: Arrival) {
+    if state::cap() == u64::MAX {
+        return;
+    }
+    let mut queue = STATE.queue.lock();
+    for page in run.iter() {
+        queue.installed(page, if page == touched { how } else { Arrival::Around });
+    }
+}
+
+fn fill_image(work: &Fill, image: ImageId, offset: u64, valid_bytes: u32) -> Outcome {
+    // The run's first page is not always the one that was touched.
+    let first_offset = offset - (work.page.0 - work.run.start().0) * PAGE_SIZE;
+    let bytes = match valid_bytes {
+        4096 => valid_in_run(work, first_offset),
+        _ => (work.page.0 - work.run.start().0) * PAGE_SIZE + u64::from(valid_bytes),
+    };
+    let (fd, row) = {
+        let images = STATE.images.lock();
+        (images.fd(image), images.row(image))
+    };
+    let Some(fd) = fd else { die::internal(format_args!("{image:?} has no descriptor")) };
+    evict::make_room(work.run.count());
+    let mut pooled;
+    let buffer: &mut [u8] = if work.run.count() == 1 {
+        Block::current().scratch()
+    } else {
+        pooled = Buffer::take();
+        &mut pooled[..work.run.bytes() as usize]
+    };
+    let read = read_pages(fd, &mut buffer[..bytes as usize], first_offset);
+    let got = *read.as_ref().unwrap_or(&0);
+    buffer[got..].fill(0);
+    row.bytes_read.fetch_add(got as u64, Ordering::Relaxed);
+    count(&state::counts().bytes_image_read, got as u64);
+    if read.is_err() {
+        count(&state::counts().io_errors, 1);
+    }
+    let present = (got as u64).div_ceil(PAGE_SIZE);
+    finish_image(work, present, buffer.as_ptr(), row)
+}
+
+/// Installs the first `present` pages of the run, gives up the rest.
+fn finish_image(work: &Fill, present: u64, from: *const u8, row: &pager_core::shared::Image) -> Outcome {
+    let how = installs(work);
+    let dirt = if how == Install::Writable { Dirt::Dirty } else { Dirt::Clean };
+    if let Some(run) = PageRange::with_count(work.run.start(), present) {
+        install(run, from, how);
+        arrived(run, work.page, Arrival::First);
+        for page in run.iter() {
+            settle(page, Entry::Resident(dirt, None));
+        }
+        row.pages_filled.fetch_add(present, Ordering::Relaxed);
+        count(&state::counts().faults_image, 1);
+        count(&state::counts().pages_image, present);
+    }
+    let given_up = PageRange::new(work.run.start().plus(present), work.run.end());
+    give_up(given_up);
+    match given_up {
+        Some(rest) if rest.contains(work.page) => Outcome::Unreadable,
+        _ => Outcome::Resolved,
+    }
+}
+
+fn give_up(run: Option<PageRange>) {
+    let Some(run) = run else { return };
+    for page in run.iter() {
+        settle(page, Entry::Empty);
+    }
+    state::remove_resident(run.count());
+}
+
+/// How many bytes of the run come from the file.
+fn valid_in_run(work: &Fill, first_offset: u64) -> u64 {
+    match work.area.backing {
+        pager_core::area::Backing::Image { offset, valid, .. } => {
+            valid.saturating_sub(first_offset - offset).min(work.run.bytes())
+        }
+        pager_core::area::Backing::Zero => 0,
+    }
+}
+
+/// Reads what there is; in exact mode page by page, so that whoever serves the file sees each.
+fn read_pages(fd: file::Fd, into: &mut [u8], offset: u64) -> Result<usize, Errno> {
+    if state::settings().image_fill.load(Ordering::Relaxed) != FillMode::Exact as u32 {
+        return file::pread_all(fd, into, offset);
+    }
+    let mut done = 0;
+    for page in into.chunks_mut(PAGE_SIZE as usize) {
+        let got = file::pread_all(fd, page, offset + done as u64)?;
+        done += got;
+        if got < page.len() {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+fn swap_in(work: &Fill, slot: SwapSlot) -> Outcome {
+    evict::make_room(work.run.count());
+    let first = slot.index - (work.page.0 - work.run.start().0) as u32;
+    let mut pooled;
+    let buffer: &mut [u8] = if work.run.count() == 1 {
+        Block::current().scratch()
+    } else {
+        pooled = Buffer::take();
+        &mut pooled[..work.run.bytes() as usize]
+    };
+    if swap::of(slot).read(first, buffer).is_err() {
+        count(&state::counts().io_errors, 1);
+        for page in work.run.iter() {
+            let slot = STATE.table.entry(page).load().slot();
+            settle(page, slot.map_or(Entry::Empty, Entry::Swapped));
+        }
+        state::remove_resident(work.run.count());
+        return Outcome::Unreadable;
+    }
+    let how = installs(work);
+    install(work.run, buffer.as_ptr(), how);
+    arrived(work.run, work.page, Arrival::Refault);
+    for page in work.run.iter() {
+        let slot = STATE.table.entry(page).load().slot();
+        if how == Install::Writable {
+            settle(page, Entry::Resident(Dirt::Dirty, None));
+            slot.into_iter().for_each(swap::release);
+        } else {
+            settle(page, Entry::Resident(Dirt::Clean, slot));
+        }
+    }
+    count(&state::counts().faults_swap_in, 1);
+    count(&state::counts().pages_swap_in, work.run.count());
+    Outcome::Resolved
+}
+
+fn map_through(work: &Fill) -> Outcome {
+    evict::make_room(work.run.count());
+    let mut run = work.run;
+    if populate(run).is_err() && run.count() > 1 {
+        // One page of the chunk cannot be had; the one that was touched perhaps can.
+        guard(run);
+        give_up(PageRange::new(run.start(), work.page));
+        give_up(PageRange::new(work.page.plus(1), run.end()));
+        run = PageRange::single(work.page);
+        if populate(run).is_err() {
+            return unreadable(run);
+        }
+    } else if run.count() == 1 && populate(run).is_err() {
+        return unreadable(run);
+    }
+    arrived(run, work.page, Arrival::First);
+    for page in run.iter() {
+        settle(page, Entry::Mapped);
+    }
+    let row = image_row(work);
+    row.pages_filled.fetch_add(run.count(), Ordering::Relaxed);
+    row.pages_mapped.fetch_add(run.count(), Ordering::Relaxed);
+    count(&state::counts().faults_image, 1);
+    count(&state::counts().pages_image, run.count());
+    Outcome::Resolved
+}
+
+fn unreadable(run: PageRange) -> Outcome {
+    guard(run);
+    give_up(Some(run));
+    count(&state::counts().io_errors, 1);
+    Outcome::Unreadable
+}
+
+fn image_row(work: &Fill) -> &'static pager_core::shared::Image {
+    let image = match work.area.backing {
+        pager_core::area::Backing::Image { image, .. } => image,
+        pager_core::area::Backing::Zero => ImageId(u16::MAX),
+    };
+    STATE.images.lock().row(image)
+}
+
+fn populate(run: PageRange) -> Result<(), Errno> {
+    let (addr, len) = (run.start().start().0, run.bytes());
+    memory::madvise(addr, len, MADV_GUARD_REMOVE)?;
+    memory::madvise(addr, len, MADV_POPULATE_READ)
+}
+
+/// Puts the markers back: whatever was there is dropped, and the next touch faults.
+pub fn guard(run: PageRange) {
+    let (addr, len) = (run.start().start().0, run.bytes());
+    loop {
+        match memory::madvise(addr, len, MADV_GUARD_INSTALL) {
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(errno) => die::internal(format_args!("cannot guard {run:?}: {errno:?}")),
+            Ok(()) => return,
+        }
+    }
+}
+
+/// Guards a fresh file mapping; `false` where this kernel cannot (before Linux 6.15).
+pub fn try_guard(run: PageRange) -> bool {
+    memory::madvise(run.start().start().0, run.bytes(), MADV_GUARD_INSTALL).is_ok()
+}

@@ -1,0 +1,248 @@
+//! The assembly: where threads come into the runtime and leave it, and the two instructions that may be interrupted or fault on purpose.
+//!
+//! Three stretches of code are known by address to the signal handlers in [`crate::signals::arrive`]:
+//! - `copy`: one `rep movsb` between the program's memory and ours. A fault in it ends the copy early.
+//! - `interruptible`: from the look at the thread's inbox to the `syscall` instruction. A signal that arrives in between, or that makes the
+//!   kernel back up to the instruction, sends the thread to the abort label: no signal is lost between the check and the call (qemu's safe_syscall).
+//! - `leave`: from the look at the inbox to `rt_sigreturn`. A signal that arrives in between starts it over.
+
+use core::arch::global_asm;
+use core::ops::Range;
+
+use crate::sys::Errno;
+use crate::sys::signal::UContext;
+use crate::thread::{BLOCK_BYTES, HEADER_BYTES, PENDING_OFFSET};
+
+global_asm!(
+    r#"
+    .globl _start
+    .type _start, @function
+_start:
+    xor ebp, ebp
+    mov rdi, rsp
+    and rsp, -16
+    call {start}
+    ud2
+
+    .globl pager_copy
+pager_copy:                     /* (to, from, len) -> bytes not copied */
+    mov rcx, rdx
+    cld
+    .globl pager_copy_begin
+pager_copy_begin:
+    rep movsb
+    .globl pager_copy_end
+pager_copy_end:
+    mov rax, rcx
+    ret
+
+    .globl pager_interruptible
+pager_interruptible:            /* (number, args, pending) -> result or -ERESTARTSYS */
+    push rbx
+    mov rbx, rdx
+    mov rax, rdi
+    mov r11, rsi
+    mov rdi, [r11]
+    mov rsi, [r11 + 8]
+    mov rdx, [r11 + 16]
+    mov r10, [r11 + 24]
+    mov r8, [r11 + 32]
+    mov r9, [r11 + 40]
+    .globl pager_interruptible_begin
+pager_interruptible_begin:
+    cmp dword ptr [rbx], 0
+    jne pager_interruptible_abort
+    .globl pager_interruptible_call
+pager_interruptible_call:
+    syscall
+    .globl pager_interruptible_end
+pager_interruptible_end:
+    pop rbx
+    ret
+    .globl pager_interruptible_abort
+pager_interruptible_abort:
+    mov rax, -512
+    pop rbx
+    ret
+
+    .globl pager_leave
+pager_leave:                    /* rsp: the ucontext to resume */
+    mov rax, [rsp + 168]
+    lea rcx, [rip + __text_start]
+    cmp rax, rcx
+    jb 2f
+    lea rcx, [rip + __text_end]
+    cmp rax, rcx
+    jb 3f
+2:  mov rcx, rsp
+    and rcx, -{block}
+    cmp dword ptr [rcx + {pending}], 0
+    jne 4f
+3:  mov eax, 15
+    syscall
+    .globl pager_leave_end
+pager_leave_end:
+    ud2
+4:  mov rdi, rsp
+    call {deliver}
+    jmp pager_leave
+
+    .globl pager_resume
+pager_resume:                   /* (ucontext) */
+    mov rsp, rdi
+    jmp pager_leave
+
+    .globl pager_clone
+pager_clone:                    /* (flags, stack, parent_tid, child_tid, tls, context) -> tid; the child calls child(context) */
+    mov r10, rcx
+    push rbx
+    mov rbx, r9
+    mov eax, 56
+    syscall
+    test rax, rax
+    jz 5f
+    pop rbx
+    ret
+5:  xor ebp, ebp
+    mov rdi, rbx
+    call {child}
+    ud2
+
+    .globl pager_on_stack
+pager_on_stack:                 /* (stack, function, argument) */
+    mov rsp, rdi
+    mov rdi, rdx
+    xor ebp, ebp
+    call rsi
+    ud2
+
+    .globl pager_enter
+pager_enter:                    /* (stack pointer, instruction pointer): the program's first instruction */
+    mov rsp, rdi
+    mov rcx, rsi
+    xor eax, eax
+    xor ebx, ebx
+    xor edx, edx
+    xor esi, esi
+    xor edi, edi
+    xor ebp, ebp
+    xor r8d, r8d
+    xor r9d, r9d
+    xor r10d, r10d
+    xor r11d, r11d
+    xor r12d, r12d
+    xor r13d, r13d
+    xor r14d, r14d
+    xor r15d, r15d
+    jmp rcx
+    "#,
+    start = sym crate::start::start,
+    deliver = sym crate::signals::deliver_queued,
+    child = sym crate::process::child_entry,
+    block = const BLOCK_BYTES,
+    pending = const (BLOCK_BYTES - HEADER_BYTES + PENDING_OFFSET),
+);
+
+unsafe extern "C" {
+    static __text_start: u8;
+    static __text_end: u8;
+    static pager_copy_begin: u8;
+    static pager_copy_end: u8;
+    static pager_interruptible_begin: u8;
+    static pager_interruptible_call: u8;
+    static pager_interruptible_abort: u8;
+    static pager_leave_end: u8;
+    fn pager_copy(to: u64, from: u64, len: u64) -> u64;
+    fn pager_interruptible(number: u64, args: *const u64, pending: *const u32) -> i64;
+    fn pager_leave();
+    fn pager_resume(context: *mut UContext) -> !;
+    fn pager_clone(flags: u64, stack: u64, parent_tid: u64, child_tid: u64, tls: u64, context: u64) -> i64;
+    fn pager_on_stack(stack: u64, function: u64, argument: u64) -> !;
+    fn pager_enter(stack: u64, instruction: u64) -> !;
+}
+
+/// Addresses of the runtime's code: what is not trapped, and what a signal finds the runtime in.
+pub fn text() -> Range<u64> {
+    &raw const __text_start as u64..&raw const __text_end as u64
+}
+
+/// Where the copy instruction may fault, and where it then goes on.
+pub fn copy_window() -> (Range<u64>, u64) {
+    let end = &raw const pager_copy_end as u64;
+    (&raw const pager_copy_begin as u64..end, end)
+}
+
+/// Where an interruptible call can still be called off, and where it then goes on.
+pub fn interruptible_window() -> (Range<u64>, u64) {
+    let call = &raw const pager_interruptible_call as u64;
+    (&raw const pager_interruptible_begin as u64..call + 1, &raw const pager_interruptible_abort as u64)
+}
+
+/// Where a thread on its way out has to look again, and where it then starts over.
+pub fn leave_window() -> (Range<u64>, u64) {
+    let start = pager_leave as *const () as u64;
+    (start..&raw const pager_leave_end as u64, start)
+}
+
+/// The `sa_restorer` of our handlers, and of the program's frames.
+pub fn restorer() -> u64 {
+    pager_leave as *const () as u64
+}
+
+/// Copies between the program's memory and ours; the bytes that could be copied before a fault.
+///
+/// # Safety
+/// 1. The side that is ours is live memory of `len` bytes, and writable where it is `to`.
+/// 2. The program's side is memory of the program (any address is allowed: a fault ends the copy).
+pub unsafe fn copy(to: u64, from: u64, len: u64) -> u64 {
+    // SAFETY: 1 and 2, by the caller.
+    len - unsafe { pager_copy(to, from, len) }
+}
+
+/// Makes a call that a signal may interrupt; ERESTARTSYS if one is in the inbox before the kernel began.
+///
+/// # Safety
+/// As [`crate::sys::syscall`].
+pub unsafe fn interruptible(number: u64, args: &[u64; 6], pending: *const u32) -> Result<u64, Errno> {
+    // SAFETY: by the caller; `pending` is the thread's own inbox counter.
+    let raw = unsafe { pager_interruptible(number, args.as_ptr(), pending) };
+    if raw == -512 { Err(Errno::ERESTARTSYS) } else { crate::sys::check(raw) }
+}
+
+/// Goes back to the program (or to the interrupted part of the runtime) as the frame says.
+///
+/// # Safety
+/// 1. `context` lies in a frame on the current thread's block with valid FPU state, and nothing above the frame is needed any more.
+pub unsafe fn resume(context: *mut UContext) -> ! {
+    // SAFETY: 1, by the caller.
+    unsafe { pager_resume(context) }
+}
+
+/// Clones a thread or process onto a stack of the runtime; the child runs `child_entry(context)`.
+///
+/// # Safety
+/// 1. `stack` is the 16-aligned top of unused stack memory in a block of its own.
+/// 2. `context` means what `child_entry` expects.
+pub unsafe fn clone(flags: u64, stack: u64, child_tid: u64, tls: u64, context: u64) -> Result<u64, Errno> {
+    // SAFETY: 1 and 2, by the caller.
+    crate::sys::check(unsafe { pager_clone(flags, stack, 0, child_tid, tls, context) })
+}
+
+/// Goes on in `function` on another stack.
+///
+/// # Safety
+/// 1. `stack` is the 16-aligned top of unused memory.
+/// 2. `argument` means what `function` expects.
+pub unsafe fn on_stack(stack: u64, function: unsafe extern "C" fn(u64) -> !, argument: u64) -> ! {
+    // SAFETY: 1 and 2, by the caller.
+    unsafe { pager_on_stack(stack, function as *const () as u64, argument) }
+}
+
+/// Starts the program.
+///
+/// # Safety
+/// 1. Both addresses are the program's.
+pub unsafe fn enter(stack: u64, instruction: u64) -> ! {
+    // SAFETY: 1, by the caller; system calls are trapped from here on.
+    unsafe { pager_enter(stack, instruction) }
+}

@@ -1,0 +1,198 @@
+//! Loading a program: its segments become areas, nothing is read but headers.
+
+mod stack;
+
+use alloc::vec::Vec;
+
+use core::sync::atomic::Ordering;
+
+use pager_core::addr::PAGE_SIZE;
+use pager_core::area::{ImageId, Protection, Role};
+use pager_core::elf::{ElfError, HEADER_BYTES, Header, Kind, Piece, PieceBacking, Program};
+use pager_core::shared::{FailureKind, count};
+
+use crate::die;
+use crate::images;
+use crate::memory::map::{Request, map_anonymous, map_image};
+use crate::memory::{brk, prot_bits};
+use crate::root;
+use crate::state::{self, STATE};
+use crate::sys::file::{self, Fd};
+use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
+use crate::sys::{Errno, task};
+
+pub use stack::Stack;
+
+/// Where the kernel puts position-independent programs, and over how many pages it spreads them.
+const PIE_BASE: u64 = 0x5555_5555_4000;
+const PIE_RANDOM_PAGES: u64 = 1 << 28;
+const ADDR_NO_RANDOMIZE: u64 = 0x0040_0000;
+const EXIT_NOT_EXECUTABLE: i32 = 126;
+
+/// A program in memory.
+pub struct Loaded {
+    pub entry: u64,
+    pub bias: u64,
+    pub program_headers: u64,
+    pub program: Program,
+    image: ImageId,
+}
+
+/// What is needed to start.
+pub struct Ready {
+    pub entry: u64,
+    pub stack: u64,
+}
+
+/// Loads the program open at `fd`, its interpreter and its stack.
+pub fn load(fd: Fd, path: &[u8], start: &crate::start::Inherited) -> Ready {
+    let main = load_file(fd, path, Place::Program);
+    let interpreter = main.program.interpreter.map(|name| {
+        let name = interpreter_path(fd, main.image, path, name.offset, name.len);
+        load_interpreter(&name)
+    });
+    let end = main.program.span().end().start().0 + main.bias;
+    brk::start_at(end + random_pages(0x2000) * PAGE_SIZE * u64::from(main.bias != 0));
+    let stack = Stack { main: &main, interpreter: interpreter.as_ref(), start, path };
+    let entry = interpreter.as_ref().map_or(main.entry, |interpreter| interpreter.entry);
+    match stack.build() {
+        Ok(stack) => Ready { entry, stack },
+        Err(errno) => die::internal(format_args!("the stack cannot be built: {errno:?}")),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Program,
+    Interpreter,
+}
+
+fn fail_elf(error: ElfError, path: &[u8]) -> ! {
+    die::fail(FailureKind::Elf, error.code(), path, EXIT_NOT_EXECUTABLE)
+}
+
+fn fail_io(errno: Errno, path: &[u8]) -> ! {
+    die::fail(FailureKind::Io, errno.0 as u64, path, EXIT_NOT_EXECUTABLE)
+}
+
+fn load_interpreter(name: &[u8]) -> Loaded {
+    let mut terminated = root::under(name).unwrap_or_else(|| name.to_vec());
+    if terminated.last() != Some(&0) {
+        terminated.push(0);
+    }
+    match file::open(&terminated, file::O_RDONLY | file::O_CLOEXEC) {
+        Ok(fd) => {
+            let loaded = load_file(fd, name, Place::Interpreter);
+            file::close(fd);
+            loaded
+        }
+        Err(errno) => die::fail(FailureKind::Interpreter, errno.0 as u64, name, EXIT_NOT_EXECUTABLE),
+    }
+}
+
+fn load_file(fd: Fd, path: &[u8], place: Place) -> Loaded {
+    let stat = file::stat_fd(fd).unwrap_or_else(|errno| fail_io(errno, path));
+    let image = STATE.images.lock().enter(fd, &stat, &images::path_of(fd));
+    let image = image.unwrap_or_else(|errno| fail_io(errno, path));
+    let program = read_program(fd, stat.size, image, path);
+    let bias = choose_bias(&program, place);
+    let mut program_headers = None;
+    for piece in program.pieces(bias) {
+        map_piece(fd, image, &piece).unwrap_or_else(|errno| fail_io(errno, path));
+        if let PieceBacking::File { offset, valid } = piece.backing {
+            let inside = program.header.phoff.checked_sub(offset).filter(|inside| *inside < valid);
+            program_headers = program_headers.or(inside.map(|inside| piece.range.start().start().0 + inside));
+        }
+    }
+    Loaded {
+        entry: program.header.entry.wrapping_add(bias),
+        bias,
+        program_headers: program_headers.unwrap_or(0),
+        program,
+        image,
+    }
+}
+
+/// Reads header and program headers; the bytes count as read from the image.
+fn read_program(fd: Fd, file_len: u64, image: ImageId, path: &[u8]) -> Program {
+    let mut first = [0u8; PAGE_SIZE as usize];
+    let got = read_counted(fd, image, &mut first, 0, path);
+    let header = Header::parse(&first[..got.min(HEADER_BYTES)], file_len).unwrap_or_else(|e| fail_elf(e, path));
+    let (start, len) = (header.phoff as usize, header.table_bytes() as usize);
+    let program = if start + len <= got {
+        Program::parse(header, &first[start..start + len], file_len)
+    } else {
+        let mut table = alloc::vec![0u8; len];
+        let got = read_counted(fd, image, &mut table, header.phoff, path);
+        Program::parse(header, &table[..got], file_len)
+    };
+    program.unwrap_or_else(|error| fail_elf(error, path))
+}
+
+fn read_counted(fd: Fd, image: ImageId, into: &mut [u8], offset: u64, path: &[u8]) -> usize {
+    let got = file::pread_all(fd, into, offset).unwrap_or_else(|errno| fail_io(errno, path));
+    let row = STATE.images.lock().row(image);
+    row.bytes_read.fetch_add(got as u64, Ordering::Relaxed);
+    row.bytes_headers.fetch_add(got as u64, Ordering::Relaxed);
+    count(&state::counts().bytes_image_read, got as u64);
+    got
+}
+
+fn interpreter_path(fd: Fd, image: ImageId, path: &[u8], offset: u64, len: u64) -> Vec<u8> {
+    let mut name = alloc::vec![0u8; len as usize];
+    let got = read_counted(fd, image, &mut name, offset, path);
+    let end = name.iter().position(|byte| *byte == 0).unwrap_or(got);
+    name.truncate(end);
+    name
+}
+
+/// Random pages below `limit`, zero where address randomisation is off.
+fn random_pages(limit: u64) -> u64 {
+    if task::personality() & ADDR_NO_RANDOMIZE != 0 {
+        return 0;
+    }
+    let mut bytes = [0u8; 8];
+    task::random(&mut bytes);
+    u64::from_le_bytes(bytes) % limit
+}
+
+fn choose_bias(program: &Program, place: Place) -> u64 {
+    let span = program.span();
+    let first = span.start().start().0;
+    if program.header.kind == Kind::Fixed {
+        return 0;
+    }
+    let align = program.align.max(PAGE_SIZE);
+    let wanted = match place {
+        Place::Program => (PIE_BASE + random_pages(PIE_RANDOM_PAGES) * PAGE_SIZE) & !(align - 1),
+        Place::Interpreter => 0,
+    };
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    let found = kernel::mmap(wanted, span.bytes() + align, PROT_NONE, flags, -1, 0);
+    let base = found.unwrap_or_else(|errno| die::internal(format_args!("no room for the program: {errno:?}")));
+    let _ = kernel::munmap(base, span.bytes() + align);
+    base.next_multiple_of(align) - first
+}
+
+fn map_piece(fd: Fd, image: ImageId, piece: &Piece) -> Result<u64, Errno> {
+    let range = piece.range;
+    let writable = piece.protection.contains(Protection::WRITE);
+    let request = Request {
+        addr: range.start().start().0,
+        len: range.bytes(),
+        prot: prot_bits(piece.protection),
+        flags: MAP_PRIVATE | MAP_FIXED,
+        fd: fd.0.into(),
+        offset: match piece.backing {
+            PieceBacking::File { offset, .. } => offset,
+            PieceBacking::Zero => 0,
+        },
+    };
+    let role = if writable { Role::Data } else { Role::Text };
+    match piece.backing {
+        PieceBacking::Zero => {
+            map_anonymous(&Request { flags: request.flags | MAP_ANONYMOUS, fd: -1, ..request }, Role::Data)
+        }
+        backing @ PieceBacking::File { .. } => map_image(&request, backing.of(image), role),
+    }
+}

@@ -1,0 +1,123 @@
+//! The program's first stack: arguments, environment and auxiliary vector, laid out as Linux' binfmt_elf does.
+
+use alloc::vec::Vec;
+
+use pager_core::addr::PAGE_SIZE;
+use pager_core::area::{Protection, Role};
+
+use super::{Loaded, random_pages};
+use crate::memory::map::{Request, map_anonymous};
+use crate::memory::prot_bits;
+use crate::start::Inherited;
+use crate::sys::memory::{MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE};
+use crate::sys::{Errno, file};
+use crate::user;
+
+const AT_NULL: u64 = 0;
+const AT_PHDR: u64 = 3;
+const AT_PHENT: u64 = 4;
+const AT_PHNUM: u64 = 5;
+const AT_BASE: u64 = 7;
+const AT_ENTRY: u64 = 9;
+const AT_PLATFORM: u64 = 15;
+const AT_RANDOM: u64 = 25;
+const AT_RSEQ_FEATURE_SIZE: u64 = 27;
+const AT_RSEQ_ALIGN: u64 = 28;
+const AT_EXECFN: u64 = 31;
+
+/// Smallest and largest stack, whatever RLIMIT_STACK says. It is address space, not memory.
+const SMALLEST: u64 = 256 << 10;
+const LARGEST: u64 = 1 << 30;
+
+/// What goes onto the stack.
+pub struct Stack<'a> {
+    pub main: &'a Loaded,
+    pub interpreter: Option<&'a Loaded>,
+    pub start: &'a Inherited,
+    pub path: &'a [u8],
+}
+
+/// Texts that are pushed downwards from a top address.
+struct Texts {
+    bytes: Vec<u8>,
+    top: u64,
+}
+
+impl Texts {
+    /// Adds bytes below what is there; their address.
+    fn push(&mut self, bytes: &[u8]) -> u64 {
+        self.bytes.extend(bytes.iter().rev());
+        self.top - self.bytes.len() as u64
+    }
+
+    fn push_text(&mut self, text: &[u8]) -> u64 {
+        self.push(&[0]);
+        self.push(text)
+    }
+}
+
+impl Stack<'_> {
+    /// Maps and fills the stack; the stack pointer to start with.
+    ///
+    /// # Errors
+    /// ENOMEM where there is no room, EFAULT where it cannot be written.
+    pub fn build(&self) -> Result<u64, Errno> {
+        let top = self.map()?;
+        let mut texts = Texts { bytes: Vec::new(), top: top - 8 - random_pages(512) * 16 };
+        let execfn = texts.push_text(self.path);
+        let envp: Vec<u64> = self.start.envp.iter().map(|text| texts.push_text(text)).collect();
+        let argv: Vec<u64> = self.start.argv.iter().map(|text| texts.push_text(text)).collect();
+        let platform = texts.push_text(b"x86_64");
+        let random = texts.push(&self.start.random);
+        let mut words: Vec<u64> = Vec::new();
+        words.push(argv.len() as u64);
+        words.extend(argv.iter().chain(&[0]).chain(&envp).chain(&[0]));
+        self.auxiliary(&mut words, [(AT_EXECFN, execfn), (AT_PLATFORM, platform), (AT_RANDOM, random)]);
+        texts.bytes.reverse();
+        let low = texts.top - texts.bytes.len() as u64;
+        user::write(low, &texts.bytes)?;
+        let sp = (low - words.len() as u64 * 8) & !15;
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        user::write(sp, &bytes)?;
+        Ok(sp)
+    }
+
+    fn map(&self) -> Result<u64, Errno> {
+        let size = file::stack_limit().clamp(SMALLEST, LARGEST).next_multiple_of(PAGE_SIZE);
+        let mut protection = Protection::READ | Protection::WRITE;
+        if self.main.program.stack_executable {
+            protection |= Protection::EXEC;
+        }
+        let request = Request {
+            addr: 0,
+            len: size,
+            prot: prot_bits(protection),
+            flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+            fd: -1,
+            offset: 0,
+        };
+        Ok(map_anonymous(&request, Role::Stack)? + size)
+    }
+
+    /// The kernel's vector for the runtime, with what is about the program replaced.
+    fn auxiliary(&self, words: &mut Vec<u64>, texts: [(u64, u64); 3]) {
+        let base = self.interpreter.map_or(0, |interpreter| interpreter.bias);
+        let header = &self.main.program.header;
+        let ours = [
+            (AT_PHDR, self.main.program_headers),
+            (AT_PHENT, header.phentsize.into()),
+            (AT_PHNUM, header.phnum.into()),
+            (AT_BASE, base),
+            (AT_ENTRY, self.main.entry),
+        ];
+        for &(key, value) in &self.start.auxiliary {
+            // No restartable sequences: the kernel would write to memory of the program behind our back.
+            if key == AT_RSEQ_FEATURE_SIZE || key == AT_RSEQ_ALIGN {
+                continue;
+            }
+            let replaced = ours.iter().chain(&texts).find(|(ours, _)| *ours == key).map_or(value, |(_, ours)| *ours);
+            words.extend([key, replaced]);
+        }
+        words.extend([AT_NULL, 0]);
+    }
+}

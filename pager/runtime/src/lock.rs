@@ -1,0 +1,179 @@
+//! Locks of the runtime: sleeping, without thread-local state, and able to be held across a fork.
+//!
+//! **Order** (outermost first): areas, queue, images, actions, threads, heap. Debug builds do not check it yet; `fork` takes them in this order.
+//! No lock is held while a file is read or written or while the program's memory is touched.
+
+use core::cell::UnsafeCell;
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use crate::sys::futex;
+
+const FREE: u32 = 0;
+const HELD: u32 = 1;
+const CONTENDED: u32 = 2;
+const SPINS: u32 = 100;
+
+/// A word that one thread holds at a time.
+pub struct RawMutex(AtomicU32);
+
+impl RawMutex {
+    pub const fn new() -> RawMutex {
+        RawMutex(AtomicU32::new(FREE))
+    }
+
+    pub fn acquire(&self) {
+        for _ in 0..SPINS {
+            if self.0.compare_exchange_weak(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                return;
+            }
+            core::hint::spin_loop();
+        }
+        while self.0.swap(CONTENDED, Ordering::Acquire) != FREE {
+            futex::wait(&self.0, CONTENDED);
+        }
+    }
+
+    pub fn release(&self) {
+        if self.0.swap(FREE, Ordering::Release) == CONTENDED {
+            futex::wake(&self.0, 1);
+        }
+    }
+}
+
+/// Data that one thread uses at a time.
+pub struct Mutex<T> {
+    raw: RawMutex,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the value is only reached through a guard, and there is one guard at a time.
+unsafe impl<T: Send> Sync for Mutex<T> {}
+
+impl<T> Mutex<T> {
+    pub const fn new(value: T) -> Mutex<T> {
+        Mutex { raw: RawMutex::new(), value: UnsafeCell::new(value) }
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, T> {
+        self.raw.acquire();
+        MutexGuard(self)
+    }
+
+    /// The word itself, for holding it across a fork.
+    pub fn raw(&self) -> &RawMutex {
+        &self.raw
+    }
+}
+
+/// The right to use what a [`Mutex`] guards.
+pub struct MutexGuard<'a, T>(&'a Mutex<T>);
+
+impl<T> Deref for MutexGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: the guard's existence means that this thread holds the lock.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and the guard is borrowed uniquely.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T> Drop for MutexGuard<'_, T> {
+    fn drop(&mut self) {
+        self.0.raw.release();
+    }
+}
+
+const WRITER: u32 = 1 << 31;
+
+/// Data that many threads read or one writes; a waiting writer keeps new readers out, so readers must not nest.
+pub struct RwLock<T> {
+    writer: RawMutex,
+    state: AtomicU32,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: shared references are handed out only while no writer is in, a unique one only while nobody else is.
+unsafe impl<T: Send + Sync> Sync for RwLock<T> {}
+
+impl<T> RwLock<T> {
+    pub const fn new(value: T) -> RwLock<T> {
+        RwLock { writer: RawMutex::new(), state: AtomicU32::new(0), value: UnsafeCell::new(value) }
+    }
+
+    pub fn read(&self) -> ReadGuard<'_, T> {
+        loop {
+            let state = self.state.load(Ordering::Relaxed);
+            if state & WRITER != 0 {
+                futex::wait(&self.state, state);
+            } else if self
+                .state
+                .compare_exchange_weak(state, state + 1, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+            {
+                return ReadGuard(self);
+            }
+        }
+    }
+
+    pub fn write(&self) -> WriteGuard<'_, T> {
+        self.writer.acquire();
+        let mut state = self.state.fetch_or(WRITER, Ordering::Acquire) | WRITER;
+        while state != WRITER {
+            futex::wait(&self.state, state);
+            state = self.state.load(Ordering::Acquire);
+        }
+        WriteGuard(self)
+    }
+}
+
+/// The right to read.
+pub struct ReadGuard<'a, T>(&'a RwLock<T>);
+
+impl<T> Deref for ReadGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: readers are counted in, so no writer is.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> Drop for ReadGuard<'_, T> {
+    fn drop(&mut self) {
+        if self.0.state.fetch_sub(1, Ordering::Release) & WRITER != 0 {
+            futex::wake(&self.0.state, u32::MAX >> 1);
+        }
+    }
+}
+
+/// The right to change.
+pub struct WriteGuard<'a, T>(&'a RwLock<T>);
+
+impl<T> Deref for WriteGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        // SAFETY: the writer is alone.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T> DerefMut for WriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the writer is alone, and the guard is borrowed uniquely.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T> Drop for WriteGuard<'_, T> {
+    fn drop(&mut self) {
+        self.0.state.store(0, Ordering::Release);
+        futex::wake(&self.0.state, u32::MAX >> 1);
+        self.0.writer.release();
+    }
+}

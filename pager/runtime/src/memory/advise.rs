@@ -1,0 +1,103 @@
+//! madvise.
+
+use alloc::vec::Vec;
+
+use pager_core::addr::{PAGE_SIZE, PageRange};
+use pager_core::area::{Access, Area, AreaTree, ForkPolicy, Holding};
+
+use super::{aligned_range, discard, is_ours};
+use crate::fault;
+use crate::fill;
+use crate::state::STATE;
+use crate::sys::Errno;
+use crate::sys::memory as kernel;
+
+const DONTNEED: u64 = 4;
+const FREE: u64 = 8;
+const REMOVE: u64 = 9;
+const DONTFORK: u64 = 10;
+const DOFORK: u64 = 11;
+const HWPOISON: u64 = 100;
+const SOFT_OFFLINE: u64 = 101;
+const GUARD_INSTALL: u64 = 102;
+const GUARD_REMOVE: u64 = 103;
+const WIPEONFORK: u64 = 18;
+const KEEPONFORK: u64 = 19;
+const POPULATE_READ: u64 = 22;
+const POPULATE_WRITE: u64 = 23;
+const DONTNEED_LOCKED: u64 = 24;
+
+/// Takes the program's advice on a range.
+///
+/// Huge pages and merging are accepted and not done: pages here are 4 KiB each, owned by one program. `MADV_FREE` drops at once, which its
+/// contract allows.
+///
+/// # Errors
+/// As madvise(2). `MADV_GUARD_*` are refused with EINVAL, as kernels before 6.13 do.
+pub fn madvise(addr: u64, len: u64, advice: u64) -> Result<u64, Errno> {
+    if len == 0 && addr.is_multiple_of(PAGE_SIZE) {
+        return Ok(0);
+    }
+    let range = aligned_range(addr, len)?;
+    if is_ours(range) {
+        return Err(Errno::EINVAL);
+    }
+    match advice {
+        POPULATE_READ => return populate(range, Access::Read),
+        POPULATE_WRITE => return populate(range, Access::Write),
+        GUARD_INSTALL | GUARD_REMOVE | HWPOISON | SOFT_OFFLINE => return Err(Errno::EINVAL),
+        _ => {}
+    }
+    let mut areas = STATE.areas.write();
+    let pieces: Vec<Area> = areas.overlapping(range).collect();
+    for area in &pieces {
+        advise_area(&mut areas, area, advice)?;
+    }
+    if areas.covers(range) { Ok(0) } else { Err(Errno::ENOMEM) }
+}
+
+fn advise_area(areas: &mut AreaTree, area: &Area, advice: u64) -> Result<(), Errno> {
+    let (addr, len) = (area.range.start().start().0, area.range.bytes());
+    if matches!(area.holding, Holding::Kernel(_)) {
+        return kernel::madvise(addr, len, advice);
+    }
+    let fork = |areas: &mut AreaTree, policy| {
+        kernel::madvise(addr, len, advice)?;
+        areas.update(area.range, |area| area.fork = policy);
+        Ok(())
+    };
+    match advice {
+        DONTNEED | DONTNEED_LOCKED | FREE => {
+            drop_contents(area);
+            Ok(())
+        }
+        DONTFORK => fork(areas, ForkPolicy::Skip),
+        WIPEONFORK => fork(areas, ForkPolicy::Wipe),
+        DOFORK | KEEPONFORK => fork(areas, ForkPolicy::Copy),
+        REMOVE => Err(Errno::EINVAL),
+        // Read-ahead, huge pages, merging, dumping, reclaim: hints about pages that are ours to place.
+        0..=3 | 12..=17 | 20 | 21 | 25 => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn drop_contents(area: &Area) {
+    discard(area.range);
+    if area.holding == Holding::MapThrough {
+        fill::guard(area.range);
+    } else {
+        let _ = kernel::madvise(area.range.start().start().0, area.range.bytes(), DONTNEED);
+    }
+}
+
+fn populate(range: PageRange, access: Access) -> Result<u64, Errno> {
+    for page in range.iter() {
+        match fault::make_resident(page.start(), access) {
+            fault::Outcome::Resolved | fault::Outcome::Spurious | fault::Outcome::NotOurs => {}
+            fault::Outcome::NoArea => return Err(Errno::ENOMEM),
+            fault::Outcome::Denied => return Err(Errno::EINVAL),
+            fault::Outcome::Unreadable => return Err(Errno::EFAULT),
+        }
+    }
+    Ok(0)
+}

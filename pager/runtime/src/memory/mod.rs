@@ -1,0 +1,111 @@
+//! Memory calls: the program's mmap and its kin, done on our areas with Linux's results.
+//!
+//! One file per operation. All of them change the areas under the writers' lock, and wait there for busy pages: whoever owns a busy page needs
+//! no lock of ours to finish.
+
+pub mod advise;
+pub mod brk;
+pub mod map;
+pub mod protect;
+pub mod query;
+pub mod remap;
+pub mod shared;
+pub mod unmap;
+
+use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, VirtAddr};
+use pager_core::area::{Area, Holding, Protection};
+use pager_core::entry::Entry;
+use pager_core::shared::count;
+use pager_core::table::EntryCell;
+
+use crate::arena;
+use crate::fault::{settle, take, wait};
+use crate::state::{self, STATE};
+use crate::swap;
+use crate::sys::Errno;
+use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
+use crate::sys::uffd;
+
+/// The pages of a page-aligned range given by a program.
+///
+/// # Errors
+/// EINVAL for an unaligned address or a length of zero or past the end of the address space.
+pub fn aligned_range(addr: u64, len: u64) -> Result<PageRange, Errno> {
+    let rounded = len.checked_next_multiple_of(PAGE_SIZE).ok_or(Errno::EINVAL)?;
+    if !addr.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::EINVAL);
+    }
+    let end = addr.checked_add(rounded).ok_or(Errno::EINVAL)?;
+    if end > 1 << 47 {
+        return Err(Errno::EINVAL);
+    }
+    PageRange::touching(VirtAddr(addr), rounded).ok_or(Errno::EINVAL)
+}
+
+/// A protection as the kernel wants it.
+pub fn prot_bits(protection: Protection) -> u64 {
+    protection.bits().into()
+}
+
+/// Whether a range meets the runtime's own memory, which the program may not touch.
+pub fn is_ours(range: PageRange) -> bool {
+    arena::reserves(range.start().start().0, range.bytes())
+}
+
+/// Forgets whatever the pages of `range` hold: resident pages, slots. The kernel's side is the caller's to drop.
+///
+/// The writers' lock of the areas must be held.
+pub fn discard(range: PageRange) {
+    let mut dropped = 0;
+    for (page, cell) in STATE.table.existing_in(range) {
+        let was = own(page, cell);
+        if was == Entry::Empty {
+            continue;
+        }
+        dropped += u64::from(was.is_resident());
+        was.slot().into_iter().for_each(swap::release);
+        settle(page, Entry::Empty);
+    }
+    state::remove_resident(dropped);
+}
+
+/// Makes an entry busy, waiting for whoever has it; an empty one is left alone. What it was.
+pub fn own(page: PageNum, cell: &EntryCell) -> Entry {
+    loop {
+        match cell.load() {
+            Entry::Busy(_) => wait(cell),
+            Entry::Empty => return Entry::Empty,
+            seen if take(page, seen) => return seen,
+            _ => {}
+        }
+    }
+}
+
+/// Turns a mapped range into private memory of ours: anonymous, registered, then accessible. Whatever was mapped there is replaced.
+///
+/// # Errors
+/// What the kernel says; the range is then unmapped or not accessible.
+pub fn make_private(range: PageRange, protection: Protection) -> Result<(), Errno> {
+    let (addr, len) = (range.start().start().0, range.bytes());
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    kernel::mmap(addr, len, PROT_NONE, flags, -1, 0)?;
+    uffd::register(state::uffd(), addr, len)?;
+    if !protection.is_empty() {
+        kernel::mprotect(addr, len, prot_bits(protection))?;
+    }
+    Ok(())
+}
+
+/// Counts memory that is left to the kernel.
+fn count_unmanaged(area: &Area) {
+    let counts = state::counts();
+    match area.holding {
+        Holding::Kernel(pager_core::area::KernelReason::Shared) => {
+            count(&counts.unmanaged_shared_bytes, area.range.bytes());
+        }
+        Holding::Kernel(_) => {
+            count(&counts.unmanaged_other_bytes, area.range.bytes());
+        }
+        Holding::Private | Holding::MapThrough => {}
+    }
+}

@@ -1,0 +1,222 @@
+//! mremap.
+//!
+//! The kernel drops the registration with userfaultfd, and with it the write protection, of what it moves: everything is registered again and
+//! every moved page counts as dirty.
+
+use alloc::vec::Vec;
+
+use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
+use pager_core::area::{Area, AreaTree, Holding};
+use pager_core::entry::{Dirt, Entry};
+use pager_core::replacement::Install as Arrival;
+
+use super::{aligned_range, discard, is_ours, make_private, own, prot_bits};
+use crate::fault::settle;
+use crate::fill;
+use crate::state::{self, STATE};
+use crate::swap;
+use crate::sys::Errno;
+use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
+use crate::sys::uffd;
+
+const MAYMOVE: u64 = 1;
+const FIXED: u64 = 2;
+const DONTUNMAP: u64 = 4;
+
+/// The arguments of mremap, lengths rounded up.
+#[derive(Clone, Copy)]
+struct Request {
+    old: u64,
+    old_len: u64,
+    new_len: u64,
+    flags: u64,
+    new: u64,
+}
+
+/// Grows, shrinks or moves a mapping; its address afterwards.
+///
+/// # Errors
+/// As mremap(2). Duplicating a shared mapping (old length zero) is left to the kernel.
+pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Result<u64, Errno> {
+    let round = |len: u64| len.checked_next_multiple_of(PAGE_SIZE).ok_or(Errno::EINVAL);
+    let request = Request { old, old_len: round(old_len)?, new_len: round(new_len)?, flags, new };
+    let moves_blindly = flags & (FIXED | DONTUNMAP) != 0 && flags & MAYMOVE == 0;
+    if flags & !(MAYMOVE | FIXED | DONTUNMAP) != 0 || moves_blindly || !old.is_multiple_of(PAGE_SIZE) || new_len == 0 {
+        return Err(Errno::EINVAL);
+    }
+    if flags & DONTUNMAP != 0 && request.old_len != request.new_len {
+        return Err(Errno::EINVAL);
+    }
+    let target = if flags & FIXED != 0 { Some(aligned_range(new, request.new_len)?) } else { None };
+    let range = aligned_range(old, request.old_len.max(PAGE_SIZE))?;
+    if is_ours(range) || target.is_some_and(is_ours) {
+        return Err(Errno::EFAULT);
+    }
+    if target.is_some_and(|target| target.intersect(range).is_some()) {
+        return Err(Errno::EINVAL);
+    }
+    let mut areas = STATE.areas.write();
+    let area = *areas.find(range.start()).ok_or(Errno::EFAULT)?;
+    if matches!(area.holding, Holding::Kernel(_)) {
+        return by_kernel(&mut areas, &request, &area, target);
+    }
+    if request.old_len == 0 {
+        return Err(Errno::EINVAL);
+    }
+    if !areas.covers(range) {
+        return Err(Errno::EFAULT);
+    }
+    resize(&mut areas, &request, range, target)
+}
+
+fn resize(
+    areas: &mut AreaTree,
+    request: &Request,
+    range: PageRange,
+    target: Option<PageRange>,
+) -> Result<u64, Errno> {
+    let keep = PageRange::with_count(range.start(), request.new_len / PAGE_SIZE).ok_or(Errno::EINVAL)?;
+    if let Some(tail) = PageRange::new(keep.end(), range.end()) {
+        discard(tail);
+        areas.remove(tail);
+        kernel::munmap(tail.start().start().0, tail.bytes())?;
+    }
+    let kept = range.intersect(keep).unwrap_or(range);
+    if target.is_none() && request.flags & DONTUNMAP == 0 {
+        if keep.end() <= range.end() {
+            return Ok(request.old);
+        }
+        if grow_in_place(areas, kept, keep).is_ok() {
+            return Ok(request.old);
+        }
+        if request.flags & MAYMOVE == 0 {
+            return Err(Errno::ENOMEM);
+        }
+    }
+    relocate(areas, request, kept, target)
+}
+
+/// The area that continues the one at `range`'s end up to `end`.
+fn continuation(areas: &AreaTree, range: PageRange, end: PageNum) -> Option<Area> {
+    let last = *areas.find(PageNum(range.end().0 - 1))?;
+    let whole = Area { range: PageRange::new(last.range.start(), end)?, ..last };
+    let whole = match whole.backing {
+        pager_core::area::Backing::Image { image, offset, valid } if valid >= last.range.bytes() => Area {
+            backing: pager_core::area::Backing::Image { image, offset, valid: whole.range.bytes() },
+            ..whole
+        },
+        _ => whole,
+    };
+    whole.clip(PageRange::new(range.end(), end)?)
+}
+
+fn grow_in_place(areas: &mut AreaTree, range: PageRange, wanted: PageRange) -> Result<(), Errno> {
+    let more = continuation(areas, range, wanted.end()).ok_or(Errno::ENOMEM)?;
+    if more.holding != Holding::Private || is_ours(more.range) {
+        return Err(Errno::ENOMEM);
+    }
+    let (addr, len) = (more.range.start().start().0, more.range.bytes());
+    let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+    kernel::mmap(addr, len, PROT_NONE, flags, -1, 0)?;
+    make_private(more.range, more.protection)?;
+    areas.insert(more).map_err(|_| Errno::ENOMEM)
+}
+
+fn relocate(
+    areas: &mut AreaTree,
+    request: &Request,
+    from: PageRange,
+    target: Option<PageRange>,
+) -> Result<u64, Errno> {
+    let pieces: Vec<Area> = areas.overlapping(from).collect();
+    let more = continuation(areas, from, from.start().plus(request.new_len / PAGE_SIZE));
+    let to = match target {
+        Some(to) => {
+            discard(to);
+            areas.remove(to);
+            to
+        }
+        None => {
+            let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+            aligned_range(kernel::mmap(0, request.new_len, PROT_NONE, flags, -1, 0)?, request.new_len)?
+        }
+    };
+    let addr = to.start().start().0;
+    for piece in &pieces {
+        let shift = piece.range.start().0 - from.start().0;
+        let place = addr + shift * PAGE_SIZE;
+        let flags = MAYMOVE | FIXED | request.flags & DONTUNMAP;
+        kernel::mremap(piece.range.start().start().0, piece.range.bytes(), piece.range.bytes(), flags, place)?;
+        if piece.holding == Holding::Private {
+            uffd::register(state::uffd(), place, piece.range.bytes())?;
+        }
+        move_entries(piece, to.start().plus(shift));
+    }
+    if request.flags & DONTUNMAP == 0 {
+        areas.remove(from);
+    } else {
+        pieces.iter().filter(|piece| piece.holding == Holding::MapThrough).for_each(|piece| fill::guard(piece.range));
+    }
+    for piece in pieces.iter().chain(more.iter()) {
+        let start = to.start().plus(piece.range.start().0 - from.start().0);
+        let range = PageRange::with_count(start, piece.range.count()).ok_or(Errno::EINVAL)?;
+        let moved = Area { range, ..*piece };
+        if more.is_some_and(|more| more.range == piece.range) {
+            let moved = Area { holding: Holding::Private, ..moved };
+            make_private(range, moved.protection)?;
+            areas.insert(moved).map_err(|_| Errno::ENOMEM)?;
+        } else {
+            areas.insert(moved).map_err(|_| Errno::ENOMEM)?;
+        }
+    }
+    Ok(addr)
+}
+
+/// Moves the entries of an area's pages to where the pages are now.
+fn move_entries(piece: &Area, to: PageNum) {
+    let mut arrived = Vec::new();
+    for (page, cell) in STATE.table.existing_in(piece.range) {
+        let was = own(page, cell);
+        if was == Entry::Empty {
+            continue;
+        }
+        let there = to.plus(page.0 - piece.range.start().0);
+        let next = match was {
+            Entry::Resident(_, slot) => {
+                slot.into_iter().for_each(swap::release);
+                Entry::Resident(Dirt::Dirty, None)
+            }
+            other => other,
+        };
+        STATE.table.entry(there).overwrite(next);
+        settle(page, Entry::Empty);
+        if next.is_resident() {
+            arrived.push(there);
+        }
+    }
+    let mut queue = STATE.queue.lock();
+    arrived.into_iter().for_each(|page| queue.installed(page, Arrival::Refault));
+}
+
+fn by_kernel(
+    areas: &mut AreaTree,
+    request: &Request,
+    area: &Area,
+    target: Option<PageRange>,
+) -> Result<u64, Errno> {
+    let addr = kernel::mremap(request.old, request.old_len, request.new_len, request.flags, request.new)?;
+    if let Some(target) = target {
+        discard(target);
+        areas.remove(target);
+    }
+    if request.old_len != 0
+        && request.flags & DONTUNMAP == 0
+        && let Ok(old) = aligned_range(request.old, request.old_len)
+    {
+        areas.remove(old);
+    }
+    let range = aligned_range(addr, request.new_len)?;
+    areas.insert(Area { range, ..*area }).map_err(|_| Errno::ENOMEM)?;
+    let _ = prot_bits(area.protection);
+    Ok(addr)
+}

@@ -1,0 +1,217 @@
+//! exec: the new program is looked at first, so that errors are the caller's; then the runtime is executed again in its place, with the program
+//! named in its environment. What cannot be paged (32-bit, setuid, file capabilities) is executed natively.
+
+use alloc::vec::Vec;
+
+use pager_core::elf::{ElfError, HEADER_BYTES, Header, SCRIPT_BYTES, script};
+use pager_core::shared::count;
+
+use crate::calls::of_the_run;
+use crate::die::{self, Line};
+use crate::root;
+use crate::state;
+use crate::sys::file::{self, AT_EMPTY_PATH, AT_FDCWD, Fd};
+use crate::sys::{Errno, call, nr};
+use crate::user;
+
+const PATH_MAX: usize = 4096;
+/// Most bytes of one argument, and of all of them: Linux' limits (MAX_ARG_STRLEN, and a quarter of an 8 MiB stack).
+const ARGUMENT_MAX: usize = 128 << 10;
+const ARGUMENTS_MAX: usize = 6 << 20;
+/// Nesting of scripts that interpret scripts.
+const SCRIPT_DEPTH: u32 = 5;
+const FACCESSAT2: u64 = 439;
+const FGETXATTR: u64 = 193;
+const EXECVE: u64 = 59;
+const X_OK: u64 = 1;
+const AT_EACCESS: u64 = 0x200;
+const S_ISUID_OR_SGID: u16 = 0o6000;
+/// Our descriptors for the next image go here or above.
+const LEAST_FD: u64 = 200;
+
+/// What exec was asked to run, copied out of the program's memory. Texts end in a zero byte.
+pub struct Image {
+    pub path: Vec<u8>,
+    pub argv: Vec<Vec<u8>>,
+    pub envp: Vec<Vec<u8>>,
+}
+
+/// What becomes of a file that can be executed.
+enum Kind {
+    Paged(Fd),
+    Native(Fd),
+}
+
+/// execve and execveat.
+///
+/// # Errors
+/// As execve(2).
+pub fn execve(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<u64, Errno> {
+    let mut image = copy_in(dir, path, argv, envp, flags)?;
+    let kind = resolve(&mut image)?;
+    Err(start(&image, kind))
+}
+
+fn copy_in(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<Image, Errno> {
+    let mut text = user::read_string(path, PATH_MAX)?;
+    if text.is_empty() && flags & AT_EMPTY_PATH == 0 {
+        return Err(Errno::ENOENT);
+    }
+    if dir != AT_FDCWD && text.first() != Some(&b'/') {
+        let line = Line::format(format_args!("/proc/self/fd/{dir}"));
+        let mut full = line.as_bytes().to_vec();
+        if !text.is_empty() {
+            full.push(b'/');
+            full.append(&mut text);
+        }
+        text = full;
+    }
+    text.push(0);
+    let mut room = ARGUMENTS_MAX;
+    let mut argv = read_vector(argv, &mut room)?;
+    if argv.is_empty() {
+        argv.push(alloc::vec![0]);
+    }
+    Ok(Image { path: text, argv, envp: read_vector(envp, &mut room)? })
+}
+
+fn read_vector(addr: u64, room: &mut usize) -> Result<Vec<Vec<u8>>, Errno> {
+    let mut texts = Vec::new();
+    if addr == 0 {
+        return Ok(texts);
+    }
+    loop {
+        let pointer = user::read_value::<u64>(addr.wrapping_add(texts.len() as u64 * 8))?;
+        if pointer == 0 {
+            return Ok(texts);
+        }
+        let mut text = user::read_string(pointer, ARGUMENT_MAX).map_err(|errno| match errno {
+            Errno::ENAMETOOLONG => Errno::E2BIG,
+            other => other,
+        })?;
+        text.push(0);
+        *room = room.checked_sub(text.len() + 8).ok_or(Errno::E2BIG)?;
+        texts.push(text);
+    }
+}
+
+/// Opens the program, following scripts to their interpreters.
+fn resolve(image: &mut Image) -> Result<Kind, Errno> {
+    for _ in 0..=SCRIPT_DEPTH {
+        if let Some(under) = root::under(&image.path[..image.path.len() - 1]) {
+            image.path = under;
+        }
+        let fd = open_program(&image.path)?;
+        let mut first = [0u8; SCRIPT_BYTES];
+        let got = file::pread_all(fd, &mut first, 0)?;
+        match script(&first[..got]) {
+            Some(found) => {
+                let (interpreter, argument) = (terminated(found.interpreter), found.argument.map(terminated));
+                file::close(fd);
+                into_script(image, interpreter, argument);
+            }
+            None => return kind_of(fd, &first[..got]),
+        }
+    }
+    Err(Errno::ELOOP)
+}
+
+fn terminated(text: &[u8]) -> Vec<u8> {
+    let mut text = text.to_vec();
+    text.push(0);
+    text
+}
+
+fn into_script(image: &mut Image, interpreter: Vec<u8>, argument: Option<Vec<u8>>) {
+    let script = core::mem::replace(&mut image.path, interpreter.clone());
+    let rest = image.argv.split_off(1);
+    image.argv = Vec::with_capacity(rest.len() + 3);
+    image.argv.push(interpreter);
+    image.argv.extend(argument);
+    image.argv.push(script);
+    image.argv.extend(rest);
+}
+
+fn open_program(path: &[u8]) -> Result<Fd, Errno> {
+    call!(FACCESSAT2, AT_FDCWD, path.as_ptr(), X_OK, AT_EACCESS)?;
+    let fd = file::open(path, file::O_RDONLY | file::O_CLOEXEC)?;
+    match file::stat_fd(fd) {
+        Ok(stat) if stat.is_regular() => Ok(fd),
+        _ => {
+            file::close(fd);
+            Err(Errno::EACCES)
+        }
+    }
+}
+
+fn kind_of(fd: Fd, first: &[u8]) -> Result<Kind, Errno> {
+    let stat = file::stat_fd(fd)?;
+    let header = Header::parse(&first[..first.len().min(HEADER_BYTES)], stat.size);
+    let mut capability = [0u8; 64];
+    let name = b"security.capability\0";
+    let capable = call!(FGETXATTR, fd.0, name.as_ptr(), capability.as_mut_ptr(), capability.len()).is_ok();
+    match header {
+        Err(ElfError::Class32) => Ok(Kind::Native(fd)),
+        Ok(_) if stat.mode & S_ISUID_OR_SGID != 0 || capable => Ok(Kind::Native(fd)),
+        Ok(_) => Ok(Kind::Paged(fd)),
+        Err(_) => {
+            file::close(fd);
+            Err(Errno::ENOEXEC)
+        }
+    }
+}
+
+/// Executes; comes back only with an error.
+fn start(image: &Image, kind: Kind) -> Errno {
+    match kind {
+        Kind::Paged(fd) => {
+            let result = start_paged(image, fd);
+            file::close(fd);
+            result
+        }
+        Kind::Native(fd) => {
+            file::close(fd);
+            start_native(image)
+        }
+    }
+}
+
+fn start_paged(image: &Image, fd: Fd) -> Errno {
+    let inherited = match file::duplicate_from(fd, LEAST_FD).or_else(|_| file::duplicate_from(fd, 3)) {
+        Ok(inherited) => inherited,
+        Err(errno) => return errno,
+    };
+    let mut entry = Vec::new();
+    let head = Line::format(format_args!(
+        "{}={}:{}:",
+        pager_core::shared::ENVIRONMENT_KEY,
+        state::control_fd().0,
+        inherited.0
+    ));
+    entry.extend_from_slice(head.as_bytes());
+    entry.extend_from_slice(&image.path);
+    let mut envp = pointers(&image.envp);
+    envp.insert(0, entry.as_ptr() as u64);
+    let argv = pointers(&image.argv);
+    let runtime = state::settings().runtime_fd.load(core::sync::atomic::Ordering::Relaxed);
+    let empty = b"\0";
+    let result = call!(nr::EXECVEAT, runtime, empty.as_ptr(), argv.as_ptr(), envp.as_ptr(), AT_EMPTY_PATH);
+    file::close(inherited);
+    result.err().unwrap_or(Errno::EINVAL)
+}
+
+fn start_native(image: &Image) -> Errno {
+    count(&state::counts().execs_native, 1);
+    let path = core::str::from_utf8(&image.path[..image.path.len() - 1]).unwrap_or("?");
+    die::say(format_args!("{path} runs natively, unpaged: it is 32-bit, setuid or has file capabilities"));
+    of_the_run().for_each(|fd| file::set_cloexec(fd, 1));
+    let (argv, envp) = (pointers(&image.argv), pointers(&image.envp));
+    let result = call!(EXECVE, image.path.as_ptr(), argv.as_ptr(), envp.as_ptr());
+    of_the_run().for_each(|fd| file::set_cloexec(fd, 0));
+    result.err().unwrap_or(Errno::EINVAL)
+}
+
+/// The null-terminated array that the kernel wants.
+fn pointers(texts: &[Vec<u8>]) -> Vec<u64> {
+    texts.iter().map(|text| text.as_ptr() as u64).chain([0]).collect()
+}

@@ -1,0 +1,157 @@
+//! fork: the child gets neither registration, nor protection bits, nor dispatch from the kernel; all of that is made again here.
+//!
+//! All locks are held across the clone and no page is busy, so the child finds everything at rest. Slots of swapped pages are co-owned.
+
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+
+use pager_core::addr::{PageNum, PageRange, USER_END};
+use pager_core::area::{Area, ForkPolicy, Holding};
+use pager_core::entry::{Dirt, Entry, SwapSlot};
+
+use super::Request;
+use crate::arena;
+use crate::buffers;
+use crate::die;
+use crate::gate;
+use crate::lock::RawMutex;
+use crate::signals;
+use crate::state::{self, STATE};
+use crate::swap;
+use crate::sys::signal::UContext;
+use crate::sys::{Errno, check, file, nr, syscall, task, uffd};
+use crate::thread::{self, Block};
+
+const SET_TID_ADDRESS: u64 = 218;
+
+/// Forks.
+///
+/// # Errors
+/// As fork(2); EAGAIN too where a swap slot has as many owners as can be counted.
+pub fn fork(block: &'static Block, context: &mut UContext, request: &Request) -> Result<u64, Errno> {
+    let areas = STATE.areas.write();
+    let policies: Vec<Area> = areas.iter().filter(|area| area.fork != ForkPolicy::Copy).copied().collect();
+    let locks = [
+        STATE.queue.raw(),
+        STATE.images.raw(),
+        STATE.heap.raw(),
+        STATE.program.raw(),
+        block.own().actions().lock_word(),
+        thread::list_lock(),
+    ];
+    quiesce(&locks);
+    let shared = share_slots(&policies);
+    if let Err(errno) = shared {
+        locks.iter().rev().for_each(|lock| lock.release());
+        return Err(errno);
+    }
+    // The heap is needed up to here.
+    let heap = [buffers::pool_lock(), arena::heap_lock()];
+    heap.iter().for_each(|lock| lock.acquire());
+    // SAFETY: no CLONE_VM: the child has a copy of this stack, and of everything else.
+    let result = check(unsafe { syscall(nr::CLONE, [request.kernel_flags(), 0, 0, 0, request.tls, 0]) });
+    heap.iter().chain(&locks).for_each(|lock| lock.release());
+    drop(areas);
+    match result {
+        Ok(0) => become_child(block, context, request),
+        Ok(pid) => request.tell_parent(pid as u32),
+        Err(_) => shared.into_iter().flatten().for_each(swap::release),
+    }
+    result
+}
+
+/// Takes all locks at a moment when no page is busy.
+fn quiesce(locks: &[&RawMutex]) {
+    loop {
+        locks.iter().for_each(|lock| lock.acquire());
+        if STATE.busy.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        locks.iter().rev().for_each(|lock| lock.release());
+        // SAFETY: sched_yield takes no pointers.
+        let _ = unsafe { syscall(24, [0; 6]) };
+    }
+}
+
+fn everything() -> PageRange {
+    PageRange::new(PageNum(0), PageNum(USER_END >> 12)).unwrap_or(PageRange::single(PageNum(0)))
+}
+
+/// Makes the child a co-owner of every slot whose page it will have. Nothing is busy and no area can change, so entries stand still.
+fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Errno> {
+    let mut shared = Vec::new();
+    for (page, cell) in STATE.table.existing_in(everything()) {
+        let Entry::Swapped(slot) = cell.load() else { continue };
+        if policies.iter().any(|area| area.range.contains(page)) {
+            continue;
+        }
+        if let Err(errno) = swap::share(slot) {
+            shared.into_iter().for_each(swap::release);
+            return Err(errno);
+        }
+        shared.push(slot);
+    }
+    Ok(shared)
+}
+
+fn become_child(block: &'static Block, context: &mut UContext, request: &Request) {
+    thread::only(block);
+    state::claim_process(task::pid());
+    let own = block.own();
+    own.tid = task::tid();
+    own.clear_tid = request.clear_tid();
+    own.robust = (0, 0);
+    while block.inbox.pop().is_some() {}
+    if let Err(errno) = take_over(block) {
+        die::internal(format_args!("a forked child cannot be taken over: {errno:?}"));
+    }
+    request.tell_child(block.own().tid);
+    if request.stack != 0 {
+        context.machine.rsp = request.stack;
+    }
+}
+
+fn take_over(block: &'static Block) -> Result<(), Errno> {
+    signals::enter_thread(block)?;
+    task::dispatch_on(gate::text())?;
+    // SAFETY: the address lives as long as the process.
+    check(unsafe { syscall(SET_TID_ADDRESS, [block.alive.as_ptr() as u64, 0, 0, 0, 0, 0]) })?;
+    file::close(state::uffd());
+    state::set_uffd(uffd::open()?);
+    let mut areas = STATE.areas.write();
+    let odd: Vec<Area> = areas.iter().filter(|area| area.fork != ForkPolicy::Copy).copied().collect();
+    for area in &odd {
+        forget(area.range);
+        if area.fork == ForkPolicy::Skip {
+            areas.remove(area.range);
+        }
+    }
+    for area in areas.iter().filter(|area| area.holding == Holding::Private) {
+        uffd::register(state::uffd(), area.range.start().start().0, area.range.bytes())?;
+    }
+    drop(areas);
+    adopt_pages();
+    Ok(())
+}
+
+/// Drops entries of pages that the child does not have; their slots were not shared.
+fn forget(range: PageRange) {
+    for (_, cell) in STATE.table.existing_in(range) {
+        cell.overwrite(Entry::Empty);
+    }
+}
+
+/// Every private page in memory is the child's own now, dirty, in no slot.
+fn adopt_pages() {
+    let mut resident = 0;
+    for (_, cell) in STATE.table.existing_in(everything()) {
+        let entry = cell.load();
+        if let Entry::Resident(..) = entry {
+            cell.overwrite(Entry::Resident(Dirt::Dirty, None));
+        }
+        if entry.is_resident() {
+            resident += 1;
+        }
+    }
+    state::add_resident(resident);
+}

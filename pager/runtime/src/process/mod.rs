@@ -1,0 +1,85 @@
+//! Threads and processes: clone in its three shapes, exec, exit.
+//!
+//! | flags | shape | what the child has |
+//! |---|---|---|
+//! | CLONE_VM and CLONE_THREAD | thread | a block of its own; everything else is shared |
+//! | CLONE_VM alone (vfork, posix_spawn) | lodger | a block and signal actions of its own, in our memory until it executes or exits |
+//! | no CLONE_VM | fork | a copy of everything; its own userfaultfd |
+
+pub mod exec;
+pub mod exit;
+mod fork;
+mod thread;
+
+pub use thread::child_entry;
+
+use pager_core::shared::count;
+
+use crate::state;
+use crate::sys::Errno;
+use crate::sys::signal::UContext;
+use crate::sys::task::{CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PARENT_SETTID, CLONE_THREAD, CLONE_VFORK};
+use crate::sys::task::CLONE_VM;
+use crate::thread::Block;
+use crate::user;
+
+const SIGCHLD: u64 = 17;
+/// What the kernel would write to the program's memory for us: done by hand, since the pages may be missing.
+const BY_HAND: u64 = CLONE_CHILD_SETTID | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+
+/// The arguments of clone.
+#[derive(Clone, Copy)]
+pub struct Request {
+    pub flags: u64,
+    pub stack: u64,
+    pub parent_tid: u64,
+    pub child_tid: u64,
+    pub tls: u64,
+}
+
+impl Request {
+    pub const FORK: Request = Request { flags: SIGCHLD, stack: 0, parent_tid: 0, child_tid: 0, tls: 0 };
+    pub const VFORK: Request = Request { flags: SIGCHLD | CLONE_VM | CLONE_VFORK, ..Request::FORK };
+
+    pub fn from_args(args: &[u64; 6]) -> Request {
+        let [flags, stack, parent_tid, child_tid, tls, _] = *args;
+        Request { flags, stack, parent_tid, child_tid, tls }
+    }
+
+    fn kernel_flags(&self) -> u64 {
+        self.flags & !BY_HAND
+    }
+
+    /// Stores the new thread's number where the program asked for it; a bad address is ignored, as by the kernel.
+    fn tell_parent(&self, tid: u32) {
+        if self.flags & CLONE_PARENT_SETTID != 0 {
+            let _ = user::write_value(self.parent_tid, &tid);
+        }
+    }
+
+    fn tell_child(&self, tid: u32) {
+        if self.flags & CLONE_CHILD_SETTID != 0 {
+            let _ = user::write_value(self.child_tid, &tid);
+        }
+    }
+
+    fn clear_tid(&self) -> u64 {
+        if self.flags & CLONE_CHILD_CLEARTID != 0 { self.child_tid } else { 0 }
+    }
+}
+
+/// clone, fork and vfork.
+///
+/// # Errors
+/// As clone(2).
+pub fn clone(block: &'static Block, context: &mut UContext, request: Request) -> Result<u64, Errno> {
+    let counts = state::counts();
+    if request.flags & CLONE_VM != 0 {
+        let counter = if request.flags & CLONE_THREAD != 0 { &counts.threads } else { &counts.processes };
+        count(counter, 1);
+        thread::spawn(block, context, &request)
+    } else {
+        count(&counts.processes, 1);
+        fork::fork(block, context, &request)
+    }
+}

@@ -1,0 +1,86 @@
+//! New threads, and lodgers: vfork children, which run in our memory until they execute or exit.
+
+use alloc::boxed::Box;
+use core::ptr::NonNull;
+
+use super::Request;
+use crate::die;
+use crate::gate;
+use crate::signals::{self, frame};
+use crate::sys::Errno;
+use crate::sys::signal::{AltStack, UContext};
+use crate::sys::task::{self, CLONE_CHILD_CLEARTID, CLONE_SIGHAND, CLONE_THREAD, CLONE_VFORK};
+use crate::thread::{self, Block};
+
+/// What a child finds on its stack.
+pub struct Start {
+    block: &'static Block,
+    resume: *mut UContext,
+    request: Request,
+}
+
+/// Starts a thread or lodger that goes on in the program where its creator stands, with 0 as result.
+///
+/// # Errors
+/// As clone(2).
+pub fn spawn(parent: &'static Block, context: &UContext, request: &Request) -> Result<u64, Errno> {
+    let actions = if request.flags & CLONE_SIGHAND != 0 {
+        parent.own().actions
+    } else {
+        NonNull::from(Box::leak(Box::new(parent.own().actions().copy())))
+    };
+    let block = Block::new(actions)?;
+    let own = block.own();
+    own.mask = parent.own().mask;
+    own.alternate = if request.flags & CLONE_VFORK != 0 { parent.own().alternate } else { AltStack::NONE };
+    own.clear_tid = request.clear_tid();
+    // SAFETY: the block is new: nobody runs on its stack.
+    let resume = unsafe { frame::copy_below(block.stack_top(), context) };
+    // SAFETY: `resume` was just written there.
+    let child = unsafe { &mut *resume };
+    child.machine.rax = 0;
+    child.stack = block.signal_stack();
+    if request.stack != 0 {
+        child.machine.rsp = request.stack;
+    }
+    let start = (resume as u64 - size_of::<Start>() as u64 - 64) & !63;
+    // SAFETY: unused stack below the frame.
+    unsafe { (start as *mut Start).write(Start { block, resume, request: *request }) };
+    let flags = request.kernel_flags() | CLONE_CHILD_CLEARTID;
+    let stack = start & !15;
+    // SAFETY: `stack` is the top of what is unused of the block's stack, and `start` lies above it.
+    let result = unsafe { gate::clone(flags, stack, block.alive.as_ptr() as u64, request.tls, start) };
+    match result {
+        Ok(tid) => {
+            request.tell_parent(tid as u32);
+            if request.flags & (CLONE_VFORK | CLONE_THREAD) == CLONE_VFORK {
+                // It has executed or exited.
+                thread::retire(block);
+            }
+        }
+        Err(_) => {
+            block.alive.store(0, core::sync::atomic::Ordering::Relaxed);
+            thread::retire(block);
+        }
+    }
+    result
+}
+
+/// Where a new thread begins, on its block's stack.
+///
+/// # Safety
+/// Called by `gate` only, with the [`Start`] that `spawn` wrote.
+pub unsafe extern "C" fn child_entry(start: *const Start) -> ! {
+    // SAFETY: by the caller.
+    let start = unsafe { &*start };
+    let block = start.block;
+    block.own().tid = task::tid();
+    let entered = signals::enter_thread(block).and_then(|()| task::dispatch_on(gate::text()));
+    if let Err(errno) = entered {
+        die::internal(format_args!("a new thread cannot be taken over: {errno:?}"));
+    }
+    start.request.tell_parent(block.own().tid);
+    start.request.tell_child(block.own().tid);
+    // SAFETY: the frame that `spawn` made; nothing above it is needed.
+    unsafe { gate::resume(start.resume) }
+}

@@ -1,0 +1,54 @@
+//! The program's signal actions, as sigaction(2) set them.
+
+use crate::lock::{Mutex, RawMutex};
+use crate::sys::Errno;
+use crate::sys::signal::{self, Action, SIGNALS, SignalSet};
+
+/// One action for each signal; shared by the threads of a process.
+pub struct Actions(Mutex<[Action; SIGNALS as usize]>);
+
+/// The process's table. A vfork child has a copy of its own.
+pub static PROCESS: Actions = Actions(Mutex::new([EMPTY; SIGNALS as usize]));
+
+const EMPTY: Action = Action { handler: 0, flags: 0, restorer: 0, mask: SignalSet(0) };
+
+impl Actions {
+    /// The action of a signal (1 to 64).
+    pub fn of(&self, signal: u32) -> Action {
+        self.0.lock()[signal as usize - 1]
+    }
+
+    /// Sets an action; the one before.
+    pub fn replace(&self, signal: u32, action: Action) -> Action {
+        core::mem::replace(&mut self.0.lock()[signal as usize - 1], action)
+    }
+
+    /// The same actions, for a process of its own.
+    pub fn copy(&self) -> Actions {
+        Actions(Mutex::new(*self.0.lock()))
+    }
+
+    /// The lock, to be held across a fork.
+    pub fn lock_word(&self) -> &RawMutex {
+        self.0.raw()
+    }
+
+    /// Takes over what the process inherited: ignored signals stay ignored across exec.
+    pub fn inherit(&self) {
+        for number in 1..=SIGNALS {
+            let mut action = EMPTY;
+            if signal::action(number, None, Some(&mut action)) == Ok(()) && action.handler == signal::SIG_IGN {
+                self.replace(number, Action { flags: 0, ..action });
+            }
+        }
+    }
+}
+
+/// Whether a number names a signal whose action can be set.
+///
+/// # Errors
+/// EINVAL otherwise.
+pub fn settable(number: u64) -> Result<u32, Errno> {
+    let number = u32::try_from(number).map_err(|_| Errno::EINVAL)?;
+    if (1..=SIGNALS).contains(&number) { Ok(number) } else { Err(Errno::EINVAL) }
+}

@@ -1,0 +1,219 @@
+//! Where signals arrive: faults, trapped system calls, and everything that comes from outside.
+//!
+//! A handler looks at where the thread was. In the program: act at once. In the runtime: a fault of the copy instruction ends the copy; a signal
+//! from outside goes to the thread's inbox, and is delivered when the thread leaves the runtime.
+
+use core::sync::atomic::Ordering;
+
+use pager_core::addr::VirtAddr;
+use pager_core::area::Access;
+use pager_core::shared::{FailureKind, count};
+
+use super::frame;
+use crate::calls;
+use crate::clock;
+use crate::die;
+use crate::fault::{self, Outcome};
+use crate::gate;
+use crate::state;
+use crate::sys::signal::{self, Action, MachineContext, SIGBUS, SIGSEGV, SIGSYS, SigInfo, SignalSet, UContext};
+use crate::sys::task;
+use crate::thread::Block;
+
+/// A signal handler as the kernel calls it.
+pub type Handler = unsafe extern "C" fn(i32, *mut SigInfo, *mut UContext);
+
+/// Faults in a row on one resident page, by one instruction, before the runtime admits that it is lost.
+const SPURIOUS_LIMIT: u32 = 1000;
+
+/// The kernel's action that leads to `handler`.
+pub fn kernel_action(handler: Handler, mask: SignalSet, extra: u64) -> Action {
+    let flags = signal::SA_SIGINFO | signal::SA_ONSTACK | signal::SA_RESTORER | signal::SA_RESTART | extra;
+    Action { handler: handler as *const () as u64, flags, restorer: gate::restorer(), mask }
+}
+
+fn in_runtime(context: &UContext) -> bool {
+    gate::text().contains(&context.machine.rip)
+}
+
+/// SIGSEGV and SIGBUS.
+///
+/// # Safety
+/// Called by the kernel only.
+pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut UContext) {
+    // SAFETY: the kernel passes its own frame, which is ours until we return.
+    let (info, context) = unsafe { (&*info, &mut *context) };
+    if info.is_sent() {
+        return asynchronous(info, context);
+    }
+    if in_runtime(context) {
+        return runtime_fault(number, info, context);
+    }
+    let begin = clock::ticks();
+    let block = Block::current();
+    let outcome = match page_fault(info, context) {
+        Some(access) => fault::on_fault(VirtAddr(info.address()), access),
+        // Not a page fault: a non-canonical address, a segment violation, an alignment check.
+        None => Outcome::NotOurs,
+    };
+    let signal_info = match outcome {
+        Outcome::Resolved => None,
+        Outcome::Spurious => {
+            spurious(block, info, context);
+            None
+        }
+        Outcome::NoArea => Some(SigInfo::fault(SIGSEGV, signal::SEGV_MAPERR, info.address())),
+        Outcome::Denied => Some(SigInfo::fault(SIGSEGV, signal::SEGV_ACCERR, info.address())),
+        Outcome::Unreadable => Some(SigInfo::fault(SIGBUS, signal::BUS_ADRERR, info.address())),
+        Outcome::NotOurs => Some(*info),
+    };
+    match signal_info {
+        None => clock::record_fault(begin),
+        Some(info) => {
+            count(&state::counts().faults_program, 1);
+            frame::deliver_fault(block, context, &info);
+        }
+    }
+}
+
+/// The kind of access, if the processor reported a page fault (trap 14).
+fn page_fault(info: &SigInfo, context: &UContext) -> Option<Access> {
+    const PAGE_FAULT: u64 = 14;
+    if context.machine.trapno != PAGE_FAULT || info.code == signal::SI_KERNEL {
+        return None;
+    }
+    Some(access(&context.machine))
+}
+
+fn access(machine: &MachineContext) -> Access {
+    const WRITE: u64 = 1 << 1;
+    const FETCH: u64 = 1 << 4;
+    if machine.err & WRITE != 0 {
+        Access::Write
+    } else if machine.err & FETCH != 0 {
+        Access::Execute
+    } else {
+        Access::Read
+    }
+}
+
+fn runtime_fault(number: i32, info: &SigInfo, context: &mut UContext) {
+    let (window, resume) = gate::copy_window();
+    if window.contains(&context.machine.rip) {
+        context.machine.rip = resume;
+        return;
+    }
+    die::internal(format_args!(
+        "signal {number} at {:#x} in the runtime at {:#x}, stack {:#x}",
+        info.address(),
+        context.machine.rip,
+        context.machine.rsp
+    ));
+}
+
+fn spurious(block: &Block, info: &SigInfo, context: &UContext) {
+    let own = block.own();
+    let (addr, rip, times) = own.last_spurious;
+    let same = addr == info.address() && rip == context.machine.rip;
+    own.last_spurious = (info.address(), context.machine.rip, if same { times + 1 } else { 1 });
+    if own.last_spurious.2 > SPURIOUS_LIMIT {
+        let page = VirtAddr(info.address()).page();
+        die::internal(format_args!(
+            "endless fault at {:#x} by {:#x}, signal {} code {} err {:#x}: entry {:?}",
+            info.address(),
+            context.machine.rip,
+            info.signo,
+            info.code,
+            context.machine.err,
+            state::STATE.table.existing(page).map(pager_core::table::EntryCell::load),
+        ));
+    }
+}
+
+/// SIGSYS: a system call of the program, or one that somebody sent.
+///
+/// # Safety
+/// Called by the kernel only.
+pub unsafe extern "C" fn on_call(_number: i32, info: *mut SigInfo, context: *mut UContext) {
+    // SAFETY: as in `on_fault`.
+    let (info, context) = unsafe { (&*info, &mut *context) };
+    if info.code == signal::SYS_USER_DISPATCH && !in_runtime(context) {
+        calls::dispatch(Block::current(), context);
+    } else if info.is_sent() {
+        asynchronous(info, context);
+    } else if !in_runtime(context) {
+        frame::deliver_fault(Block::current(), context, info);
+    }
+}
+
+/// Any other signal for which the program has a handler.
+///
+/// # Safety
+/// Called by the kernel only.
+pub unsafe extern "C" fn on_asynchronous(_number: i32, info: *mut SigInfo, context: *mut UContext) {
+    // SAFETY: as in `on_fault`.
+    let (info, context) = unsafe { (&*info, &mut *context) };
+    if synchronous_elsewhere(info) && !in_runtime(context) {
+        return frame::deliver_fault(Block::current(), context, info);
+    }
+    asynchronous(info, context);
+}
+
+/// SIGFPE, SIGILL and SIGTRAP raised by an instruction.
+fn synchronous_elsewhere(info: &SigInfo) -> bool {
+    let raised = [signal::SIGFPE, signal::SIGILL, signal::SIGTRAP].contains(&(info.signo as u32));
+    raised && !info.is_sent()
+}
+
+fn asynchronous(info: &SigInfo, context: &mut UContext) {
+    let block = Block::current();
+    if !in_runtime(context) {
+        frame::deliver(block, context, info);
+        return;
+    }
+    block.inbox.push(*info);
+    // No second one until the first is delivered.
+    context.mask = context.mask.union(SignalSet::ASYNCHRONOUS);
+    for (window, restart) in [gate::interruptible_window(), gate::leave_window()] {
+        if window.contains(&context.machine.rip) {
+            context.machine.rip = restart;
+        }
+    }
+}
+
+/// Called on the way out with the frame that will be resumed: delivers what is in the inbox.
+///
+/// # Safety
+/// Called from `gate` only, on the block's stack.
+pub unsafe extern "C" fn deliver_queued(context: *mut UContext) {
+    // SAFETY: `gate` passes the frame at the stack pointer.
+    let context = unsafe { &mut *context };
+    let block = Block::current();
+    let mask = signal::set_mask(SignalSet::ASYNCHRONOUS);
+    while let Some(info) = block.inbox.pop() {
+        frame::deliver(block, context, &info);
+    }
+    let _ = mask;
+}
+
+/// Ends the process as the kernel would for a fault that the program does not handle.
+pub fn die_of(info: &SigInfo, context: &UContext) -> ! {
+    let number = info.signo as u32;
+    let line = die::Line::format(format_args!(
+        "signal {number} code {} at address {:#x}, instruction {:#x}",
+        info.code,
+        info.address(),
+        context.machine.rip
+    ));
+    if [SIGSEGV, SIGBUS, SIGSYS].contains(&number) {
+        die::report(FailureKind::Fault, info.address(), line.as_bytes());
+    }
+    let action = Action::default();
+    let _ = signal::action(number, Some(&action), None);
+    signal::set_mask(SignalSet::default());
+    loop {
+        let _ = signal::queue_to_thread(task::pid(), task::tid(), &SigInfo { code: -6, ..*info });
+        signal::kill_thread(task::pid(), task::tid(), number);
+        core::sync::atomic::fence(Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,187 @@
+//! The start: from the kernel's exec of the runtime to the program's first instruction.
+
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+
+use pager_core::shared::{Control, ENVIRONMENT_KEY, FailureKind, MAGIC, count};
+
+use crate::arena;
+use crate::clock;
+use crate::die;
+use crate::gate;
+use crate::images;
+use crate::load;
+use crate::signals;
+use crate::state::{self, STATE};
+use crate::sys::file::{self, Fd};
+use crate::sys::memory::{MAP_SHARED, PROT_READ, PROT_WRITE};
+use crate::sys::signal::{self, SignalSet};
+use crate::sys::{Errno, check, syscall, task, uffd};
+use crate::thread::Block;
+
+const AT_NULL: u64 = 0;
+const AT_RANDOM: u64 = 25;
+const SET_TID_ADDRESS: u64 = 218;
+const EXIT_USAGE: i32 = 2;
+
+/// What the kernel handed over, and what of it is for the program.
+pub struct Inherited {
+    pub argv: Vec<Vec<u8>>,
+    pub envp: Vec<Vec<u8>>,
+    pub auxiliary: Vec<(u64, u64)>,
+    pub random: [u8; 16],
+    /// Value of the [`ENVIRONMENT_KEY`].
+    run: Vec<u8>,
+}
+
+/// Called by `_start` with the kernel's stack.
+///
+/// # Safety
+/// Once, by `gate`, with the stack as exec leaves it.
+pub unsafe extern "C" fn start(stack: *const u64) -> ! {
+    // SAFETY: the kernel's layout: argc, argv, null, envp, null, auxv.
+    let inherited = unsafe { read_stack(stack) };
+    let Some((control_fd, program_fd, path)) = parse_run(&inherited.run) else {
+        die::say(format_args!("this is the runtime of `pager run`, and not to be started by hand"));
+        task::exit_group(EXIT_USAGE);
+    };
+    let path = path.to_vec();
+    if let Err(errno) = map_control(control_fd) {
+        die::internal(format_args!("the run's control block cannot be mapped: {errno:?}"));
+    }
+    task::disable_huge_pages();
+    state::claim_process(task::pid());
+    clock::calibrate();
+    let block = match prepare(&path) {
+        Ok(block) => block,
+        Err(errno) => die::internal(format_args!("this process cannot be prepared: {errno:?}")),
+    };
+    let job = alloc::boxed::Box::leak(alloc::boxed::Box::new(Job { inherited, program_fd, path }));
+    // SAFETY: the block is new; `run` never returns.
+    unsafe { gate::on_stack(block.stack_top(), run, job as *mut Job as u64) }
+}
+
+struct Job {
+    inherited: Inherited,
+    program_fd: Fd,
+    path: Vec<u8>,
+}
+
+/// The rest, on the first thread's block.
+unsafe extern "C" fn run(job: u64) -> ! {
+    // SAFETY: leaked by `start` for us.
+    let job = unsafe { &*(job as *const Job) };
+    let counts = state::counts();
+    count(&counts.execs, 1);
+    name_process(&job.path);
+    let ready = load::load(job.program_fd, &job.path, &job.inherited);
+    file::close(job.program_fd);
+    if let Err(errno) = task::dispatch_on(gate::text()) {
+        die::fail(FailureKind::Kernel, errno.0 as u64, b"syscall user dispatch", die::INTERNAL_EXIT);
+    }
+    // SAFETY: both come from the loader.
+    unsafe { gate::enter(ready.stack, ready.entry) }
+}
+
+unsafe fn read_stack(stack: *const u64) -> Inherited {
+    // SAFETY: by the caller, the words and texts are there and stay.
+    unsafe {
+        let count = stack.read() as usize;
+        let argv = stack.add(1);
+        let envp = argv.add(count + 1);
+        let mut auxiliary = envp;
+        while auxiliary.read() != 0 {
+            auxiliary = auxiliary.add(1);
+        }
+        let key = [ENVIRONMENT_KEY.as_bytes(), b"="].concat();
+        let mut texts = vector(envp);
+        let run = texts.iter().position(|text| text.starts_with(&key)).map(|at| texts.remove(at));
+        let auxiliary = pairs(auxiliary.add(1));
+        let random = auxiliary.iter().find(|(name, _)| *name == AT_RANDOM);
+        let random = random.map_or([0; 16], |(_, at)| (*at as *const [u8; 16]).read());
+        Inherited {
+            argv: vector(argv),
+            envp: texts,
+            auxiliary,
+            random,
+            run: run.map_or(Vec::new(), |run| run[key.len()..].to_vec()),
+        }
+    }
+}
+
+unsafe fn vector(mut at: *const u64) -> Vec<Vec<u8>> {
+    let mut texts = Vec::new();
+    // SAFETY: a null-terminated array of texts, by the caller.
+    unsafe {
+        while at.read() != 0 {
+            texts.push(core::ffi::CStr::from_ptr(at.read() as *const _).to_bytes().to_vec());
+            at = at.add(1);
+        }
+    }
+    texts
+}
+
+unsafe fn pairs(mut at: *const u64) -> Vec<(u64, u64)> {
+    let mut found = Vec::new();
+    // SAFETY: an auxiliary vector ends in AT_NULL.
+    unsafe {
+        while at.read() != AT_NULL {
+            found.push((at.read(), at.add(1).read()));
+            at = at.add(2);
+        }
+    }
+    found
+}
+
+/// `CONTROL_FD:PROGRAM_FD:PATH`.
+fn parse_run(run: &[u8]) -> Option<(Fd, Fd, &[u8])> {
+    let mut parts = run.splitn(3, |byte| *byte == b':');
+    let mut number = || core::str::from_utf8(parts.next()?).ok()?.parse().ok().map(Fd);
+    let (control, program) = (number()?, number()?);
+    Some((control, program, parts.next()?))
+}
+
+fn map_control(fd: Fd) -> Result<(), Errno> {
+    let size = file::stat_fd(fd)?.size;
+    if size < size_of::<Control>() as u64 {
+        return Err(Errno::EINVAL);
+    }
+    let addr = arena::map_with(size, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd.0.into())?;
+    let control = addr as *mut Control;
+    // SAFETY: mapped, and large enough.
+    if unsafe { &*control }.magic.load(core::sync::atomic::Ordering::Acquire) != MAGIC {
+        return Err(Errno::EINVAL);
+    }
+    state::set_control(control, fd);
+    Ok(())
+}
+
+fn prepare(path: &[u8]) -> Result<&'static Block, Errno> {
+    match uffd::open() {
+        Ok(fd) => state::set_uffd(fd),
+        Err(errno) => die::fail(FailureKind::Kernel, errno.0 as u64, b"userfaultfd", die::INTERNAL_EXIT),
+    }
+    STATE.queue.lock().reset(state::cap());
+    signals::PROCESS.inherit();
+    signals::install_own()?;
+    let block = Block::new(NonNull::from(&signals::PROCESS))?;
+    signals::enter_thread(block)?;
+    // SAFETY: the address lives as long as the process.
+    check(unsafe { syscall(SET_TID_ADDRESS, [block.alive.as_ptr() as u64, 0, 0, 0, 0, 0]) })?;
+    let own = block.own();
+    own.tid = task::tid();
+    own.mask = signal::set_mask(SignalSet::default());
+    signal::set_mask(own.mask.for_kernel());
+    *STATE.program.lock() = path.to_vec();
+    Ok(block)
+}
+
+/// The process is called as its program is.
+fn name_process(path: &[u8]) {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+    let mut terminated = name.to_vec();
+    terminated.push(0);
+    task::set_name(&terminated);
+    state::process().program.set(path);
+    let _ = images::path_of;
+}

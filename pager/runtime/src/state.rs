@@ -1,0 +1,152 @@
+//! What the process as a whole knows: its areas, page table, images, and the run's control block.
+//!
+//! One static, because signal handlers have no other way to find it. A forked child inherits it by copy.
+
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+
+use pager_core::area::AreaTree;
+use pager_core::shared::{Control, Counts, Process, count};
+use pager_core::table::PageTable;
+
+use crate::die;
+use crate::images::Images;
+use crate::lock::{Mutex, RwLock};
+use crate::queue::Queue;
+use crate::sys::file::Fd;
+
+/// State of the process.
+pub struct State {
+    /// What the program has mapped. Readers: faults; writers: memory calls.
+    pub areas: RwLock<AreaTree>,
+    /// Where each page is.
+    pub table: PageTable,
+    /// Order of replacement.
+    pub queue: Mutex<Queue>,
+    /// Files that pages come from.
+    pub images: Mutex<Images>,
+    /// Entries that are busy now; fork waits for zero.
+    pub busy: AtomicU64,
+    /// The brk heap.
+    pub heap: Mutex<crate::memory::brk::Heap>,
+    /// What the program is, for `/proc/self/exe` and exec.
+    pub program: Mutex<Vec<u8>>,
+    uffd: AtomicI32,
+    control: AtomicPtr<Control>,
+    control_fd: AtomicI32,
+    process: AtomicPtr<Process>,
+}
+
+/// The process's state.
+pub static STATE: State = State {
+    areas: RwLock::new(AreaTree::new()),
+    table: PageTable::new(),
+    queue: Mutex::new(Queue::empty()),
+    images: Mutex::new(Images::new()),
+    busy: AtomicU64::new(0),
+    heap: Mutex::new(crate::memory::brk::Heap::NONE),
+    program: Mutex::new(Vec::new()),
+    uffd: AtomicI32::new(-1),
+    control: AtomicPtr::new(core::ptr::null_mut()),
+    control_fd: AtomicI32::new(-1),
+    process: AtomicPtr::new(core::ptr::null_mut()),
+};
+
+/// The userfaultfd of this process.
+pub fn uffd() -> Fd {
+    Fd(STATE.uffd.load(Ordering::Relaxed))
+}
+
+/// Replaces the userfaultfd.
+pub fn set_uffd(fd: Fd) {
+    STATE.uffd.store(fd.0, Ordering::Relaxed);
+}
+
+/// The control block, once it is mapped.
+pub fn control() -> Option<&'static Control> {
+    let control = STATE.control.load(Ordering::Relaxed);
+    // SAFETY: set once to a mapping that lives as long as the process; all of it is atomics.
+    unsafe { control.as_ref() }
+}
+
+/// Descriptor of the control block.
+pub fn control_fd() -> Fd {
+    Fd(STATE.control_fd.load(Ordering::Relaxed))
+}
+
+/// Notes where the control block is mapped and by which descriptor.
+pub fn set_control(control: *mut Control, fd: Fd) {
+    STATE.control_fd.store(fd.0, Ordering::Relaxed);
+    STATE.control.store(control, Ordering::Release);
+}
+
+fn must_control() -> &'static Control {
+    match control() {
+        Some(control) => control,
+        None => die::internal(format_args!("no control block")),
+    }
+}
+
+/// The run's counters.
+pub fn counts() -> &'static Counts {
+    &must_control().counts
+}
+
+/// The run's settings.
+pub fn settings() -> &'static pager_core::shared::Settings {
+    &must_control().settings
+}
+
+/// Whether runtime events are printed.
+pub fn verbose() -> bool {
+    control().is_some_and(|control| control.settings.verbose.load(Ordering::Relaxed) != 0)
+}
+
+/// This process's slot in the control block.
+pub fn process() -> &'static Process {
+    // SAFETY: set by `claim_process` before any page is filled, to memory of the control block.
+    match unsafe { STATE.process.load(Ordering::Relaxed).as_ref() } {
+        Some(process) => process,
+        None => die::internal(format_args!("no process slot")),
+    }
+}
+
+/// Takes a slot for `pid`; where all are taken, the last one is shared.
+pub fn claim_process(pid: u32) {
+    let slots = &must_control().processes;
+    let claimed = slots.iter().find(|slot| {
+        let holder = slot.pid.load(Ordering::Relaxed);
+        (holder == 0 || holder == pid)
+            && slot.pid.compare_exchange(holder, pid, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    });
+    let slot = claimed.unwrap_or(&slots[slots.len() - 1]);
+    must_control().counts.resident_peak.fetch_max(slot.peak.load(Ordering::Relaxed), Ordering::Relaxed);
+    slot.generation.fetch_add(1, Ordering::Relaxed);
+    slot.resident.store(0, Ordering::Relaxed);
+    slot.peak.store(0, Ordering::Relaxed);
+    STATE.process.store(slot as *const Process as *mut Process, Ordering::Relaxed);
+}
+
+/// Pages resident now.
+pub fn resident() -> u64 {
+    process().resident.load(Ordering::Relaxed)
+}
+
+/// Counts `pages` as resident, before they are; the number after.
+pub fn add_resident(pages: u64) -> u64 {
+    let now = process().resident.fetch_add(pages, Ordering::Relaxed) + pages;
+    process().peak.fetch_max(now, Ordering::Relaxed);
+    count(&counts().resident_now, pages);
+    now
+}
+
+/// Counts `pages` as gone.
+pub fn remove_resident(pages: u64) {
+    process().resident.fetch_sub(pages, Ordering::Relaxed);
+    counts().resident_now.fetch_sub(pages, Ordering::Relaxed);
+}
+
+/// Most pages that may be resident.
+pub fn cap() -> u64 {
+    settings().cap_pages.load(Ordering::Relaxed)
+}

@@ -1,0 +1,152 @@
+//! Files and descriptors.
+
+use super::{Errno, call, nr};
+
+pub const AT_FDCWD: i64 = -100;
+pub const AT_EMPTY_PATH: u64 = 0x1000;
+pub const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
+pub const O_RDONLY: u64 = 0;
+pub const O_ACCMODE: u64 = 3;
+pub const O_CREAT: u64 = 0o100;
+pub const O_CLOEXEC: u64 = 0o2000000;
+pub const O_PATH: u64 = 0o10000000;
+const F_DUPFD: u64 = 0;
+const F_SETFD: u64 = 2;
+const F_GETFL: u64 = 3;
+const F_DUPFD_CLOEXEC: u64 = 1030;
+const RLIMIT_NOFILE: u64 = 7;
+const RLIMIT_STACK: u64 = 3;
+/// Our descriptors are kept this close to the limit.
+const HIGH_ROOM: u64 = 128;
+
+/// A descriptor number; not closed on drop, since some live as long as the process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fd(pub i32);
+
+/// What `statx` tells of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Stat {
+    pub mode: u16,
+    pub device: u64,
+    pub inode: u64,
+    pub size: u64,
+}
+
+impl Stat {
+    pub fn is_regular(&self) -> bool {
+        self.mode & 0o170000 == 0o100000
+    }
+}
+
+pub fn pread(fd: Fd, into: &mut [u8], offset: u64) -> Result<usize, Errno> {
+    call!(nr::PREAD64, fd.0, into.as_mut_ptr(), into.len(), offset).map(|n| n as usize)
+}
+
+/// Reads until `into` is full or the file ends; the bytes read.
+pub fn pread_all(fd: Fd, into: &mut [u8], offset: u64) -> Result<usize, Errno> {
+    let mut done = 0;
+    while done < into.len() {
+        match pread(fd, &mut into[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(done)
+}
+
+pub fn pwrite_all(fd: Fd, from: &[u8], offset: u64) -> Result<(), Errno> {
+    let mut done = 0;
+    while done < from.len() {
+        match call!(nr::PWRITE64, fd.0, from[done..].as_ptr(), from.len() - done, offset + done as u64) {
+            Ok(0) => return Err(Errno::EIO),
+            Ok(n) => done += n as usize,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}
+
+pub fn write(fd: Fd, from: &[u8]) -> Result<usize, Errno> {
+    call!(nr::WRITE, fd.0, from.as_ptr(), from.len()).map(|n| n as usize)
+}
+
+/// Opens `path`, which must end in a zero byte.
+pub fn open(path: &[u8], flags: u64) -> Result<Fd, Errno> {
+    debug_assert_eq!(path.last(), Some(&0));
+    call!(nr::OPENAT, AT_FDCWD, path.as_ptr(), flags, 0).map(|fd| Fd(fd as i32))
+}
+
+pub fn close(fd: Fd) {
+    let _ = call!(nr::CLOSE, fd.0);
+}
+
+/// Reads a symbolic link; `path` must end in a zero byte.
+pub fn readlink(path: &[u8], into: &mut [u8]) -> Result<usize, Errno> {
+    call!(nr::READLINKAT, AT_FDCWD, path.as_ptr(), into.as_mut_ptr(), into.len()).map(|n| n as usize)
+}
+
+pub fn stat_fd(fd: Fd) -> Result<Stat, Errno> {
+    statx(fd.0.into(), b"\0", AT_EMPTY_PATH)
+}
+
+/// `path` must end in a zero byte.
+pub fn stat_path(path: &[u8]) -> Result<Stat, Errno> {
+    statx(AT_FDCWD, path, 0)
+}
+
+fn statx(dir: i64, path: &[u8], flags: u64) -> Result<Stat, Errno> {
+    let mut buf = [0u64; 32];
+    call!(nr::STATX, dir, path.as_ptr(), flags, 0x7ff, buf.as_mut_ptr())?;
+    // Layout of struct statx: mode at 28, ino at 32, size at 40, dev_major at 136, dev_minor at 140.
+    Ok(Stat { mode: (buf[3] >> 32) as u16, inode: buf[4], size: buf[5], device: buf[17] })
+}
+
+pub fn status_flags(fd: Fd) -> Result<u64, Errno> {
+    call!(nr::FCNTL, fd.0, F_GETFL, 0)
+}
+
+pub fn set_cloexec(fd: Fd, on: u64) {
+    let _ = call!(nr::FCNTL, fd.0, F_SETFD, on);
+}
+
+/// Moves a descriptor up to where programs do not look, closed on exec; the old number is free afterwards.
+pub fn move_high(fd: Fd) -> Result<Fd, Errno> {
+    let high = duplicate_high(fd)?;
+    close(fd);
+    Ok(high)
+}
+
+/// A high, close-on-exec duplicate.
+pub fn duplicate_high(fd: Fd) -> Result<Fd, Errno> {
+    let limit = limit(RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft).min(1 << 20);
+    let least = limit.saturating_sub(HIGH_ROOM);
+    call!(nr::FCNTL, fd.0, F_DUPFD_CLOEXEC, least)
+        .or_else(|_| call!(nr::FCNTL, fd.0, F_DUPFD_CLOEXEC, limit / 2))
+        .or_else(|_| call!(nr::FCNTL, fd.0, F_DUPFD_CLOEXEC, 3))
+        .map(|fd| Fd(fd as i32))
+}
+
+/// The lowest free duplicate at or above `least`, inherited by exec.
+pub fn duplicate_from(fd: Fd, least: u64) -> Result<Fd, Errno> {
+    call!(nr::FCNTL, fd.0, F_DUPFD, least).map(|fd| Fd(fd as i32))
+}
+
+/// Makes `to` the same as `from`, closed on exec.
+pub fn duplicate_onto(from: Fd, to: Fd) -> Result<(), Errno> {
+    call!(292, from.0, to.0, O_CLOEXEC).map(drop)
+}
+
+/// Soft and hard limit.
+fn limit(which: u64) -> Result<(u64, u64), Errno> {
+    let mut pair = [0u64; 2];
+    call!(nr::PRLIMIT64, 0, which, 0, pair.as_mut_ptr())?;
+    Ok((pair[0], pair[1]))
+}
+
+/// Soft limit of the stack in bytes.
+pub fn stack_limit() -> u64 {
+    limit(RLIMIT_STACK).map_or(8 << 20, |(soft, _)| soft)
+}

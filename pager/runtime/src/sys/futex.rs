@@ -1,0 +1,34 @@
+//! Sleeping and waking on a word of memory.
+
+use core::sync::atomic::{AtomicU32, AtomicU64};
+
+use super::{call, nr};
+
+const FUTEX_WAIT: u64 = 0;
+const FUTEX_WAKE: u64 = 1;
+const FUTEX_PRIVATE: u64 = 128;
+
+/// Sleeps while `word` holds `value`; may return for no reason.
+pub fn wait(word: &AtomicU32, value: u32) {
+    let _ = call!(nr::FUTEX, word as *const AtomicU32, FUTEX_WAIT | FUTEX_PRIVATE, value, 0);
+}
+
+/// Wakes up to `count` sleepers.
+pub fn wake(word: &AtomicU32, count: u32) {
+    let _ = call!(nr::FUTEX, word as *const AtomicU32, FUTEX_WAKE | FUTEX_PRIVATE, count);
+}
+
+/// [`wait`] on the low half of a 64-bit word (little-endian: at the same address).
+pub fn wait_low(word: &AtomicU64, value: u32) {
+    let _ = call!(nr::FUTEX, word as *const AtomicU64, FUTEX_WAIT | FUTEX_PRIVATE, value, 0);
+}
+
+/// [`wake`] of everybody on the low half of a 64-bit word.
+pub fn wake_low(word: &AtomicU64) {
+    let _ = call!(nr::FUTEX, word as *const AtomicU64, FUTEX_WAKE | FUTEX_PRIVATE, i32::MAX);
+}
+
+/// Wakes one sleeper on an address of the program, as the kernel does when a thread exits (not private: glibc waits that way).
+pub fn wake_program(addr: u64) {
+    let _ = call!(nr::FUTEX, addr, FUTEX_WAKE, 1);
+}

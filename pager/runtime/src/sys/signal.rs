@@ -1,0 +1,213 @@
+//! Signal structures as the kernel lays them out on x86-64, and the calls that set actions, masks and stacks.
+
+use super::{Errno, call, nr};
+
+pub const SIGILL: u32 = 4;
+pub const SIGTRAP: u32 = 5;
+pub const SIGBUS: u32 = 7;
+pub const SIGFPE: u32 = 8;
+pub const SIGKILL: u32 = 9;
+pub const SIGSEGV: u32 = 11;
+pub const SIGSTOP: u32 = 19;
+pub const SIGSYS: u32 = 31;
+pub const SIGNALS: u32 = 64;
+
+pub const SIG_DFL: u64 = 0;
+pub const SIG_IGN: u64 = 1;
+
+pub const SA_NOCLDSTOP: u64 = 1;
+pub const SA_NOCLDWAIT: u64 = 2;
+pub const SA_SIGINFO: u64 = 4;
+pub const SA_RESTORER: u64 = 0x0400_0000;
+pub const SA_ONSTACK: u64 = 0x0800_0000;
+pub const SA_RESTART: u64 = 0x1000_0000;
+pub const SA_NODEFER: u64 = 0x4000_0000;
+pub const SA_RESETHAND: u64 = 0x8000_0000;
+
+pub const SS_ONSTACK: i32 = 1;
+pub const SS_DISABLE: i32 = 2;
+pub const SS_AUTODISARM: i32 = 1 << 31;
+
+pub const SI_USER: i32 = 0;
+pub const SI_KERNEL: i32 = 0x80;
+pub const SEGV_MAPERR: i32 = 1;
+pub const SEGV_ACCERR: i32 = 2;
+pub const BUS_ADRERR: i32 = 2;
+pub const SYS_USER_DISPATCH: i32 = 2;
+
+/// A set of signals: bit `n - 1` is signal `n`.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[repr(transparent)]
+pub struct SignalSet(pub u64);
+
+impl SignalSet {
+    pub const ALL: SignalSet = SignalSet(!0);
+    /// The signals the runtime lives by: never really blocked.
+    pub const OURS: SignalSet = SignalSet::of(SIGSEGV).with(SIGBUS).with(SIGSYS);
+    /// What no program can block.
+    pub const UNBLOCKABLE: SignalSet = SignalSet::of(SIGKILL).with(SIGSTOP);
+    /// All that arrive from outside.
+    pub const ASYNCHRONOUS: SignalSet = SignalSet(!SignalSet::OURS.0);
+
+    pub const fn of(signal: u32) -> SignalSet {
+        SignalSet(1 << (signal - 1))
+    }
+    pub const fn with(self, signal: u32) -> SignalSet {
+        SignalSet(self.0 | 1 << (signal - 1))
+    }
+    pub const fn union(self, other: SignalSet) -> SignalSet {
+        SignalSet(self.0 | other.0)
+    }
+    pub const fn minus(self, other: SignalSet) -> SignalSet {
+        SignalSet(self.0 & !other.0)
+    }
+    pub const fn has(self, signal: u32) -> bool {
+        self.0 & SignalSet::of(signal).0 != 0
+    }
+    /// What the kernel is told to block when the program blocks this.
+    pub const fn for_kernel(self) -> SignalSet {
+        self.minus(SignalSet::OURS)
+    }
+}
+
+/// `struct sigaction` of the system call.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Action {
+    pub handler: u64,
+    pub flags: u64,
+    pub restorer: u64,
+    pub mask: SignalSet,
+}
+
+/// `stack_t`.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AltStack {
+    pub base: u64,
+    pub flags: i32,
+    pub pad: i32,
+    pub size: u64,
+}
+
+impl AltStack {
+    pub const NONE: AltStack = AltStack { base: 0, flags: SS_DISABLE, pad: 0, size: 0 };
+
+    pub const fn holds(&self, sp: u64) -> bool {
+        sp > self.base && sp - self.base <= self.size
+    }
+}
+
+/// `siginfo_t`, 128 bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct SigInfo {
+    pub signo: i32,
+    pub errno: i32,
+    pub code: i32,
+    pub pad: i32,
+    pub fields: [u64; 14],
+}
+
+impl SigInfo {
+    pub const ZERO: SigInfo = SigInfo { signo: 0, errno: 0, code: 0, pad: 0, fields: [0; 14] };
+
+    /// A fault at `addr`.
+    pub const fn fault(signal: u32, code: i32, addr: u64) -> SigInfo {
+        let mut info = SigInfo { signo: signal as i32, code, ..SigInfo::ZERO };
+        info.fields[0] = addr;
+        info
+    }
+
+    /// `si_addr`, for faults.
+    pub const fn address(&self) -> u64 {
+        self.fields[0]
+    }
+
+    /// Whether a process sent it, rather than the kernel in answer to an instruction.
+    pub const fn is_sent(&self) -> bool {
+        self.code <= 0
+    }
+}
+
+/// `struct sigcontext`: the registers in a signal frame.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct MachineContext {
+    pub r8: u64,
+    pub r9: u64,
+    pub r10: u64,
+    pub r11: u64,
+    pub r12: u64,
+    pub r13: u64,
+    pub r14: u64,
+    pub r15: u64,
+    pub rdi: u64,
+    pub rsi: u64,
+    pub rbp: u64,
+    pub rbx: u64,
+    pub rdx: u64,
+    pub rax: u64,
+    pub rcx: u64,
+    pub rsp: u64,
+    pub rip: u64,
+    pub eflags: u64,
+    pub selectors: u64,
+    pub err: u64,
+    pub trapno: u64,
+    pub oldmask: u64,
+    pub cr2: u64,
+    pub fpstate: u64,
+    pub reserved: [u64; 8],
+}
+
+/// `struct ucontext`, the kernel's.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct UContext {
+    pub flags: u64,
+    pub link: u64,
+    pub stack: AltStack,
+    pub machine: MachineContext,
+    pub mask: SignalSet,
+}
+
+/// `struct rt_sigframe` without the FPU state, which lies above it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    pub return_address: u64,
+    pub context: UContext,
+    pub info: SigInfo,
+}
+
+/// Offset of `struct _fpx_sw_bytes` in the FPU state, its magic, and the magic behind the extended state.
+pub const FP_SW_BYTES: u64 = 464;
+pub const FP_XSTATE_MAGIC1: u32 = 0x4650_5853;
+pub const FP_LEGACY_BYTES: u64 = 512;
+
+pub fn action(signal: u32, new: Option<&Action>, old: Option<&mut Action>) -> Result<(), Errno> {
+    let new = new.map_or(0, |action| action as *const Action as u64);
+    let old = old.map_or(0, |action| action as *mut Action as u64);
+    call!(nr::RT_SIGACTION, signal, new, old, 8).map(drop)
+}
+
+/// Replaces the thread's mask; the one before.
+pub fn set_mask(mask: SignalSet) -> SignalSet {
+    let mut old = SignalSet::default();
+    let _ = call!(nr::RT_SIGPROCMASK, 2, &mask as *const SignalSet, &mut old as *mut SignalSet, 8);
+    old
+}
+
+pub fn set_alternate_stack(stack: &AltStack) -> Result<(), Errno> {
+    call!(nr::SIGALTSTACK, stack as *const AltStack, 0).map(drop)
+}
+
+/// Sends `info` to a thread of this process.
+pub fn queue_to_thread(pid: u32, tid: u32, info: &SigInfo) -> Result<(), Errno> {
+    call!(nr::RT_TGSIGQUEUEINFO, pid, tid, info.signo, info as *const SigInfo).map(drop)
+}
+
+pub fn kill_thread(pid: u32, tid: u32, signal: u32) {
+    let _ = call!(nr::TGKILL, pid, tid, signal);
+}

@@ -1,0 +1,66 @@
+//! Processes and threads, the clock, and the few `prctl`s.
+
+use super::{Errno, call, nr};
+
+pub const CLONE_VM: u64 = 0x100;
+pub const CLONE_FILES: u64 = 0x400;
+pub const CLONE_SIGHAND: u64 = 0x800;
+pub const CLONE_VFORK: u64 = 0x4000;
+pub const CLONE_THREAD: u64 = 0x1_0000;
+pub const CLONE_SETTLS: u64 = 0x8_0000;
+pub const CLONE_PARENT_SETTID: u64 = 0x10_0000;
+pub const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
+pub const CLONE_CHILD_SETTID: u64 = 0x100_0000;
+pub const CLONE_NEWUSER: u64 = 0x1000_0000;
+
+const PR_SET_SYSCALL_USER_DISPATCH: u64 = 59;
+const PR_SYS_DISPATCH_ON: u64 = 1;
+const PR_SET_NAME: u64 = 15;
+const PR_SET_THP_DISABLE: u64 = 41;
+
+/// Traps every system call of this thread that is not made from `text`.
+pub fn dispatch_on(text: core::ops::Range<u64>) -> Result<(), Errno> {
+    call!(nr::PRCTL, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, text.start, text.end - text.start, 0).map(drop)
+}
+
+/// Sets the thread's name; `name` must end in a zero byte.
+pub fn set_name(name: &[u8]) {
+    let _ = call!(nr::PRCTL, PR_SET_NAME, name.as_ptr());
+}
+
+/// Turns transparent huge pages off for this process and what it forks and executes.
+pub fn disable_huge_pages() {
+    let _ = call!(nr::PRCTL, PR_SET_THP_DISABLE, 1, 0, 0, 0);
+}
+
+pub fn pid() -> u32 {
+    call!(nr::GETPID).unwrap_or(0) as u32
+}
+
+pub fn tid() -> u32 {
+    call!(nr::GETTID).unwrap_or(0) as u32
+}
+
+/// Ends the process with `code`.
+pub fn exit_group(code: i32) -> ! {
+    loop {
+        let _ = call!(nr::EXIT_GROUP, code);
+    }
+}
+
+/// The personality flags of this process.
+pub fn personality() -> u64 {
+    call!(nr::PERSONALITY, 0xffff_ffffu64).unwrap_or(0)
+}
+
+/// Fills `into` with random bytes; zeros stay where the kernel has none.
+pub fn random(into: &mut [u8]) {
+    let _ = call!(nr::GETRANDOM, into.as_mut_ptr(), into.len(), 0);
+}
+
+/// Nanoseconds of the monotonic clock.
+pub fn now_ns() -> u64 {
+    let mut time = [0u64; 2];
+    let _ = call!(nr::CLOCK_GETTIME, 1, time.as_mut_ptr());
+    time[0] * 1_000_000_000 + time[1]
+}

@@ -1,0 +1,91 @@
+//! userfaultfd, as far as the runtime needs it.
+//!
+//! A module of our own because the `userfaultfd` crate (0.9) lacks WP of ranges without a copy, mis-decodes EAGAIN and needs std. Contract:
+//! ioctl_userfaultfd(2) and Documentation/admin-guide/mm/userfaultfd.rst.
+
+use super::file::{self, Fd};
+use super::{Errno, call, nr};
+
+const UFFD_API: u64 = 0xaa;
+const UFFD_USER_MODE_ONLY: u64 = 1;
+const UFFD_FEATURE_PAGEFAULT_FLAG_WP: u64 = 1;
+const UFFD_FEATURE_SIGBUS: u64 = 1 << 7;
+const UFFDIO_API: u64 = 0xc018_aa3f;
+const UFFDIO_REGISTER: u64 = 0xc020_aa00;
+const UFFDIO_COPY: u64 = 0xc028_aa03;
+const UFFDIO_WRITEPROTECT: u64 = 0xc018_aa06;
+const REGISTER_MODE_MISSING: u64 = 1;
+const REGISTER_MODE_WP: u64 = 2;
+const COPY_MODE_DONTWAKE: u64 = 1;
+const COPY_MODE_WP: u64 = 2;
+const WRITEPROTECT_MODE_WP: u64 = 1;
+const WRITEPROTECT_MODE_DONTWAKE: u64 = 2;
+
+/// Whether the first write to an installed page is reported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Install {
+    /// Write-protected: the first write faults.
+    Protected,
+    /// Writable at once.
+    Writable,
+}
+
+/// How a copy ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Copied {
+    /// All bytes are in place.
+    All,
+    /// A page was there already, after this many bytes.
+    Present(u64),
+}
+
+/// Opens a userfaultfd whose faults are delivered as SIGBUS to the thread that touched the page.
+///
+/// # Errors
+/// ENOSYS, EPERM or EINVAL where the kernel has no userfaultfd, denies it, or lacks a feature (Linux 5.7 for write protection).
+pub fn open() -> Result<Fd, Errno> {
+    let fd = Fd(call!(nr::USERFAULTFD, file::O_CLOEXEC | UFFD_USER_MODE_ONLY)? as i32);
+    let mut api = [UFFD_API, UFFD_FEATURE_SIGBUS | UFFD_FEATURE_PAGEFAULT_FLAG_WP, 0];
+    if let Err(errno) = call!(nr::IOCTL, fd.0, UFFDIO_API, api.as_mut_ptr()) {
+        file::close(fd);
+        return Err(errno);
+    }
+    file::move_high(fd)
+}
+
+/// Puts a range of anonymous private memory under our care: missing pages and writes to protected ones fault.
+pub fn register(fd: Fd, addr: u64, len: u64) -> Result<(), Errno> {
+    let mut arg = [addr, len, REGISTER_MODE_MISSING | REGISTER_MODE_WP, 0];
+    call!(nr::IOCTL, fd.0, UFFDIO_REGISTER, arg.as_mut_ptr()).map(drop)
+}
+
+/// Installs `len` bytes from `from` at `to` (both page-aligned lengths), atomically page by page.
+pub fn copy(fd: Fd, to: u64, from: *const u8, len: u64, install: Install) -> Result<Copied, Errno> {
+    let mode = COPY_MODE_DONTWAKE | if install == Install::Protected { COPY_MODE_WP } else { 0 };
+    let mut done = 0;
+    while done < len {
+        let mut arg = [to + done, from as u64 + done, len - done, mode, 0];
+        let result = call!(nr::IOCTL, fd.0, UFFDIO_COPY, arg.as_mut_ptr());
+        let copied = arg[4] as i64;
+        match result {
+            Ok(_) => return Ok(Copied::All),
+            Err(Errno::EAGAIN) => done += copied.max(0) as u64,
+            Err(Errno::EEXIST) => return Ok(Copied::Present(done)),
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(Copied::All)
+}
+
+/// Sets or lifts the write protection of a range.
+pub fn protect(fd: Fd, addr: u64, len: u64, install: Install) -> Result<(), Errno> {
+    // The kernel refuses DONTWAKE together with protecting, where nobody is woken anyway.
+    let mode = if install == Install::Protected { WRITEPROTECT_MODE_WP } else { WRITEPROTECT_MODE_DONTWAKE };
+    loop {
+        let mut arg = [addr, len, mode];
+        match call!(nr::IOCTL, fd.0, UFFDIO_WRITEPROTECT, arg.as_mut_ptr()) {
+            Err(Errno::EAGAIN) => {}
+            other => return other.map(drop),
+        }
+    }
+}

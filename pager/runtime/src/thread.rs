@@ -1,0 +1,308 @@
+//! Threads: the block of memory each one has, and the list of them.
+//!
+//! A block is the thread's alternate signal stack with a header above it. It is found by masking the stack pointer, so no thread-local
+//! storage is needed and the program keeps FS and GS. Blocks are part of the runtime's arena and never paged.
+//!
+//! Who may touch what: `inbox` the owner, also from nested signal handlers; `own` the owner outside of them; `pins` and `alive` everybody.
+
+use alloc::vec::Vec;
+use core::cell::UnsafeCell;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
+
+use crate::arena;
+use crate::lock::{Mutex, RawMutex};
+use crate::readahead::Streams;
+use crate::signals::Actions;
+use crate::sys::Errno;
+use crate::sys::memory::{self, PROT_NONE};
+use crate::sys::signal::{AltStack, SigInfo, SignalSet};
+
+/// Bytes of a block, a power of two: guard page, stack, header.
+pub const BLOCK_BYTES: usize = 128 << 10;
+/// Bytes of the header at the block's top.
+pub const HEADER_BYTES: usize = 12 << 10;
+/// Where in the header the number of queued signals stands.
+pub const PENDING_OFFSET: usize = core::mem::offset_of!(Block, inbox);
+/// Ranges a thread can pin at once; more are merged into fewer, larger ones.
+const PINS: usize = 16;
+/// Signals that can wait for the runtime to leave: one asynchronous one, then all are blocked; the rest is for sent faults.
+const INBOX: usize = 4;
+
+/// Signals that arrived while the thread was inside the runtime.
+#[repr(C)]
+pub struct Inbox {
+    pending: AtomicU32,
+    infos: UnsafeCell<[SigInfo; INBOX]>,
+}
+
+impl Inbox {
+    /// Address of the counter, for [`crate::gate::interruptible`].
+    pub fn counter(&self) -> *const u32 {
+        self.pending.as_ptr()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pending.load(Ordering::Relaxed) == 0
+    }
+
+    /// Adds a signal; a full inbox drops it. Only from the owner's signal handler.
+    pub fn push(&self, info: SigInfo) {
+        let count = self.pending.load(Ordering::Relaxed) as usize;
+        if count < INBOX {
+            // SAFETY: only the owner's thread comes here, with asynchronous signals blocked.
+            unsafe { (&mut *self.infos.get())[count] = info };
+            self.pending.store(count as u32 + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes the oldest. The owner's asynchronous signals must be blocked.
+    pub fn pop(&self) -> Option<SigInfo> {
+        let count = self.pending.load(Ordering::Relaxed) as usize;
+        if count == 0 {
+            return None;
+        }
+        // SAFETY: as in `push`.
+        let infos = unsafe { &mut *self.infos.get() };
+        let first = infos[0];
+        infos.copy_within(1..count, 0);
+        self.pending.store(count as u32 - 1, Ordering::Relaxed);
+        Some(first)
+    }
+}
+
+/// A range of pages that must not be evicted.
+struct Pin {
+    start: AtomicU64,
+    end: AtomicU64,
+}
+
+/// What only the owner uses, outside of nested signal handlers.
+pub struct Own {
+    pub tid: u32,
+    /// The program's signal mask, as it believes it to be.
+    pub mask: SignalSet,
+    /// The program's alternate stack.
+    pub alternate: AltStack,
+    /// Signal actions of the process: shared by its threads, a copy in a vfork child.
+    pub actions: NonNull<Actions>,
+    /// Where the program wants a zero and a wake when the thread ends.
+    pub clear_tid: u64,
+    /// The program's robust list: head and length.
+    pub robust: (u64, u64),
+    /// A call was backed up to be made again: its restart class decides what a handler turns it into.
+    pub restarting: bool,
+    /// Sequential runs seen in this thread's faults.
+    pub streams: Streams,
+    /// Address and instruction of the last fault that found its page already there, and how often in a row.
+    pub last_spurious: (u64, u64, u32),
+}
+
+/// The header of a thread's block.
+#[repr(C, align(4096))]
+pub struct Block {
+    pub inbox: Inbox,
+    /// The kernel clears it when the thread is gone and its stack unused.
+    pub alive: AtomicU32,
+    pin_count: AtomicU32,
+    pins: [Pin; PINS],
+    own: UnsafeCell<Own>,
+    scratch: UnsafeCell<[u8; PAGE_SIZE as usize]>,
+}
+
+const _: () = assert!(size_of::<Block>() <= HEADER_BYTES);
+
+/// All blocks of the process: those in use, and those whose threads have ended.
+pub struct Threads {
+    live: Vec<NonNull<Block>>,
+    ended: Vec<NonNull<Block>>,
+}
+
+// SAFETY: blocks are mapped until the process ends; what may be touched by whom is said at the module's head.
+unsafe impl Send for Threads {}
+
+static THREADS: Mutex<Threads> = Mutex::new(Threads { live: Vec::new(), ended: Vec::new() });
+
+/// The list's lock, to be held across a fork.
+pub fn list_lock() -> &'static RawMutex {
+    THREADS.raw()
+}
+
+impl Block {
+    /// The current thread's block. Only on a block's stack.
+    pub fn current() -> &'static Block {
+        let sp: u64;
+        // SAFETY: reads a register.
+        unsafe { core::arch::asm!("mov {}, rsp", out(reg) sp, options(nomem, nostack, preserves_flags)) };
+        let header = (sp & !(BLOCK_BYTES as u64 - 1)) + (BLOCK_BYTES - HEADER_BYTES) as u64;
+        // SAFETY: handlers run on the block's stack, below its header.
+        unsafe { &*(header as *const Block) }
+    }
+
+    /// Maps a block, or takes one whose thread has ended.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn new(actions: NonNull<Actions>) -> Result<&'static Block, Errno> {
+        let reused = THREADS.lock().take_ended();
+        let header = match reused {
+            Some(block) => block.as_ptr(),
+            None => {
+                let base = arena::map(BLOCK_BYTES as u64, BLOCK_BYTES as u64)?;
+                memory::mprotect(base, PAGE_SIZE, PROT_NONE)?;
+                (base + (BLOCK_BYTES - HEADER_BYTES) as u64) as *mut Block
+            }
+        };
+        // SAFETY: fresh or given back, page-aligned and large enough; the fields are written before anybody else can see the block.
+        unsafe {
+            (*header).inbox.pending.store(0, Ordering::Relaxed);
+            (*header).alive.store(1, Ordering::Relaxed);
+            (*header).pin_count.store(0, Ordering::Relaxed);
+            (&raw mut (*header).own).write(UnsafeCell::new(Own::new(actions)));
+        }
+        THREADS.lock().live.push(NonNull::new(header).ok_or(Errno::ENOMEM)?);
+        // SAFETY: initialised above; lives as long as the process.
+        Ok(unsafe { &*header })
+    }
+
+    /// The owner's part.
+    #[allow(clippy::mut_from_ref)]
+    pub fn own(&self) -> &mut Own {
+        // SAFETY: only the owner calls this, outside of nested handlers, and keeps the reference within one step.
+        unsafe { &mut *self.own.get() }
+    }
+
+    /// A page-sized buffer of the owner's.
+    #[allow(clippy::mut_from_ref)]
+    pub fn scratch(&self) -> &mut [u8; PAGE_SIZE as usize] {
+        // SAFETY: only the owner calls this, and uses the buffer within one fill.
+        unsafe { &mut *self.scratch.get() }
+    }
+
+    /// The alternate stack for the kernel.
+    pub fn signal_stack(&self) -> AltStack {
+        let header = self as *const Block as u64;
+        let size = (BLOCK_BYTES - HEADER_BYTES) as u64 - PAGE_SIZE;
+        AltStack { base: header - size, flags: 0, pad: 0, size }
+    }
+
+    /// Top of the stack, 16-aligned.
+    pub fn stack_top(&self) -> u64 {
+        self as *const Block as u64
+    }
+
+    /// Keeps `range` from being evicted until [`Block::unpin_all`].
+    pub fn pin(&self, range: PageRange) {
+        let count = self.pin_count.load(Ordering::Relaxed) as usize;
+        if count < PINS {
+            self.pins[count].set(range);
+            self.pin_count.store(count as u32 + 1, Ordering::Release);
+        } else {
+            let last = &self.pins[PINS - 1];
+            let wider = PageRange::new(last.start().min(range.start()), last.end().max(range.end()));
+            last.set(wider.unwrap_or(range));
+        }
+        // Seen before any entry is looked at; the evictor makes an entry busy before it looks here.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Number of ranges pinned now: what [`Block::unpin_to`] takes.
+    pub fn pinned(&self) -> u32 {
+        self.pin_count.load(Ordering::Relaxed)
+    }
+
+    /// Gives up all pins but the first `count`.
+    pub fn unpin_to(&self, count: u32) {
+        self.pin_count.store(count, Ordering::Release);
+    }
+
+    fn pins_page(&self, page: PageNum) -> bool {
+        let count = self.pin_count.load(Ordering::SeqCst) as usize;
+        self.pins[..count.min(PINS)].iter().any(|pin| pin.start() <= page && page < pin.end())
+    }
+}
+
+impl Pin {
+    fn set(&self, range: PageRange) {
+        self.start.store(range.start().0, Ordering::Relaxed);
+        self.end.store(range.end().0, Ordering::Relaxed);
+    }
+    fn start(&self) -> PageNum {
+        PageNum(self.start.load(Ordering::Relaxed))
+    }
+    fn end(&self) -> PageNum {
+        PageNum(self.end.load(Ordering::Relaxed))
+    }
+}
+
+impl Own {
+    fn new(actions: NonNull<Actions>) -> Own {
+        Own {
+            tid: 0,
+            mask: SignalSet::default(),
+            alternate: AltStack::NONE,
+            actions,
+            clear_tid: 0,
+            robust: (0, 0),
+            restarting: false,
+            streams: Streams::new(),
+            last_spurious: (0, 0, 0),
+        }
+    }
+
+    /// The process's signal actions.
+    pub fn actions(&self) -> &'static Actions {
+        // SAFETY: the table lives as long as the process, or as the vfork child that has a copy.
+        unsafe { self.actions.as_ref() }
+    }
+}
+
+impl Threads {
+    fn take_ended(&mut self) -> Option<NonNull<Block>> {
+        // SAFETY: blocks stay mapped; `alive` may be read by anybody.
+        let at = self.ended.iter().position(|block| unsafe { block.as_ref() }.alive.load(Ordering::Acquire) == 0)?;
+        Some(self.ended.swap_remove(at))
+    }
+}
+
+/// Which of `pages` are pinned by any thread: calls `pinned` for each.
+pub fn for_pinned(pages: &[PageNum], mut pinned: impl FnMut(usize)) {
+    let threads = THREADS.lock();
+    for block in &threads.live {
+        // SAFETY: blocks stay mapped; pins may be read by anybody.
+        let block = unsafe { block.as_ref() };
+        if block.pinned() == 0 {
+            continue;
+        }
+        pages.iter().enumerate().filter(|(_, page)| block.pins_page(**page)).for_each(|(i, _)| pinned(i));
+    }
+}
+
+/// Takes `block` off the list; its memory is used again once the kernel has cleared `alive`.
+pub fn retire(block: &'static Block) {
+    let mut threads = THREADS.lock();
+    let this = NonNull::from(block);
+    threads.live.retain(|other| *other != this);
+    threads.ended.push(this);
+}
+
+/// After a fork: only `survivor` runs in this process; the other threads' blocks are free.
+pub fn only(survivor: &'static Block) {
+    let mut threads = THREADS.lock();
+    let this = NonNull::from(survivor);
+    let others: Vec<_> = threads.live.iter().copied().filter(|other| *other != this).collect();
+    for block in others.iter().chain(&threads.ended) {
+        // SAFETY: their threads do not exist in this process.
+        unsafe { block.as_ref() }.alive.store(0, Ordering::Relaxed);
+    }
+    threads.ended.extend(others);
+    threads.live.clear();
+    threads.live.push(this);
+}
+
+/// Number of live threads.
+pub fn count() -> usize {
+    THREADS.lock().live.len()
+}
