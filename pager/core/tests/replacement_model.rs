@@ -212,6 +212,25 @@ fn churn_does_not_grow_the_memory() {
     assert!(policy.memory_bytes() <= before + 4 * 4096, "{} bytes, {before} before", policy.memory_bytes());
 }
 
+/// The same for a caller that never forgets, but sweeps when asked to.
+#[test]
+fn sweeping_bounds_the_memory_of_a_caller_that_does_not_forget() {
+    for kind in [PolicyKind::Fifo, PolicyKind::TwoQueue] {
+        let mut policy = Replacement::new(kind, 1000);
+        let mut sweeps = 0;
+        for page in 0..100_000 {
+            policy.installed(PageNum(page), Install::First);
+            if policy.overgrown() {
+                policy.sweep(|other| other.0 + 500 > page);
+                sweeps += 1;
+                assert_eq!(policy.len(), 500);
+            }
+        }
+        assert!((1..=100_000 / 2000).contains(&sweeps), "{sweeps} sweeps");
+        assert!(policy.memory_bytes() < 100_000, "{} bytes", policy.memory_bytes());
+    }
+}
+
 #[test]
 fn a_page_costs_at_most_sixteen_bytes() {
     for cap in [100usize, 8192, 20_000, 65_536, 1_000_000] {

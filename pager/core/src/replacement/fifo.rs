@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use crate::addr::{PageNum, PageRange};
 use crate::replacement::ledger::Ledger;
-use crate::replacement::{Install, Policy};
+use crate::replacement::{Install, Policy, exceeds_twice};
 
 const QUEUE: usize = 0;
 
@@ -45,6 +45,10 @@ impl Policy for Fifo {
 
     fn forget(&mut self, range: PageRange) {
         self.ledger.take_range(range);
+    }
+
+    fn overgrown(&self) -> bool {
+        exceeds_twice(self.cap_pages, self.ledger.len())
     }
 
     fn sweep(&mut self, resident: impl Fn(PageNum) -> bool) {

@@ -52,8 +52,11 @@ pub trait Policy {
     /// whichever are fewer).
     fn forget(&mut self, range: PageRange);
 
-    /// Drops every page for which `resident` is false. Only needed by callers that do not [`Policy::forget`] all that is unmapped: when
-    /// [`Policy::len`] has grown to a multiple of the pages that are resident.
+    /// Whether so many more pages are tracked than can be resident that it is time to [`Policy::sweep`]. Never so for callers that
+    /// [`Policy::forget`] all that is unmapped; for others O(1) to ask after each installation, and amortised O(1) to act upon.
+    fn overgrown(&self) -> bool;
+
+    /// Drops every page for which `resident` is false, as [`Policy::victims`] does.
     fn sweep(&mut self, resident: impl Fn(PageNum) -> bool);
 
     /// Number of tracked pages.
@@ -66,6 +69,11 @@ pub trait Policy {
 
     /// Bytes of heap memory in use for queues, index and ghosts.
     fn memory_bytes(&self) -> usize;
+}
+
+/// [`Policy::overgrown`] for `tracked` pages under a cap.
+fn exceeds_twice(cap_pages: u64, tracked: usize) -> bool {
+    tracked as u64 > cap_pages.saturating_mul(2).saturating_add(1024)
 }
 
 /// The policies by name.
@@ -122,6 +130,10 @@ impl Policy for Replacement {
 
     fn forget(&mut self, range: PageRange) {
         delegate!(self, policy => policy.forget(range))
+    }
+
+    fn overgrown(&self) -> bool {
+        delegate!(self, policy => policy.overgrown())
     }
 
     fn sweep(&mut self, resident: impl Fn(PageNum) -> bool) {

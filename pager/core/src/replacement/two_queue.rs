@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use crate::addr::{PageNum, PageRange};
 use crate::replacement::ghosts::Ghosts;
 use crate::replacement::ledger::{Ledger, Place};
-use crate::replacement::{Install, Policy};
+use crate::replacement::{Install, Policy, exceeds_twice};
 
 const PROBATION: usize = 0;
 const PROTECTED: usize = 1;
@@ -116,6 +116,10 @@ impl Policy for TwoQueue {
                 self.ghosts.take(page);
             });
         }
+    }
+
+    fn overgrown(&self) -> bool {
+        exceeds_twice(self.cap_pages, self.ledger.len())
     }
 
     fn sweep(&mut self, resident: impl Fn(PageNum) -> bool) {
