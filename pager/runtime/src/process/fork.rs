@@ -15,7 +15,6 @@ use crate::buffers;
 use crate::die;
 use crate::gate;
 use crate::lock::RawMutex;
-use crate::signals;
 use crate::state::{self, STATE};
 use crate::swap;
 use crate::sys::signal::UContext;
@@ -112,7 +111,7 @@ fn become_child(block: &'static Block, context: &mut UContext, request: &Request
 }
 
 fn take_over(block: &'static Block) -> Result<(), Errno> {
-    signals::enter_thread(block)?;
+    // The alternate stack is inherited, and in use.
     task::dispatch_on(gate::text())?;
     // SAFETY: the address lives as long as the process.
     check(unsafe { syscall(SET_TID_ADDRESS, [block.alive.as_ptr() as u64, 0, 0, 0, 0, 0]) })?;

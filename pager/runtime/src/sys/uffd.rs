@@ -3,6 +3,8 @@
 //! A module of our own because the `userfaultfd` crate (0.9) lacks WP of ranges without a copy, mis-decodes EAGAIN and needs std. Contract:
 //! ioctl_userfaultfd(2) and Documentation/admin-guide/mm/userfaultfd.rst.
 
+use pager_core::addr::PAGE_SIZE;
+
 use super::file::{self, Fd};
 use super::{Errno, call, nr};
 
@@ -60,7 +62,27 @@ pub fn register(fd: Fd, addr: u64, len: u64) -> Result<(), Errno> {
 }
 
 /// Installs `len` bytes from `from` at `to` (both page-aligned lengths), atomically page by page.
+///
+/// # Errors
+/// ENOENT where the range is not registered; ENOMEM.
 pub fn copy(fd: Fd, to: u64, from: *const u8, len: u64, install: Install) -> Result<Copied, Errno> {
+    match copy_once(fd, to, from, len, install) {
+        // One area of ours may be several mappings of the kernel's, which a copy cannot cross.
+        Err(Errno::ENOENT) if len > PAGE_SIZE => (0..len / PAGE_SIZE)
+            .map(|page| {
+                let at = page * PAGE_SIZE;
+                copy_once(fd, to + at, from.wrapping_add(at as usize), PAGE_SIZE, install).map(|copied| match copied {
+                    Copied::All => Copied::All,
+                    Copied::Present(done) => Copied::Present(at + done),
+                })
+            })
+            .find(|result| *result != Ok(Copied::All))
+            .unwrap_or(Ok(Copied::All)),
+        other => other,
+    }
+}
+
+fn copy_once(fd: Fd, to: u64, from: *const u8, len: u64, install: Install) -> Result<Copied, Errno> {
     let mode = COPY_MODE_DONTWAKE | if install == Install::Protected { COPY_MODE_WP } else { 0 };
     let mut done = 0;
     while done < len {
