@@ -1,6 +1,7 @@
 //! The start: from the kernel's exec of the runtime to the program's first instruction.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 use core::ptr::NonNull;
 
 use pager_core::shared::{Control, ENVIRONMENT_KEY, FailureKind, MAGIC, count};
@@ -9,7 +10,6 @@ use crate::arena;
 use crate::clock;
 use crate::die;
 use crate::gate;
-use crate::images;
 use crate::load;
 use crate::signals;
 use crate::state::{self, STATE};
@@ -30,6 +30,10 @@ pub struct Inherited {
     pub envp: Vec<Vec<u8>>,
     pub auxiliary: Vec<(u64, u64)>,
     pub random: [u8; 16],
+    /// Where the kernel put the texts of the arguments, for `/proc/PID/cmdline`.
+    pub arguments: Range<u64>,
+    /// The same for the environment, without the entry that is ours.
+    pub environment: Range<u64>,
     /// Value of the [`ENVIRONMENT_KEY`].
     run: Vec<u8>,
 }
@@ -94,13 +98,18 @@ unsafe fn read_stack(stack: *const u64) -> Inherited {
             auxiliary = auxiliary.add(1);
         }
         let key = [ENVIRONMENT_KEY.as_bytes(), b"="].concat();
-        let mut texts = vector(envp);
+        let (argv_texts, mut texts) = (vector(argv), vector(envp));
+        // Ours comes first.
+        let ours = texts.first().filter(|text| text.starts_with(&key)).map_or(0, |text| text.len() as u64 + 1);
+        let (arguments, environment) = (extent(argv, &argv_texts), extent(envp, &texts));
         let run = texts.iter().position(|text| text.starts_with(&key)).map(|at| texts.remove(at));
         let auxiliary = pairs(auxiliary.add(1));
         let random = auxiliary.iter().find(|(name, _)| *name == AT_RANDOM);
         let random = random.map_or([0; 16], |(_, at)| (*at as *const [u8; 16]).read());
         Inherited {
-            argv: vector(argv),
+            argv: argv_texts,
+            arguments,
+            environment: environment.start + ours..environment.end,
             envp: texts,
             auxiliary,
             random,
@@ -119,6 +128,13 @@ unsafe fn vector(mut at: *const u64) -> Vec<Vec<u8>> {
         }
     }
     texts
+}
+
+/// Where texts lie that the kernel has put one behind the other.
+unsafe fn extent(at: *const u64, texts: &[Vec<u8>]) -> Range<u64> {
+    // SAFETY: the array has at least its null entry.
+    let start = unsafe { at.read() };
+    start..start + texts.iter().map(|text| text.len() as u64 + 1).sum::<u64>()
 }
 
 unsafe fn pairs(mut at: *const u64) -> Vec<(u64, u64)> {
@@ -183,5 +199,4 @@ fn name_process(path: &[u8]) {
     terminated.push(0);
     task::set_name(&terminated);
     state::process().program.set(path);
-    let _ = images::path_of;
 }

@@ -94,6 +94,8 @@ pub struct Own {
     pub robust: (u64, u64),
     /// A call was backed up to be made again: its restart class decides what a handler turns it into.
     pub restarting: bool,
+    /// Sent faults that the program has blocked.
+    pub held: crate::signals::held::Held,
     /// Sequential runs seen in this thread's faults.
     pub streams: Streams,
     /// Address and instruction of the last fault that found its page already there, and how often in a row.
@@ -247,6 +249,7 @@ impl Own {
             clear_tid: 0,
             robust: (0, 0),
             restarting: false,
+            held: crate::signals::held::Held::NONE,
             streams: Streams::new(),
             last_spurious: (0, 0, 0),
         }

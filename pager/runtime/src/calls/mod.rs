@@ -5,9 +5,10 @@
 
 mod descriptors;
 pub use descriptors::of_the_run;
-mod fill;
+pub use perform::perform;
+pub mod fill;
 mod perform;
-mod paths;
+pub mod paths;
 mod pieces;
 
 use pager_core::calls::{self as table, Managed, Route, Row, Virtual};
@@ -69,7 +70,7 @@ fn finish(block: &'static Block, context: &mut UContext, number: u64, result: Re
 
 fn route(block: &'static Block, context: &mut UContext, call: Call) -> Answer {
     match call.row.route {
-        Route::Straight | Route::Filled | Route::Repeated => Answer::Result(perform::perform(block, call)),
+        Route::Straight | Route::Filled | Route::Repeated => Answer::Result(perform(block, call)),
         Route::Managed(managed) => {
             count(&state::counts().calls_managed, 1);
             Answer::Result(manage(block, call, managed))
@@ -108,7 +109,7 @@ fn manage(block: &'static Block, call: Call, managed: Managed) -> Result<u64, Er
         Managed::RemapFilePages => memory::query::kernel_only(call.row.number.into(), call.args),
         Managed::Shmat => memory::shared::shmat(a, b, c),
         Managed::Shmdt => memory::shared::shmdt(a),
-        Managed::Mbind => perform::perform(block, call),
+        Managed::Mbind => perform(block, call),
         Managed::ProcessMadvise | Managed::Mseal | Managed::SetMempolicyHomeNode => Err(Errno::ENOSYS),
     }
 }
@@ -125,11 +126,13 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
         Virtual::Sigaltstack => signals::calls::sigaltstack(block, context, a, b),
         Virtual::Sigprocmask => {
             // The result goes first: a signal that is let in now finds the call done.
-            let result = signals::calls::sigprocmask(block, context, [a, b, c, d]);
-            return Answer::Result(result);
+            context.machine.rax = as_return(signals::calls::sigprocmask(block, context, [a, b, c, d]));
+            signals::held::deliver(block, context);
+            return Answer::Context;
         }
         Virtual::Sigreturn => {
             signals::frame::sigreturn(block, context);
+            signals::held::deliver(block, context);
             return Answer::Context;
         }
         Virtual::Clone => process::clone(block, context, process::Request::from_args(&call.args)),
@@ -154,14 +157,14 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
         Virtual::Dup2 | Virtual::Dup3 => descriptors::duplicate(call),
         Virtual::Readlink | Virtual::Readlinkat => paths::readlink(block, call),
         Virtual::Open | Virtual::Openat | Virtual::Openat2 => paths::open(block, call),
+        Virtual::Sigpending => signals::held::sigpending(block, call),
+        Virtual::Sigtimedwait => signals::held::sigtimedwait(block, call),
         Virtual::Sigsuspend
-        | Virtual::Sigpending
-        | Virtual::Sigtimedwait
         | Virtual::ArchPrctl
         | Virtual::Prctl
         | Virtual::Getrlimit
         | Virtual::Setrlimit
-        | Virtual::Prlimit => perform::perform(block, call),
+        | Virtual::Prlimit => perform(block, call),
     })
 }
 

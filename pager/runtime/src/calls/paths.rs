@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use pager_core::calls::Shape;
+
 use super::{Call, perform, raw};
 use crate::die::Line;
 use crate::root;
@@ -37,7 +39,31 @@ pub fn readlink(block: &'static Block, call: Call) -> Result<u64, Errno> {
     }
 }
 
-/// Whether a path is the link to this process's program.
+/// The call with its path replaced, and the path, where it names this process's program by way of `/proc`: the kernel would find the runtime.
+pub fn translate(call: Call) -> Option<(Call, Vec<u8>)> {
+    let at = call.row.pointers.iter().find(|pointer| pointer.shape == Shape::Path)?.argument;
+    let addr = call.args[usize::from(at)];
+    let mut start = [0u8; 6];
+    if user::read(addr, &mut start).is_err() || &start != b"/proc/" {
+        return None;
+    }
+    let text = user::read_string(addr, PATH_MAX).ok()?;
+    let program = program_named(&text)?;
+    let mut call = call;
+    call.args[usize::from(at)] = program.as_ptr() as u64;
+    Some((call, program))
+}
+
+/// The program's path, zero-terminated, where `path` is the link to it.
+pub fn program_named(path: &[u8]) -> Option<Vec<u8>> {
+    let named = names_self(path);
+    named.then(|| {
+        let mut program = STATE.program.lock().clone();
+        program.push(0);
+        program
+    })
+}
+
 fn names_self(path: &[u8]) -> bool {
     let Some(rest) = path.strip_prefix(b"/proc/") else { return false };
     let Some(who) = rest.strip_suffix(b"/exe") else { return false };
@@ -68,10 +94,5 @@ fn replacement(call: Call, at: usize) -> Option<Vec<u8>> {
         return None;
     }
     let text = user::read_string(call.args[at], PATH_MAX).ok()?;
-    if names_self(&text) {
-        let mut program = STATE.program.lock().clone();
-        program.push(0);
-        return Some(program);
-    }
-    root::library(&text)
+    program_named(&text).or_else(|| root::library(&text))
 }

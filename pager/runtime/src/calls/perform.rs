@@ -1,10 +1,11 @@
 //! Making a call of the program: its memory ready, its interruptions as Linux has them.
 
-use pager_core::calls::{self as table, Chunk, MAX_SPANS, Restart, Route, Span};
+use pager_core::calls::{self as table, Chunk, Restart, Route, Span};
 use pager_core::shared::count;
 
 use super::Call;
 use super::fill::{self, Hold, Memory};
+use super::paths;
 use super::pieces;
 use crate::die;
 use crate::gate;
@@ -28,6 +29,9 @@ pub fn perform(block: &'static Block, call: Call) -> Result<u64, Errno> {
     }
     if call.row.pointers.is_empty() {
         return make(block, call);
+    }
+    if let Some((translated, _path)) = paths::translate(call) {
+        return whole(block, translated);
     }
     match call.row.chunk {
         Chunk::Whole => whole(block, call),
@@ -81,7 +85,6 @@ pub fn make(block: &'static Block, call: Call) -> Result<u64, Errno> {
 pub fn unknown(block: &'static Block, number: u64, args: [u64; 6]) -> Result<u64, Errno> {
     count(&state::counts().calls_unknown, 1);
     die::event!("system call {number} is not known: made with a page filled at each pointer");
-    let _ = MAX_SPANS;
     let pinned = block.pinned();
     table::unknown_buffers(&args, &mut |span: Span| fill::ready(block, span, Hold::Pinned));
     // SAFETY: as in `make`.

@@ -1,5 +1,6 @@
 //! Loading a program: its segments become areas, nothing is read but headers.
 
+mod announce;
 mod stack;
 
 use alloc::vec::Vec;
@@ -56,7 +57,10 @@ pub fn load(fd: Fd, path: &[u8], start: &crate::start::Inherited) -> Ready {
     let stack = Stack { main: &main, interpreter: interpreter.as_ref(), start, path };
     let entry = interpreter.as_ref().map_or(main.entry, |interpreter| interpreter.entry);
     match stack.build() {
-        Ok(stack) => Ready { entry, stack },
+        Ok((stack, auxiliary)) => {
+            announce::announce(&main, stack, &auxiliary, start);
+            Ready { entry, stack }
+        }
         Err(errno) => die::internal(format_args!("the stack cannot be built: {errno:?}")),
     }
 }

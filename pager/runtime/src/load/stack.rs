@@ -57,11 +57,11 @@ impl Texts {
 }
 
 impl Stack<'_> {
-    /// Maps and fills the stack; the stack pointer to start with.
+    /// Maps and fills the stack; the stack pointer to start with, and the auxiliary vector.
     ///
     /// # Errors
     /// ENOMEM where there is no room, EFAULT where it cannot be written.
-    pub fn build(&self) -> Result<u64, Errno> {
+    pub fn build(&self) -> Result<(u64, Vec<u64>), Errno> {
         let top = self.map()?;
         let mut texts = Texts { bytes: Vec::new(), top: top - 8 - random_pages(512) * 16 };
         let execfn = texts.push_text(self.path);
@@ -72,14 +72,15 @@ impl Stack<'_> {
         let mut words: Vec<u64> = Vec::new();
         words.push(argv.len() as u64);
         words.extend(argv.iter().chain(&[0]).chain(&envp).chain(&[0]));
-        self.auxiliary(&mut words, [(AT_EXECFN, execfn), (AT_PLATFORM, platform), (AT_RANDOM, random)]);
+        let auxiliary = self.auxiliary([(AT_EXECFN, execfn), (AT_PLATFORM, platform), (AT_RANDOM, random)]);
+        words.extend(&auxiliary);
         texts.bytes.reverse();
         let low = texts.top - texts.bytes.len() as u64;
         user::write(low, &texts.bytes)?;
         let sp = (low - words.len() as u64 * 8) & !15;
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         user::write(sp, &bytes)?;
-        Ok(sp)
+        Ok((sp, auxiliary))
     }
 
     fn map(&self) -> Result<u64, Errno> {
@@ -100,7 +101,8 @@ impl Stack<'_> {
     }
 
     /// The kernel's vector for the runtime, with what is about the program replaced.
-    fn auxiliary(&self, words: &mut Vec<u64>, texts: [(u64, u64); 3]) {
+    fn auxiliary(&self, texts: [(u64, u64); 3]) -> Vec<u64> {
+        let mut words = Vec::new();
         let base = self.interpreter.map_or(0, |interpreter| interpreter.bias);
         let header = &self.main.program.header;
         let ours = [
@@ -119,5 +121,6 @@ impl Stack<'_> {
             words.extend([key, replaced]);
         }
         words.extend([AT_NULL, 0]);
+        words
     }
 }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use pager_core::elf::{ElfError, HEADER_BYTES, Header, SCRIPT_BYTES, script};
 use pager_core::shared::count;
 
-use crate::calls::of_the_run;
+use crate::calls::{of_the_run, paths};
 use crate::die::{self, Line};
 use crate::root;
 use crate::state;
@@ -66,7 +66,10 @@ fn copy_in(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<Imag
         }
         text = full;
     }
-    text.push(0);
+    let text = match paths::program_named(&text) {
+        Some(program) => program,
+        None => terminated(&text),
+    };
     let mut room = ARGUMENTS_MAX;
     let mut argv = read_vector(argv, &mut room)?;
     if argv.is_empty() {

@@ -13,8 +13,10 @@ mod thread;
 
 pub use thread::child_entry;
 
+use pager_core::calls::{Direction, Span};
 use pager_core::shared::count;
 
+use crate::calls::fill::{self, Hold};
 use crate::state;
 use crate::sys::Errno;
 use crate::sys::signal::UContext;
@@ -24,8 +26,8 @@ use crate::thread::Block;
 use crate::user;
 
 const SIGCHLD: u64 = 17;
-/// What the kernel would write to the program's memory for us: done by hand, since the pages may be missing.
-const BY_HAND: u64 = CLONE_CHILD_SETTID | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+/// What the kernel would write to the program's memory in the child, where nobody can fill pages for it: done by hand.
+const BY_HAND: u64 = CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 
 /// The arguments of clone.
 #[derive(Clone, Copy)]
@@ -50,10 +52,12 @@ impl Request {
         self.flags & !BY_HAND
     }
 
-    /// Stores the new thread's number where the program asked for it; a bad address is ignored, as by the kernel.
-    fn tell_parent(&self, tid: u32) {
+    /// Readies the place where the kernel stores the new thread's number. It does so before the thread runs: stored any later, the number
+    /// could land on top of the zero that the thread leaves when it ends.
+    fn ready_parent(&self, block: &'static Block) {
         if self.flags & CLONE_PARENT_SETTID != 0 {
-            let _ = user::write_value(self.parent_tid, &tid);
+            let span = Span { addr: self.parent_tid, len: 4, direction: Direction::Out };
+            fill::ready(block, span, Hold::Pinned);
         }
     }
 
@@ -74,12 +78,16 @@ impl Request {
 /// As clone(2).
 pub fn clone(block: &'static Block, context: &mut UContext, request: Request) -> Result<u64, Errno> {
     let counts = state::counts();
-    if request.flags & CLONE_VM != 0 {
+    let pinned = block.pinned();
+    request.ready_parent(block);
+    let result = if request.flags & CLONE_VM != 0 {
         let counter = if request.flags & CLONE_THREAD != 0 { &counts.threads } else { &counts.processes };
         count(counter, 1);
         thread::spawn(block, context, &request)
     } else {
         count(&counts.processes, 1);
         fork::fork(block, context, &request)
-    }
+    };
+    block.unpin_to(pinned);
+    result
 }

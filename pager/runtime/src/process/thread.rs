@@ -49,10 +49,9 @@ pub fn spawn(parent: &'static Block, context: &UContext, request: &Request) -> R
     let flags = request.kernel_flags() | CLONE_CHILD_CLEARTID;
     let stack = start & !15;
     // SAFETY: `stack` is the top of what is unused of the block's stack, and `start` lies above it.
-    let result = unsafe { gate::clone(flags, stack, block.alive.as_ptr() as u64, request.tls, start) };
+    let result = unsafe { gate::clone(flags, stack, (request.parent_tid, block.alive.as_ptr() as u64), request.tls, start) };
     match result {
-        Ok(tid) => {
-            request.tell_parent(tid as u32);
+        Ok(_) => {
             if request.flags & (CLONE_VFORK | CLONE_THREAD) == CLONE_VFORK {
                 // It has executed or exited.
                 thread::retire(block);
@@ -79,7 +78,6 @@ pub unsafe extern "C" fn child_entry(start: *const Start) -> ! {
     if let Err(errno) = entered {
         die::internal(format_args!("a new thread cannot be taken over: {errno:?}"));
     }
-    start.request.tell_parent(block.own().tid);
     start.request.tell_child(block.own().tid);
     // SAFETY: the frame that `spawn` made; nothing above it is needed.
     unsafe { gate::resume(start.resume) }

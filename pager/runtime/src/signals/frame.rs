@@ -24,6 +24,10 @@ const EFLAGS_RESUME: u64 = 1 << 16;
 pub fn deliver(block: &'static Block, context: &mut UContext, info: &SigInfo) {
     let number = info.signo as u32;
     let own = block.own();
+    if SignalSet::OURS.has(number) && own.mask.has(number) {
+        own.held.keep(info);
+        return;
+    }
     let action = own.actions().of(number);
     match action.handler {
         signal::SIG_IGN => {}

@@ -7,6 +7,7 @@ mod actions;
 pub mod arrive;
 pub mod calls;
 pub mod frame;
+pub mod held;
 
 pub use actions::{Actions, PROCESS};
 pub use arrive::deliver_queued;
