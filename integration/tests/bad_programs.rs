@@ -46,9 +46,14 @@ fn executable(scratch: &Scratch, name: &str, bytes: &[u8]) -> PathBuf {
 
 /// `bytes`, made executable, is refused as a shell would: 126 and the file's name.
 fn refuses_program(bytes: &[u8]) {
+    refuses_program_for(bytes, "victim");
+}
+
+/// The same, with the name of what is at fault.
+fn refuses_program_for(bytes: &[u8], culprit: &str) {
     let scratch = Scratch::new("bad");
     let path = executable(&scratch, "victim", bytes);
-    traces::refused(&pager(&["--", text(&path)]), NOT_EXECUTABLE, "victim");
+    traces::refused(&pager(&["--", text(&path)]), NOT_EXECUTABLE, culprit);
     traces::none_of(scratch.path());
 }
 
@@ -147,7 +152,7 @@ fn an_interpreter_that_is_not_there() {
     let interpreter = header(&bytes, PT_INTERP).start;
     let at = get(&bytes, interpreter + P_OFFSET) as usize;
     bytes[at..at + 8].copy_from_slice(b"/nowhere");
-    refuses_program(&bytes);
+    refuses_program_for(&bytes, "/nowhere");
 }
 
 #[test]
