@@ -36,7 +36,7 @@ impl Scale {
     /// The cap that makes the inputs of this scale swap.
     #[must_use]
     pub fn cap(self) -> Cap {
-        self.pick(Cap { option: "16M", bytes: 16 << 20 }, Cap { option: "32M", bytes: 32 << 20 })
+        self.pick(Cap { option: "24M", bytes: 24 << 20 }, Cap { option: "32M", bytes: 32 << 20 })
     }
 
     /// How long one run may take.
