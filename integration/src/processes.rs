@@ -1,6 +1,5 @@
 //! Processes seen from outside, through /proc: trees, names, liveness, and ending them by number.
 
-use std::collections::HashMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -36,17 +35,20 @@ pub fn all() -> Vec<Process> {
 /// `root` and all its living descendants, parents first.
 #[must_use]
 pub fn tree(root: i32) -> Vec<Process> {
-    let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
-    for process in all() {
-        children.entry(process.parent).or_default().push(process);
-    }
     let mut found: Vec<Process> = look_up(root).into_iter().collect();
     let mut next = 0;
     while next < found.len() {
-        found.extend(children.remove(&found[next].pid).unwrap_or_default());
+        found.extend(children(found[next].pid).into_iter().filter_map(look_up));
         next += 1;
     }
     found
+}
+
+/// The children of every thread of `pid`: far cheaper than a walk through all processes.
+fn children(pid: i32) -> Vec<i32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let lists = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists.flat_map(|list| list.split_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<_>>()).collect()
 }
 
 /// Kills `root` and all its descendants, children before they can be adopted.

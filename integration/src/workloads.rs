@@ -113,12 +113,13 @@ impl Workload {
     }
 }
 
-/// `sort` of a text file.
+/// `sort` of a text file, with the buffer of 80 MiB that keeps a machine of little memory from sorting all of it at once: the
+/// last merges of one large buffer compare lines at random places, which no pager can make local.
 #[must_use]
 pub fn sort(scale: Scale) -> Workload {
     let folder = Scratch::new("sort");
     inputs::text_file(&folder.join("text"), scale.pick(20, 200) * 1_000_000, 1);
-    Workload::new("sort", "/usr/bin/sort", folder).arguments(["-o", "sorted", "text"]).product("sorted")
+    Workload::new("sort", "/usr/bin/sort", folder).arguments(["-S", "80M", "-o", "sorted", "text"]).product("sorted")
 }
 
 /// CPython building and summing structures.
