@@ -12,8 +12,8 @@ extern crate alloc;
 
 pub mod addr;
 pub mod area;
-pub mod elf;
 pub mod calls;
+pub mod elf;
 pub mod entry;
 pub mod fault;
 pub mod replacement;

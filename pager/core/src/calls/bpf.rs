@@ -22,6 +22,8 @@ enum Length {
     Text,
     /// The `u32` at this offset, times so many bytes.
     Counted(u64, u64),
+    /// The `u32` at this offset, times the one at that.
+    Records(u64, u64),
 }
 
 const fn field(offset: u64, direction: Direction, length: Length) -> Field {
@@ -36,9 +38,10 @@ const PROGRAM: &[Field] = &[
     field(8, In, Length::Counted(4, 8)),
     field(16, In, Length::Text),
     field(32, Out, Length::Counted(28, 1)),
-    field(80, In, Length::Page),
-    field(96, In, Length::Page),
+    field(80, In, Length::Records(88, 76)),
+    field(96, In, Length::Records(104, 92)),
     field(120, In, Length::Page),
+    field(128, In, Length::Records(116, 136)),
 ];
 const TEST_RUN: &[Field] = &[
     field(16, In, Length::Counted(8, 1)),
@@ -94,6 +97,11 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
                 Length::Counted(counter, times) => {
                     let entries = self.u32_at(addr.saturating_add(*counter))?;
                     self.touch(at, u64::from(entries) * times, *direction);
+                }
+                Length::Records(counter, record) => {
+                    let entries = u64::from(self.u32_at(addr.saturating_add(*counter))?);
+                    let size = u64::from(self.u32_at(addr.saturating_add(*record))?);
+                    self.touch(at, entries.saturating_mul(size), *direction);
                 }
             }
         }

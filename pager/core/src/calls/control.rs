@@ -20,7 +20,6 @@ pub(super) fn fcntl_blocking(command: u64) -> Restart {
 const FCNTL: &[(u32, u32, Direction, u64)] = &[
     (5, 5, InOut, 32),          // F_GETLK: struct flock
     (6, F_SETLKW, In, 32),      // F_SETLK, F_SETLKW
-    (12, 12, InOut, 32),        // F_GETLK64 of 32-bit programs, harmless
     (15, 15, In, 8),            // F_SETOWN_EX: struct f_owner_ex
     (16, 17, Out, 8),           // F_GETOWN_EX, F_GETOWNER_UIDS
     (36, 36, InOut, 32),        // F_OFD_GETLK

@@ -27,7 +27,7 @@ const TEXT_PIECE: u64 = 256;
 
 /// Names every run of memory that the kernel touches for the call `row` with `args`, following nested structures in `memory`.
 ///
-/// Runs are named in the order of the pointers, structures before what they point at, and may overlap. Null pointers and empty buffers are
+/// Runs are named pointer by pointer and may overlap. Null pointers (and the numbers of the first page, which are none) and empty buffers are
 /// skipped; a length that reaches past [`USER_END`] is cut there, and one over the kernel's transfer limit is cut to that.
 ///
 /// # Errors
@@ -93,8 +93,9 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         if self.exhausted() {
             return;
         }
+        // Empty ones count too, so that a million of them is not a million turns.
+        self.spans_left -= 1;
         if let Some(span) = span(addr, len.min(MAX_TRANSFER), direction) {
-            self.spans_left -= 1;
             (self.found)(span);
         }
     }
@@ -111,10 +112,12 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         Ok(bytes)
     }
 
+    /// The `u32` at an address.
     pub(super) fn u32_at(&mut self, addr: u64) -> Result<u32, Fault> {
         self.bytes(addr).map(u32::from_le_bytes)
     }
 
+    /// The `u64` at an address.
     pub(super) fn u64_at(&mut self, addr: u64) -> Result<u64, Fault> {
         self.bytes(addr).map(u64::from_le_bytes)
     }
@@ -147,7 +150,7 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
             Shape::Sigset(size) => self.touch(addr, self.arg(size).min(8), Direction::In),
             Shape::SigsetBox => self.sigset_box(addr)?,
             Shape::Sized(direction, offset) => self.sized(addr, direction, offset)?,
-            Shape::FileHandle => self.file_handle(addr)?,
+            Shape::FileHandle(direction) => self.file_handle(addr, direction)?,
             Shape::CapData(direction) => self.cap_data(addr, direction)?,
             Shape::SigEvent => self.sig_event(addr)?,
             Shape::XattrArgs(direction, size) => self.xattr_args(addr, self.arg(size), direction)?,
@@ -198,6 +201,10 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
                 self.policy_address(addr);
                 Ok(())
             }
+            Shape::CloneTid => {
+                self.clone_tid(addr);
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -206,6 +213,8 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         let len = match length {
             Length::Fixed(bytes) => u64::from(bytes),
             Length::Arg(index) => self.arg(index),
+            Length::UpTo(index, most) => self.arg(index).min(u64::from(most)),
+            Length::Int(index, most) => u64::from(self.int(index).min(most)),
             // Counts are `int` or small: a negative one is an error before memory is touched.
             Length::ArgTimes(index, size) => count(self.arg(index)) * u64::from(size),
             Length::ArgPlus(index, header) => self.arg(index).saturating_add(u64::from(header)),
@@ -230,6 +239,13 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         if addr < LOWEST_POINTER {
             return Ok(());
         }
+        let (length, outcome) = self.text_length(addr, max);
+        self.touch(addr, length, Direction::In);
+        outcome
+    }
+
+    /// How many bytes of text stand at `addr`, with the NUL, and whether that is where it ends or reading failed.
+    fn text_length(&mut self, addr: u64, max: u32) -> (u64, Result<(), Fault>) {
         let max = u64::from(max).min(self.text_left);
         let mut length = 0;
         let mut outcome = Ok(());
@@ -249,30 +265,54 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
             length += piece;
         }
         self.text_left -= length;
-        self.touch(addr, length, Direction::In);
-        outcome
+        (length, outcome)
     }
 
-    /// The vector's pointers with the null at the end, then each text. Pointers are named in runs of a page, so that a fault loses little.
+    /// The texts of a vector, and the vector with the null at its end. Texts that lie one behind the other, as they mostly do, are one run.
     fn string_vector(&mut self, addr: u64) -> Result<(), Fault> {
-        let mut at = addr;
-        while self.text_left >= 8 && !self.exhausted() {
+        let mut pointers = 0;
+        let mut run = addr..addr;
+        let mut outcome = Ok(());
+        while outcome.is_ok() && self.text_left >= 8 && !self.exhausted() {
             self.text_left -= 8;
-            let text = self.u64_at(at)?;
-            self.touch(at, 8, Direction::In);
+            let text = match self.u64_at(addr.saturating_add(pointers * 8)) {
+                Ok(text) => text,
+                Err(fault) => {
+                    outcome = Err(fault);
+                    break;
+                }
+            };
+            pointers += 1;
             if text == 0 {
                 break;
             }
-            self.text(text, MAX_ARGUMENT)?;
-            at = at.saturating_add(8);
+            let (length, ended) = self.text_length(text, MAX_ARGUMENT);
+            outcome = ended;
+            if text != run.end {
+                self.touch(run.start, run.end - run.start, Direction::In);
+                run = text..text;
+            }
+            run.end += length;
         }
-        Ok(())
+        self.touch(run.start, run.end - run.start, Direction::In);
+        self.touch(addr, pointers * 8, Direction::In);
+        outcome
     }
 }
 
 /// A count as the kernel takes it: the lower 32 bits, and nothing where that is negative as an `int`.
 pub(super) fn count(argument: u64) -> u64 {
     u64::try_from(argument as u32 as i32).unwrap_or(0)
+}
+
+/// The `u32` at an offset of a structure that has been read; 0 past its end.
+pub(super) fn u32_of(bytes: &[u8], offset: usize) -> u32 {
+    bytes.get(offset..).and_then(|from| from.first_chunk()).map_or(0, |word| u32::from_le_bytes(*word))
+}
+
+/// The `u64` at an offset of a structure that has been read; 0 past its end.
+pub(super) fn u64_of(bytes: &[u8], offset: usize) -> u64 {
+    bytes.get(offset..).and_then(|from| from.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word))
 }
 
 impl Shape {

@@ -1,7 +1,7 @@
 //! futex(2): which words an operation touches, and how.
 //!
 //! A private futex that is only a key (woken, or requeued to) is never touched: its address alone names it. A shared one is looked up in the
-//! page tables, so its page has to be there.
+//! page tables, so its page has to be there, and writable.
 
 use super::expand::Walk;
 use super::{Direction, Fault, Restart, Span, UserMemory};
@@ -81,8 +81,9 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         match word {
             Word::Unused => {}
             Word::Key if private => {}
-            Word::Key | Word::Read => self.touch(addr, 4, In),
-            Word::Changed => self.touch(addr, 4, InOut),
+            Word::Read if private => self.touch(addr, 4, In),
+            // A shared futex is looked up as though it were written to: a read-only anonymous page is refused (get_futex_key).
+            Word::Key | Word::Read | Word::Changed => self.touch(addr, 4, InOut),
         }
     }
 
@@ -96,7 +97,7 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         for waiter in 0..waiters {
             let at = addr.saturating_add(waiter * WAITER);
             let word = self.u64_at(at.saturating_add(8))?;
-            self.touch(word, 4, In);
+            self.touch(word, 4, InOut);
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! the scheme) or lie (a descriptor where a pointer is declared, a structure that goes on) are in the tables here. What is in neither is taken
 //! for a pointer to at most a page, read and written.
 
-use super::expand::Walk;
+use super::expand::{Walk, count};
 use super::{Direction, Fault, Span, UserMemory};
 use crate::addr::PAGE_SIZE;
 use Direction::{In, InOut, Out};
@@ -35,8 +35,10 @@ enum Nested {
     Text,
     /// `header` bytes, then as many entries of `size` as the `u32` at `count` says.
     Counted { header: u64, count: u64, size: u64 },
-    /// `header` bytes, then a pointer at `pointer` to as many bytes as the `u32` at `length` says.
-    Pointing { header: u64, pointer: u64, length: u64, direction: Direction },
+    /// `header` bytes, and at each pair a pointer and the `u32` that says how many bytes it points at.
+    Pointing { header: u64, direction: Direction, parts: &'static [(u64, u64)] },
+    /// `struct fsverity_digest`: two `u16`, of which the second counts the bytes that follow.
+    Digest,
     /// `struct sg_io_hdr`.
     Scsi,
     /// The structure tells its whole size in the `u32` at this offset.
@@ -45,14 +47,14 @@ enum Nested {
 
 use Argument::{Number, Plain};
 
-/// A run of requests of which each does the same, in ascending order.
+/// The first and the last of a run of requests, and what each of them does.
 struct Requests(u32, u32, Argument);
 
 const fn one(request: u32, argument: Argument) -> Requests {
     Requests(request, request, argument)
 }
 
-/// Requests that do not say (or do not say truly) what their argument is.
+/// Requests that do not say (or do not say truly) what their argument is, in ascending order.
 const TABLE: &[Requests] = &[
     one(0x0001, Plain(InOut, 4)),            // FIBMAP
     one(0x0002, Plain(Out, 4)),              // FIGETBSZ
@@ -66,7 +68,7 @@ const TABLE: &[Requests] = &[
     one(0x1263, Plain(Out, 8)),              // BLKRAGET
     one(0x1264, Number),                     // BLKFRASET
     Requests(0x1265, 0x1268, Plain(Out, 8)), // BLKFRAGET, BLKSECTSET, BLKSECTGET, BLKSSZGET
-    one(0x1269, Argument::Nested(Nested::Pointing { header: 24, pointer: 16, length: 8, direction: InOut })), // BLKPG
+    one(0x1269, Argument::Nested(Nested::Pointing { header: 24, direction: InOut, parts: &[(16, 8)] })), // BLKPG
     Requests(0x1274, 0x1276, Number),        // BLKTRACESTART, STOP, TEARDOWN
     one(0x1277, Plain(In, 16)),              // BLKDISCARD
     Requests(0x1278, 0x127c, Plain(Out, 4)), // BLKIOMIN .. BLKDISCARDZEROES
@@ -152,6 +154,7 @@ const TABLE: &[Requests] = &[
     one(0xae80, Number),                     // KVM_RUN
     Requests(0xb701, 0xb703, Number),        // NS_GET_USERNS, NS_GET_PARENT, NS_GET_NSTYPE
     one(0xb704, Plain(Out, 4)),              // NS_GET_OWNER_UID
+    one(0x4004_2408, Number),                // PERF_EVENT_IOC_SET_BPF
     Requests(0x4004_4500 | 0x90, 0x4004_4500 | 0x91, Number), // EVIOCGRAB, EVIOCREVOKE
     one(0x4004_4900, Number),                // INOTIFY_IOC_SETNEXTWD
     Requests(0x4004_54c8, 0x4004_54c9, Number), // TUNSETNOCSUM, TUNSETDEBUG
@@ -161,16 +164,18 @@ const TABLE: &[Requests] = &[
     one(0x4004_54d9, Plain(In, 40)),         // TUNSETQUEUE
     one(0x4004_9409, Number),                // FICLONE
     one(0x4008_2406, Argument::Nested(Nested::Text)), // PERF_EVENT_IOC_SET_FILTER
-    one(0x4004_2408, Number),                // PERF_EVENT_IOC_SET_BPF
     one(0x4008_5203, Argument::Nested(Nested::Counted { header: 8, count: 4, size: 1 })), // RNDADDENTROPY
     one(0x4008_700c, Number),                // RTC_IRQP_SET
     one(0x4010_54d5, Argument::Nested(Nested::Filter)), // TUNATTACHFILTER
-    one(0x8004_54d2, Plain(Out, 40)),        // TUNGETIFF
-    Requests(0xc004_5877, 0xc004_5878, Number), // FIFREEZE, FITHAW
-    one(0xc004_6686, Argument::Nested(Nested::Counted { header: 4, count: 0, size: 0 })), // FS_IOC_MEASURE_VERITY
-    one(0xc009_6616, Plain(InOut, 32)),      // FS_IOC_GET_ENCRYPTION_POLICY_EX
+    one(0x4080_6685, Argument::Nested(Nested::Pointing { header: 128, direction: In, parts: &[(16, 12), (32, 24)] })), // FS_IOC_ENABLE_VERITY
+    one(0x8004_54d2, Plain(Out, 40)),                   // TUNGETIFF
+    Requests(0xc004_5877, 0xc004_5878, Number),         // FIFREEZE, FITHAW
+    one(0xc004_6686, Argument::Nested(Nested::Digest)), // FS_IOC_MEASURE_VERITY
+    one(0xc009_6616, Plain(InOut, 32)),                 // FS_IOC_GET_ENCRYPTION_POLICY_EX
+    one(0xc018_5502, Argument::Nested(Nested::Pointing { header: 24, direction: InOut, parts: &[(16, 4)] })), // USBDEVFS_BULK
     one(0xc018_9436, Argument::Nested(Nested::Counted { header: 24, count: 16, size: 32 })), // FIDEDUPERANGE
     one(0xc020_660b, Argument::Nested(Nested::Counted { header: 32, count: 24, size: 56 })), // FS_IOC_FIEMAP
+    one(0xc028_6687, Argument::Nested(Nested::Pointing { header: 40, direction: Out, parts: &[(24, 16)] })), // FS_IOC_READ_VERITY_METADATA
     one(0xc050_6617, Argument::Nested(Nested::Counted { header: 80, count: 40, size: 1 })), // FS_IOC_ADD_ENCRYPTION_KEY
     one(0xc070_9411, Argument::Nested(Nested::Counted { header: 112, count: 104, size: 1 })), // BTRFS_IOC_TREE_SEARCH_V2
     one(0xc0c0_583b, Argument::Nested(Nested::Counted { header: 192, count: 8, size: 64 })),  // FS_IOC_GETFSMAP
@@ -198,7 +203,10 @@ pub(super) fn touches_memory_later(request: u32) -> bool {
 
 /// What a request does with its argument: by the tables, else by its bits.
 fn argument(request: u32) -> Argument {
-    if let Some(Requests(_, _, argument)) = TABLE.iter().find(|of| (of.0..=of.1).contains(&request)) {
+    let after = TABLE.partition_point(|of| of.0 <= request);
+    if let Some(Requests(_, last, argument)) = TABLE[..after].last()
+        && request <= *last
+    {
         return *argument;
     }
     let size = u64::from(request >> 16 & 0x3fff);
@@ -237,7 +245,7 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
             Nested::InterfaceList => {
                 self.touch(addr, 16, InOut);
                 let (len, list) = (self.u32_at(addr)?, self.u64_at(field(8))?);
-                self.touch(list, super::expand::count(u64::from(len)), Out);
+                self.touch(list, count(u64::from(len)), Out);
             }
             Nested::Wireless => {
                 self.touch(addr, 32, InOut);
@@ -249,16 +257,20 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
                 self.sock_fprog(addr)?;
             }
             Nested::Text => self.text(addr, 4096)?,
-            Nested::Counted { header, count, size } => {
-                let entries = u64::from(self.u32_at(field(count))?);
-                // The one with its count in the upper half of the word: a digest's size, after the algorithm.
-                let rest = if size == 0 { entries >> 16 } else { entries * size };
-                self.touch(addr, header + rest, InOut);
+            Nested::Counted { header, count: counter, size } => {
+                let entries = u64::from(self.u32_at(field(counter))?);
+                self.touch(addr, header + entries * size, InOut);
             }
-            Nested::Pointing { header, pointer, length, direction } => {
+            Nested::Pointing { header, direction, parts } => {
                 self.touch(addr, header, InOut);
-                let (len, to) = (self.u32_at(field(length))?, self.u64_at(field(pointer))?);
-                self.touch(to, super::expand::count(u64::from(len)), direction);
+                for (pointer, length) in parts {
+                    let (to, len) = (self.u64_at(field(*pointer))?, self.u32_at(field(*length))?);
+                    self.touch(to, count(u64::from(len)), direction);
+                }
+            }
+            Nested::Digest => {
+                let digest = self.u32_at(addr)? >> 16;
+                self.touch(addr, 4 + u64::from(digest), InOut);
             }
             Nested::Scsi => self.scsi(addr)?,
             Nested::Sized(offset) => {

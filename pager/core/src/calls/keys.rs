@@ -27,7 +27,7 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
             24 => {
                 // PKEY_QUERY
                 self.text(third, DESCRIPTION)?;
-                self.touch(fourth, 48, Out);
+                self.touch(fourth, 56, Out);
             }
             25..=27 => self.public_key(first, second, third, fourth, Out)?, // ENCRYPT, DECRYPT, SIGN
             28 => self.public_key(first, second, third, fourth, In)?,       // VERIFY

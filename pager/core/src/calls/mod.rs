@@ -55,8 +55,13 @@ impl Direction {
 pub enum Length {
     /// Always this many bytes.
     Fixed(u32),
-    /// The argument is the number of bytes.
+    /// The argument is the number of bytes, 64 bits wide.
     Arg(u8),
+    /// As `Arg`, but the kernel never touches more than the number beside it.
+    UpTo(u8, u32),
+    /// The lower 32 bits of the argument (an `int` or `unsigned int`) are the number of bytes, and the kernel never touches more than the number
+    /// beside it.
+    Int(u8, u32),
     /// The argument is a number of elements of this many bytes.
     ArgTimes(u8, u32),
     /// The argument is a number of bytes, after a header of this many bytes.
@@ -101,7 +106,9 @@ pub enum Shape {
     /// A structure that tells its own size, an `u32` at this offset.
     Sized(Direction, u32),
     /// A `file_handle`, that tells its own size.
-    FileHandle,
+    FileHandle(Direction),
+    /// The thread id that clone(2) stores in argument 2 or 3, where the flags ask for it.
+    CloneTid,
     /// The data of capget and capset: how long depends on the version in the header at argument 0.
     CapData(Direction),
     /// A `sigevent`, with the cookie of `SIGEV_THREAD`.
@@ -319,7 +326,8 @@ pub struct Fault {
 
 /// The program's memory, as far as it has to be read to follow nested structures.
 pub trait UserMemory {
-    /// Copies `into.len()` bytes at `addr`, making pages resident as needed. A read never crosses a page for texts, and is at most 256 bytes.
+    /// Copies `into.len()` bytes at `addr`, making pages resident as needed. At most 256 bytes are asked for at once; reads of texts never
+    /// cross a page, reads of structures may.
     ///
     /// # Errors
     /// [`Fault`] where the program has no readable memory there, or where filling failed.

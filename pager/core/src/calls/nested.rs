@@ -1,6 +1,6 @@
 //! Structures that point at more memory: `iovec`, `msghdr`, signal mask boxes, handles, extended attributes, kexec segments.
 
-use super::expand::{Walk, count};
+use super::expand::{Walk, count, u32_of, u64_of};
 use super::{Direction, Fault, Span, UserMemory};
 use Direction::{In, InOut, Out};
 
@@ -32,8 +32,8 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
                 break;
             }
             let at = addr.saturating_add(entry * IOVEC);
-            let base = self.u64_at(at)?;
-            let len = self.u64_at(at.saturating_add(8))?;
+            let iovec: [u8; IOVEC as usize] = self.bytes(at)?;
+            let (base, len) = (u64_of(&iovec, 0), u64_of(&iovec, 8));
             // A length that is negative as `ssize_t` fails the whole call.
             if len > i64::MAX as u64 {
                 break;
@@ -50,13 +50,10 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
     }
 
     fn msghdr_fields(&mut self, addr: u64, payload: Direction) -> Result<(), Fault> {
-        let field = |offset: u64| addr.saturating_add(offset);
-        let name = self.u64_at(field(0))?;
-        let name_len = count(u64::from(self.u32_at(field(8))?));
-        let vector = self.u64_at(field(16))?;
-        let entries = self.u64_at(field(24))?;
-        let control = self.u64_at(field(32))?;
-        let control_len = self.u64_at(field(40))?;
+        let msghdr: [u8; MSGHDR as usize] = self.bytes(addr)?;
+        let (name, name_len) = (u64_of(&msghdr, 0), count(u64::from(u32_of(&msghdr, 8))));
+        let (vector, entries) = (u64_of(&msghdr, 16), u64_of(&msghdr, 24));
+        let (control, control_len) = (u64_of(&msghdr, 32), u64_of(&msghdr, 40));
         self.touch(name, name_len.min(SOCKADDR), payload);
         // `msg_controllen` over INT_MAX is ENOBUFS.
         if control_len <= i32::MAX as u64 {
@@ -92,34 +89,44 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         Ok(())
     }
 
-    /// The value of setsockopt, and the program of a classic packet filter.
+    /// The value of setsockopt, and what it names: the program of a classic packet filter, the old counters of a packet table.
     pub(super) fn sock_opt(&mut self, addr: u64) -> Result<(), Fault> {
+        const SOL_IP: u32 = 0;
         const SOL_SOCKET: u32 = 1;
+        const SOL_IPV6: u32 = 41;
+        const SOL_PACKET: u32 = 263;
+        const FANOUT_DATA: u32 = 22;
         const ATTACH_FILTER: u32 = 26;
         const ATTACH_REUSEPORT_CBPF: u32 = 51;
+        const REPLACE_TABLE: u32 = 64;
         let len = count(self.arg(4));
         self.touch(addr, len, In);
-        let filter = self.int(1) == SOL_SOCKET && matches!(self.int(2), ATTACH_FILTER | ATTACH_REUSEPORT_CBPF);
-        if filter && len >= 16 {
-            self.sock_fprog(addr)?;
+        match (self.int(1), self.int(2)) {
+            (SOL_SOCKET, ATTACH_FILTER | ATTACH_REUSEPORT_CBPF) | (SOL_PACKET, FANOUT_DATA) if len >= 16 => {
+                self.sock_fprog(addr)
+            }
+            (SOL_IP | SOL_IPV6, REPLACE_TABLE) if len >= 96 => {
+                let tail: [u8; 12] = self.bytes(addr.saturating_add(84))?;
+                self.touch(u64_of(&tail, 4), u64::from(u32_of(&tail, 0)) * 16, Out);
+                Ok(())
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// The instructions of a `sock_fprog`: an `u16` count, and a pointer to that many of 8 bytes.
     pub(super) fn sock_fprog(&mut self, addr: u64) -> Result<(), Fault> {
-        let instructions = u16::from_le_bytes(self.bytes(addr)?);
-        let program = self.u64_at(addr.saturating_add(8))?;
-        self.touch(program, u64::from(instructions) * 8, In);
+        let program: [u8; 16] = self.bytes(addr)?;
+        let instructions = u32_of(&program, 0) & 0xffff;
+        self.touch(u64_of(&program, 8), u64::from(instructions) * 8, In);
         Ok(())
     }
 
     /// A pointer to a signal mask, and its size.
     pub(super) fn sigset_box(&mut self, addr: u64) -> Result<(), Fault> {
         self.touch(addr, 16, In);
-        let mask = self.u64_at(addr)?;
-        let size = self.u64_at(addr.saturating_add(8))?;
-        self.touch(mask, size.min(8), In);
+        let parts: [u8; 16] = self.bytes(addr)?;
+        self.touch(u64_of(&parts, 0), u64_of(&parts, 8).min(8), In);
         Ok(())
     }
 
@@ -133,9 +140,9 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
     }
 
     /// A `file_handle`: `handle_bytes`, a type, and that many bytes.
-    pub(super) fn file_handle(&mut self, addr: u64) -> Result<(), Fault> {
+    pub(super) fn file_handle(&mut self, addr: u64, direction: Direction) -> Result<(), Fault> {
         let bytes = self.u32_at(addr)?.min(MAX_HANDLE);
-        self.touch(addr, 8 + u64::from(bytes), InOut);
+        self.touch(addr, 8 + u64::from(bytes), direction);
         Ok(())
     }
 
@@ -194,11 +201,19 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         self.touch(addr, segments * 32, In);
         for segment in 0..segments {
             let at = addr.saturating_add(segment * 32);
-            let buffer = self.u64_at(at)?;
-            let len = self.u64_at(at.saturating_add(8))?;
-            self.touch(buffer, len, In);
+            let part: [u8; 16] = self.bytes(at)?;
+            self.touch(u64_of(&part, 0), u64_of(&part, 8), In);
         }
         Ok(())
+    }
+
+    /// clone stores the thread id for `CLONE_PARENT_SETTID` (or a descriptor, `CLONE_PIDFD`) in the parent, for `CLONE_CHILD_SETTID` in the
+    /// child, and clears the child's for `CLONE_CHILD_CLEARTID`.
+    pub(super) fn clone_tid(&mut self, addr: u64) {
+        const ANY: u64 = 0x1000 | 0x10_0000 | 0x20_0000 | 0x100_0000;
+        if self.arg(0) & ANY != 0 {
+            self.touch(addr, 4, Out);
+        }
     }
 
     /// get_mempolicy looks at the page itself only for `MPOL_F_NODE | MPOL_F_ADDR`.

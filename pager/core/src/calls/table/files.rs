@@ -2,8 +2,11 @@
 
 use super::*;
 use Direction::{In, Out};
-use Length::Arg;
+use Length::{Arg, Int, UpTo};
 use Shape::IoVec;
+
+/// Most bytes of directory entries at once.
+const INT_MAX: u32 = i32::MAX as u32;
 
 pub(super) const ROWS: &[Row] = &[
     call(0, "read", 3).fills(&[output(1, Arg(2))]).restartable().stream(1, 2),
@@ -25,17 +28,17 @@ pub(super) const ROWS: &[Row] = &[
     call(74, "fsync", 1),
     call(75, "fdatasync", 1),
     call(77, "ftruncate", 2),
-    call(78, "getdents", 3).fills(&[output(1, Arg(2))]).shorter(1, 2),
+    call(78, "getdents", 3).fills(&[output(1, Int(2, INT_MAX))]).shorter(1, 2),
     call(81, "fchdir", 1),
     call(91, "fchmod", 2),
     call(93, "fchown", 3),
     call(138, "fstatfs", 2).fills(&[writes(1, 120)]),
     call(187, "readahead", 3),
-    call(190, "fsetxattr", 5).fills(&[text(1, 256), input(2, Arg(3))]),
-    call(193, "fgetxattr", 4).fills(&[text(1, 256), output(2, Arg(3))]),
-    call(196, "flistxattr", 3).fills(&[output(1, Arg(2))]),
+    call(190, "fsetxattr", 5).fills(&[text(1, 256), input(2, UpTo(3, 65536))]),
+    call(193, "fgetxattr", 4).fills(&[text(1, 256), output(2, UpTo(3, 65536))]),
+    call(196, "flistxattr", 3).fills(&[output(1, UpTo(2, 65536))]),
     call(199, "fremovexattr", 2).fills(&[text(1, 256)]),
-    call(217, "getdents64", 3).fills(&[output(1, Arg(2))]).shorter(1, 2),
+    call(217, "getdents64", 3).fills(&[output(1, Int(2, INT_MAX))]).shorter(1, 2),
     call(221, "fadvise64", 4),
     call(275, "splice", 6).fills(&[edits(1, 8), edits(3, 8)]).restartable(),
     call(276, "tee", 4).restartable(),

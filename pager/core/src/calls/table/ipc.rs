@@ -1,7 +1,7 @@
 //! System V and POSIX message queues, semaphores, shared memory; futexes; keys.
 
 use super::*;
-use Length::{Arg, ArgPlus, ArgTimes};
+use Length::{Arg, ArgPlus, ArgTimes, UpTo};
 
 /// `NAME_MAX` and a NUL, for queue names.
 const QUEUE_NAME: u32 = 256;
@@ -28,7 +28,7 @@ pub(super) const ROWS: &[Row] = &[
     call(243, "mq_timedreceive", 5).fills(&[output(1, Arg(2)), writes(3, 4), reads(4, TIMESPEC)]).restartable(),
     call(244, "mq_notify", 2).fills(&[at(1, Shape::SigEvent)]),
     call(245, "mq_getsetattr", 3).fills(&[reads(1, MQ_ATTR), writes(2, MQ_ATTR)]),
-    call(248, "add_key", 5).fills(&[text(0, 32), text(1, 4096), input(2, Arg(3))]),
+    call(248, "add_key", 5).fills(&[text(0, 32), text(1, 4096), input(2, UpTo(3, 1 << 20))]),
     call(249, "request_key", 4).fills(&[text(0, 32), text(1, 4096), text(2, 4096)]).restartable(),
     call(250, "keyctl", 5).fills(&[at(0, Shape::Keyctl)]).restartable(),
     call(449, "futex_waitv", 5).repeats(&[at(0, Shape::FutexWaiters(1)), reads(3, TIMESPEC)]).restartable(),

@@ -2,19 +2,22 @@
 
 use super::*;
 use Direction::{In, Out};
-use Length::{Arg, Pointed};
+use Length::{Arg, Int, Pointed};
 use Shape::{MMsgHdr, MsgHdr, SockAddrOut};
+
+/// `struct sockaddr_storage`: no address is longer.
+const SOCKADDR: u32 = 128;
 
 pub(super) const ROWS: &[Row] = &[
     call(41, "socket", 3),
-    call(42, "connect", 3).repeats(&[input(1, Arg(2))]).restartable(),
+    call(42, "connect", 3).repeats(&[input(1, Int(2, SOCKADDR))]).restartable(),
     call(43, "accept", 3).fills(&[at(1, SockAddrOut(2)), edits(2, 4)]).restartable(),
-    call(44, "sendto", 6).fills(&[input(1, Arg(2)), input(4, Arg(5))]).restartable(),
+    call(44, "sendto", 6).fills(&[input(1, Arg(2)), input(4, Int(5, SOCKADDR))]).restartable(),
     call(45, "recvfrom", 6).fills(&[output(1, Arg(2)), at(4, SockAddrOut(5)), edits(5, 4)]).restartable(),
     call(46, "sendmsg", 3).fills(&[at(1, MsgHdr(In))]).restartable(),
     call(47, "recvmsg", 3).fills(&[at(1, MsgHdr(Out))]).restartable(),
     call(48, "shutdown", 2),
-    call(49, "bind", 3).fills(&[input(1, Arg(2))]),
+    call(49, "bind", 3).fills(&[input(1, Int(2, SOCKADDR))]),
     call(50, "listen", 2),
     call(51, "getsockname", 3).fills(&[at(1, SockAddrOut(2)), edits(2, 4)]),
     call(52, "getpeername", 3).fills(&[at(1, SockAddrOut(2)), edits(2, 4)]),

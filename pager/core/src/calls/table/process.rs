@@ -2,7 +2,7 @@
 
 use super::*;
 use Direction::In;
-use Length::{Arg, ArgTimes};
+use Length::{ArgTimes, Int, UpTo};
 use Shape::StringVector;
 use Virtual as V;
 
@@ -10,11 +10,13 @@ use Virtual as V;
 const RUSAGE: u32 = 144;
 /// `struct rlimit`, `struct rlimit64`.
 const RLIMIT: u32 = 16;
+/// A mask of `NR_CPUS` bits, of which x86-64 has 8192.
+const CPU_MASK: u32 = 1024;
 
 pub(super) const ROWS: &[Row] = &[
     call(24, "sched_yield", 0),
     call(39, "getpid", 0),
-    call(56, "clone", 5).virtualised(V::Clone, &[writes(2, 4), writes(3, 4)]).always(),
+    call(56, "clone", 5).virtualised(V::Clone, &[at(2, Shape::CloneTid), at(3, Shape::CloneTid)]).always(),
     call(57, "fork", 0).virtualised(V::Fork, &[]).always(),
     call(58, "vfork", 0).virtualised(V::Vfork, &[]).always(),
     call(59, "execve", 3).virtualised(V::Execve, &[path(0), at(1, StringVector), at(2, StringVector)]),
@@ -59,13 +61,13 @@ pub(super) const ROWS: &[Row] = &[
     call(147, "sched_get_priority_min", 1),
     call(148, "sched_rr_get_interval", 2).fills(&[writes(1, 16)]),
     // Function 0 writes the table out, 2 the default one, 1 and 0x11 read one entry of 16 bytes.
-    call(154, "modify_ldt", 3).fills(&[both(1, Arg(2))]),
+    call(154, "modify_ldt", 3).fills(&[both(1, UpTo(2, 65536))]),
     call(157, "prctl", 5).virtualised(V::Prctl, &[at(1, Shape::Prctl)]),
     call(158, "arch_prctl", 2).virtualised(V::ArchPrctl, &[at(1, Shape::ArchPrctl)]),
     call(160, "setrlimit", 2).virtualised(V::Setrlimit, &[reads(1, RLIMIT)]),
     call(186, "gettid", 0),
-    call(203, "sched_setaffinity", 3).fills(&[input(2, Arg(1))]),
-    call(204, "sched_getaffinity", 3).fills(&[output(2, Arg(1))]),
+    call(203, "sched_setaffinity", 3).fills(&[input(2, Int(1, CPU_MASK))]),
+    call(204, "sched_getaffinity", 3).fills(&[output(2, Int(1, CPU_MASK))]),
     call(205, "set_thread_area", 1),
     call(211, "get_thread_area", 1),
     call(218, "set_tid_address", 1).virtualised(V::SetTidAddress, &[]),
@@ -80,8 +82,8 @@ pub(super) const ROWS: &[Row] = &[
     call(308, "setns", 2),
     call(309, "getcpu", 3).fills(&[writes(0, 4), writes(1, 4)]),
     call(312, "kcmp", 5),
-    call(314, "sched_setattr", 3).fills(&[at(1, Shape::Sized(In, 0))]),
-    call(315, "sched_getattr", 4).fills(&[output(1, Arg(2))]),
+    call(314, "sched_setattr", 3).fills(&[at(1, Shape::Sized(Direction::InOut, 0))]),
+    call(315, "sched_getattr", 4).fills(&[output(1, Int(2, 4096))]),
     // Filters would see, and could forbid, the calls that the pager makes.
     call(317, "seccomp", 3).refused(EINVAL),
     call(322, "execveat", 5).virtualised(V::Execveat, &[path(1), at(2, StringVector), at(3, StringVector)]),
