@@ -33,39 +33,52 @@ fn source(scratch: &Scratch) -> PathBuf {
     path
 }
 
-fn rate_is_kept(option: &str, bytes_a_second: f64, request: usize) {
-    let _alone = alone();
-    let scratch = Scratch::new("throttle");
-    let plan = MountPlan::new().image(source(&scratch)).strict().option("--read-bw", option);
-    let mount = plan.mount().unwrap_or_else(|reason| panic!("{reason}"));
-    let file = File::open(mount.image("source")).expect("an image can be opened");
+/// How fast reads went, in parts of what was asked.
+struct Pace {
+    whole: f64,
+    at_start: f64,
+}
+
+/// Reads `file` from its start for the length of this scale.
+fn pace_of(file: &File, bytes_a_second: f64, request: usize) -> Pace {
     let length = Duration::from_secs(Scale::asked().pick(3, 10));
     let (mut done, mut at_start) = (0, None);
     let mut buffer = vec![0; request];
     let started = Instant::now();
+    let pace = |done: u64| done as f64 / started.elapsed().as_secs_f64() / bytes_a_second;
     while started.elapsed() < length {
         file.read_exact_at(&mut buffer, done).expect("an image can be read");
         done += request as u64;
         if at_start.is_none() && started.elapsed() >= START {
-            at_start = Some(done as f64 / started.elapsed().as_secs_f64());
+            at_start = Some(pace(done));
         }
     }
-    let rate = done as f64 / started.elapsed().as_secs_f64();
-    let early = at_start.expect("the reads took longer than the start");
-    println!(
-        "{option}: {:.4} of what was asked, {:.4} in the first half second",
-        rate / bytes_a_second,
-        early / bytes_a_second
-    );
-    assert!((rate / bytes_a_second - 1.0).abs() <= RATE_TOLERANCE, "{option}: {rate:.0} bytes a second");
+    Pace { whole: pace(done), at_start: at_start.expect("the reads took longer than the start") }
+}
+
+/// Never faster than asked; and as fast as asked in the best of three tries, because a busy machine stalls the reader.
+fn rate_is_kept(option: &str, bytes_a_second: f64, request: usize) {
+    let _alone = alone();
+    let scratch = Scratch::new("throttle");
     // The request that ends the half second counts whole.
-    let whole_request = request as f64 / START.as_secs_f64();
-    assert!(
-        early <= bytes_a_second * (1.0 + BURST_TOLERANCE) + whole_request,
-        "{option}: {early:.0} bytes a second at first"
-    );
-    drop(file);
-    mount.unmount().unwrap_or_else(|reason| panic!("{reason}"));
+    let most_at_start = 1.0 + BURST_TOLERANCE + request as f64 / START.as_secs_f64() / bytes_a_second;
+    let mut best: f64 = 0.0;
+    for _try in 0..3 {
+        let plan = MountPlan::new().image(source(&scratch)).strict().option("--read-bw", option);
+        let mount = plan.mount().unwrap_or_else(|reason| panic!("{reason}"));
+        let file = File::open(mount.image("source")).expect("an image can be opened");
+        let pace = pace_of(&file, bytes_a_second, request);
+        println!("{option}: {:.4} of what was asked, {:.4} in the first half second", pace.whole, pace.at_start);
+        assert!(pace.whole <= 1.0 + RATE_TOLERANCE, "{option}: {:.4} of what was asked", pace.whole);
+        assert!(pace.at_start <= most_at_start, "{option}: {:.4} of what was asked at first", pace.at_start);
+        best = best.max(pace.whole);
+        drop(file);
+        mount.unmount().unwrap_or_else(|reason| panic!("{reason}"));
+        if best >= 1.0 - RATE_TOLERANCE {
+            return;
+        }
+    }
+    panic!("{option}: {best:.4} of what was asked at best");
 }
 
 #[test]
