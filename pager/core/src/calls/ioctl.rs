@@ -297,3 +297,9 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         Ok(())
     }
 }
+
+/// The first request of the table that does not come after the one before it: a search would miss it.
+#[cfg(test)]
+pub(super) fn out_of_order() -> Option<u32> {
+    TABLE.windows(2).find(|pair| pair[0].1 >= pair[1].0).map(|pair| pair[1].0)
+}

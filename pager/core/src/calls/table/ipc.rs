@@ -32,7 +32,8 @@ pub(super) const ROWS: &[Row] = &[
     call(249, "request_key", 4).fills(&[text(0, 32), text(1, 4096), text(2, 4096)]).restartable(),
     call(250, "keyctl", 5).fills(&[at(0, Shape::Keyctl)]).restartable(),
     call(449, "futex_waitv", 5).repeats(&[at(0, Shape::FutexWaiters(1)), reads(3, TIMESPEC)]).restartable(),
-    call(454, "futex_wake", 4).repeats(&[reads(0, 4)]),
-    call(455, "futex_wait", 6).repeats(&[reads(0, 4), reads(4, TIMESPEC)]).restartable(),
+    // Private or not is told by the flags of these; looked up for writing, as a shared one is.
+    call(454, "futex_wake", 4).repeats(&[edits(0, 4)]),
+    call(455, "futex_wait", 6).repeats(&[edits(0, 4), reads(4, TIMESPEC)]).restartable(),
     call(456, "futex_requeue", 4).repeats(&[at(0, Shape::FutexRequeue)]),
 ];
