@@ -5,8 +5,6 @@
 //! only then all are dropped with one call and the entries settled. A page can be read until it is dropped, and never loses a write.
 
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
-
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::entry::{Dirt, Entry, SwapSlot};
 use pager_core::shared::{FailureKind, count};
@@ -47,9 +45,11 @@ pub fn make_room(pages: u64) {
         let batch = (cap / 16).clamp(1, BUFFER_PAGES as u64).max((now - cap).min(BUFFER_PAGES as u64));
         if evict(batch as usize) == 0 {
             attempts += 1;
+            task::give_way();
         }
         now = state::resident();
     }
+    state::note_peak(now);
 }
 
 /// Evicts up to `wanted` pages; how many went.
@@ -71,19 +71,11 @@ fn evict(wanted: usize) -> usize {
 fn choose(wanted: usize) -> Vec<Victim> {
     let mut pages = Vec::with_capacity(wanted);
     let mut victims = Vec::with_capacity(wanted);
-    // A busy page will be resident, or whoever has it will tell the queue.
-    let resident = |page| {
-        let entry = STATE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
-        entry.is_resident() || matches!(entry, Entry::Busy(_))
-    };
     let mut queue = STATE.queue.lock();
-    queue.victims(wanted, &resident, &mut pages);
+    queue.victims(wanted, &mut pages);
     for page in pages {
         if !take_victim(page, &mut victims) {
             queue.put_back(page);
-        }
-        if victims.last().is_some_and(|victim: &Victim| victim.page == page && victim.was == Entry::Mapped) {
-            take_chunk(page, &mut victims);
         }
     }
     victims
@@ -96,17 +88,6 @@ fn take_victim(page: PageNum, victims: &mut Vec<Victim>) -> bool {
         victims.push(Victim { page, was });
     }
     taken
-}
-
-/// Mapped-through pages leave as they came, by chunks: dropping a page costs as much as dropping its chunk.
-fn take_chunk(page: PageNum, victims: &mut Vec<Victim>) {
-    let chunk = state::settings().fault_around_pages.load(Ordering::Relaxed).clamp(1, BUFFER_PAGES as u64);
-    let start = page.0 - page.0 % chunk;
-    for other in (start..start + chunk).map(PageNum).filter(|other| *other != page) {
-        if STATE.table.existing(other).is_some_and(|cell| cell.load() == Entry::Mapped) {
-            take_victim(other, victims);
-        }
-    }
 }
 
 fn hand_back_pinned(victims: &mut Vec<Victim>) {

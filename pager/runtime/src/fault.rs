@@ -16,7 +16,7 @@ use crate::fill;
 use crate::readahead::WINDOW;
 use crate::state::{self, STATE};
 use crate::sys::futex;
-use crate::thread::Block;
+use crate::thread::{self, Block};
 
 /// How a fault ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -140,12 +140,13 @@ fn decide(page: PageNum, access: Access) -> Step {
 
 /// Takes the pages that are worth bringing in together with `page`, which is taken already.
 fn take_neighbours(area: &Area, page: PageNum, entry: Entry, plan: Plan) -> PageRange {
-    let cap = state::cap();
+    // All threads may fill at once, and what they fill must not be most of the cap.
+    let share = (state::cap() / 4 / thread::count()).max(1);
     let streams = &mut Block::current().own().streams;
     let near = if area.holding == Holding::MapThrough {
-        around(area, page, state::settings().fault_around_pages.load(Ordering::Relaxed).clamp(1, (cap / 8).max(1)))
+        around(area, page, state::settings().fault_around_pages.load(Ordering::Relaxed).clamp(1, share))
     } else {
-        let window = streams.window(page).min((cap / 16).max(1));
+        let window = streams.window(page).min(share);
         let ahead = PageRange::with_count(page, window).and_then(|ahead| ahead.intersect(area.range));
         let same = around(area, page, WINDOW * 2);
         ahead.map_or(PageRange::single(page), |ahead| match plan {

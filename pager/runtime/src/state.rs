@@ -134,10 +134,13 @@ pub fn resident() -> u64 {
 
 /// Counts `pages` as resident, before they are; the number after.
 pub fn add_resident(pages: u64) -> u64 {
-    let now = process().resident.fetch_add(pages, Ordering::Relaxed) + pages;
-    process().peak.fetch_max(now, Ordering::Relaxed);
     count(&counts().resident_now, pages);
-    now
+    process().resident.fetch_add(pages, Ordering::Relaxed) + pages
+}
+
+/// Notes a number of resident pages that was reached, once there is room for all of them.
+pub fn note_peak(pages: u64) {
+    process().peak.fetch_max(pages, Ordering::Relaxed);
 }
 
 /// Counts `pages` as gone.

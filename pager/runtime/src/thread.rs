@@ -127,6 +127,9 @@ unsafe impl Send for Threads {}
 
 static THREADS: Mutex<Threads> = Mutex::new(Threads { live: Vec::new(), ended: Vec::new() });
 
+/// Live threads, as a number that can be read without the lock.
+static LIVE: AtomicU32 = AtomicU32::new(0);
+
 /// The list's lock, to be held across a fork.
 pub fn list_lock() -> &'static RawMutex {
     THREADS.raw()
@@ -165,6 +168,7 @@ impl Block {
             (&raw mut (*header).own).write(UnsafeCell::new(Own::new(actions)));
         }
         THREADS.lock().live.push(NonNull::new(header).ok_or(Errno::ENOMEM)?);
+        LIVE.fetch_add(1, Ordering::Relaxed);
         // SAFETY: initialised above; lives as long as the process.
         Ok(unsafe { &*header })
     }
@@ -289,6 +293,7 @@ pub fn retire(block: &'static Block) {
     let this = NonNull::from(block);
     threads.live.retain(|other| *other != this);
     threads.ended.push(this);
+    LIVE.fetch_sub(1, Ordering::Relaxed);
 }
 
 /// After a fork: only `survivor` runs in this process; the other threads' blocks are free.
@@ -303,9 +308,10 @@ pub fn only(survivor: &'static Block) {
     threads.ended.extend(others);
     threads.live.clear();
     threads.live.push(this);
+    LIVE.store(1, Ordering::Relaxed);
 }
 
-/// Number of live threads.
-pub fn count() -> usize {
-    THREADS.lock().live.len()
+/// Number of live threads, at least one.
+pub fn count() -> u64 {
+    u64::from(LIVE.load(Ordering::Relaxed)).max(1)
 }

@@ -78,12 +78,14 @@ fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
             part.args[offset] = part.args[offset].wrapping_add(done);
         }
         match whole(block, part) {
-            Ok(moved) => done += moved,
+            Ok(moved) => {
+                done += moved;
+                if moved < piece || !goes_on(call) {
+                    break;
+                }
+            }
             Err(errno) if done == 0 => return Err(errno),
             Err(_) => break,
-        }
-        if done % limit() != 0 || !goes_on(call) {
-            break;
         }
     }
     Ok(done)
@@ -161,14 +163,15 @@ fn vector_part(
         {
             one.args[offset] += before + done;
         }
-        let moved = single(block, one, piece);
-        match moved {
-            Ok(moved) => done += moved,
+        match single(block, one, piece) {
+            Ok(moved) => {
+                done += moved;
+                if moved < piece.len || !goes_on(call) {
+                    break;
+                }
+            }
             Err(errno) if done == 0 => return Err(errno),
             Err(_) => break,
-        }
-        if done % limit() != 0 || !goes_on(call) {
-            break;
         }
     }
     Ok(done)

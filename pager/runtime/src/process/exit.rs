@@ -1,10 +1,9 @@
 //! The end of a thread: what the kernel would do to the program's memory on its behalf is done here, because the kernel does not wait for
 //! missing pages of a thread that exits.
 
-use pager_core::addr::VirtAddr;
-use pager_core::area::Access;
+use pager_core::calls::{Direction, Span};
 
-use crate::fault;
+use crate::calls::fill::{self, Hold};
 use crate::sys::{Errno, call, futex, nr};
 use crate::thread::{self, Block};
 use crate::user;
@@ -19,13 +18,11 @@ const GET_ROBUST_LIST: u64 = 274;
 pub fn exit_thread(block: &'static Block, code: u64) -> ! {
     let (head, _) = block.own().robust;
     if head != 0 {
-        let _ = release_robust(block.own().tid, head);
+        let _ = release_robust(block, head);
     }
     let clear_tid = block.own().clear_tid;
-    if clear_tid != 0 && user::write_value(clear_tid, &0u32) == Ok(()) {
-        // The waiter may sleep on the page as the kernel knows it: it has to be there for the wake.
-        let _ = fault::make_resident(VirtAddr(clear_tid), Access::Read);
-        futex::wake_program(clear_tid);
+    if clear_tid != 0 {
+        store_and_wake(block, clear_tid, 0);
     }
     thread::retire(block);
     loop {
@@ -33,8 +30,18 @@ pub fn exit_thread(block: &'static Block, code: u64) -> ! {
     }
 }
 
+/// Stores a word of the program's and wakes who waits on it. The kernel finds a shared futex by its page, which has to stay for the wake.
+fn store_and_wake(block: &'static Block, word: u64, value: u32) {
+    let pinned = block.pinned();
+    fill::ready(block, Span { addr: word, len: 4, direction: Direction::Out }, Hold::Pinned);
+    if user::write_value(word, &value) == Ok(()) {
+        let _ = futex::wake_program(word);
+    }
+    block.unpin_to(pinned);
+}
+
 /// Marks the robust mutexes that the thread holds as orphaned, as exit_robust_list of the kernel does.
-fn release_robust(tid: u32, head: u64) -> Result<(), Errno> {
+fn release_robust(block: &'static Block, head: u64) -> Result<(), Errno> {
     let [first, offset, pending] = user::read_value::<[u64; 3]>(head)?;
     let mut entry = first;
     for _ in 0..ROBUST_LIMIT {
@@ -43,23 +50,20 @@ fn release_robust(tid: u32, head: u64) -> Result<(), Errno> {
         }
         let next = user::read_value::<u64>(entry & !1)?;
         if entry & !1 != pending & !1 {
-            orphan(tid, (entry & !1).wrapping_add(offset))?;
+            orphan(block, (entry & !1).wrapping_add(offset))?;
         }
         entry = next;
     }
     if pending != 0 {
-        orphan(tid, (pending & !1).wrapping_add(offset))?;
+        orphan(block, (pending & !1).wrapping_add(offset))?;
     }
     Ok(())
 }
 
-fn orphan(tid: u32, word: u64) -> Result<(), Errno> {
+fn orphan(block: &'static Block, word: u64) -> Result<(), Errno> {
     let value = user::read_value::<u32>(word)?;
-    if value & FUTEX_TID_MASK == tid {
-        user::write_value(word, &(value & FUTEX_WAITERS | FUTEX_OWNER_DIED))?;
-        if value & FUTEX_WAITERS != 0 {
-            futex::wake_program(word);
-        }
+    if value & FUTEX_TID_MASK == block.own().tid {
+        store_and_wake(block, word, value & FUTEX_WAITERS | FUTEX_OWNER_DIED);
     }
     Ok(())
 }

@@ -67,8 +67,7 @@ fn quiesce(locks: &[&RawMutex]) {
             return;
         }
         locks.iter().rev().for_each(|lock| lock.release());
-        // SAFETY: sched_yield takes no pointers.
-        let _ = unsafe { syscall(24, [0; 6]) };
+        task::give_way();
     }
 }
 
@@ -152,5 +151,5 @@ fn adopt_pages() {
             resident += 1;
         }
     }
-    state::add_resident(resident);
+    state::note_peak(state::add_resident(resident));
 }

@@ -2,7 +2,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64};
 
-use super::{call, nr};
+use super::{Errno, call, nr};
 
 const FUTEX_WAIT: u64 = 0;
 const FUTEX_WAKE: u64 = 1;
@@ -29,6 +29,9 @@ pub fn wake_low(word: &AtomicU64) {
 }
 
 /// Wakes one sleeper on an address of the program, as the kernel does when a thread exits (not private: glibc waits that way).
-pub fn wake_program(addr: u64) {
-    let _ = call!(nr::FUTEX, addr, FUTEX_WAKE, 1);
+///
+/// # Errors
+/// EFAULT where the page is not there and writable.
+pub fn wake_program(addr: u64) -> Result<(), Errno> {
+    call!(nr::FUTEX, addr, FUTEX_WAKE, 1).map(drop)
 }

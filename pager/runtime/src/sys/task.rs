@@ -64,3 +64,8 @@ pub fn now_ns() -> u64 {
     let _ = call!(nr::CLOCK_GETTIME, 1, time.as_mut_ptr());
     time[0] * 1_000_000_000 + time[1]
 }
+
+/// Lets others run.
+pub fn give_way() {
+    let _ = call!(nr::SCHED_YIELD);
+}
