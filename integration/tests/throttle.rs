@@ -12,8 +12,10 @@ use integration::mount::MountPlan;
 use integration::scratch::Scratch;
 use integration::workloads::Scale;
 
-/// How far the rate may be from what was asked.
+/// How far the rate may be from what was asked; below it only at full scale, on a machine with nothing else to do.
 const RATE_TOLERANCE: f64 = 0.02;
+/// How far below the default suite lets it be: a reader that is not scheduled does not read.
+const BUSY_SHORTFALL: f64 = 0.10;
 /// How far the first half second may be above it.
 const BURST_TOLERANCE: f64 = 0.05;
 /// How far an added latency may be from what was asked.
@@ -62,6 +64,7 @@ fn rate_is_kept(option: &str, bytes_a_second: f64, request: usize) {
     let scratch = Scratch::new("throttle");
     // The request that ends the half second counts whole.
     let most_at_start = 1.0 + BURST_TOLERANCE + request as f64 / START.as_secs_f64() / bytes_a_second;
+    let least = 1.0 - Scale::asked().pick(BUSY_SHORTFALL, RATE_TOLERANCE);
     let mut best: f64 = 0.0;
     for _try in 0..3 {
         let plan = MountPlan::new().image(source(&scratch)).strict().option("--read-bw", option);
@@ -74,7 +77,7 @@ fn rate_is_kept(option: &str, bytes_a_second: f64, request: usize) {
         best = best.max(pace.whole);
         drop(file);
         mount.unmount().unwrap_or_else(|reason| panic!("{reason}"));
-        if best >= 1.0 - RATE_TOLERANCE {
+        if best >= least {
             return;
         }
     }
