@@ -1,1 +1,31 @@
-//! placeholder
+//! `swapfs`: a FUSE file system of executable images and swap files whose every read and write is counted and throttled.
+//!
+//! ```text
+//! MNT/images/...     sources, read-only            images  -> filesystem (rules), accounting
+//! MNT/swap/NAME      swap files of fixed size       store   -> filesystem (rules), accounting
+//! MNT/.swapfs/...    counts, as JSON and metrics    control
+//! ```
+//!
+//! [`filesystem`] and [`throttle`] decide: no I/O, no lock, no clock, no FUSE types. [`service`] owns the state and does the
+//! I/O. [`fuse`] decodes, calls and replies. [`delay`] sends the answers that have to wait. [`mounting`] puts it all at a
+//! mount point and takes it away. There is no `unsafe` in this crate.
+//!
+//! Lock order: there is none to keep, as no lock is held while another is taken (see [`service`]), nor during I/O.
+
+#![forbid(unsafe_code)]
+
+pub mod accounting;
+pub mod clock;
+pub mod control;
+pub mod delay;
+pub mod filesystem;
+pub mod fuse;
+pub mod images;
+pub mod mountinfo;
+pub mod mounting;
+pub mod process;
+pub mod service;
+pub mod store;
+pub mod table;
+pub mod throttle;
+pub mod units;

@@ -1,0 +1,287 @@
+//! What is typed: the command line, with help that teaches by examples.
+
+use std::ffi::OsString;
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use swapfs::filesystem::caching::Strictness;
+use swapfs::mounting::{Audience, MountOptions, StorePlace, SwapSpec};
+use swapfs::throttle::{Limits, Rule, Scope};
+use swapfs::units::{UnitError, parse_bytes, parse_count, parse_duration, parse_rate};
+
+const EXAMPLES: &str = "\
+Examples:
+  swapfs mount --images /usr/bin/python3 --swap swap0:1G --daemon /mnt/s
+      Shows one program as /mnt/s/images/python3 and a swap file of 1 GiB, kept in memory, as /mnt/s/swap/swap0.
+  swapfs mount --images / --strict /mnt/s
+      Shows the whole root directory below /mnt/s/images and counts every single read; Ctrl-C unmounts.
+  swapfs stat /mnt/s --interval 1
+      Shows what is read and written, once a second, as iostat does.
+  swapfs unmount /mnt/s";
+
+const MOUNT_EXAMPLES: &str = "\
+Sources: `--images /opt/tool` shows the directory as images/tool, `--images /opt/tool/` its contents in images/ itself,
+`--images /bin/ls` the file as images/ls. Read-only; nothing outside a source can be reached through it.
+
+Sizes: K, M, G, T are powers of 1024; KB, MB, GB, TB of 1000.
+
+Examples:
+  swapfs mount --images /usr/bin /usr/lib --swap swap0:512M --swap-store /var/tmp/swap /mnt/s
+      Swap files are sparse files in /var/tmp/swap and keep their contents when the mount is gone.
+  swapfs mount --images / --read-latency 2ms --read-bw 20MB /mnt/disk
+      How does a program run from a slow disk?  Try: chroot or run /mnt/disk/images/bin/ls
+  swapfs mount --images ./prog --strict --daemon /mnt/s
+      Every read is counted, also those that the page cache would have answered.";
+
+/// A file system of programs' images and swap files: every read and write is counted, and can be slowed down
+#[derive(Debug, Parser)]
+#[command(name = "swapfs", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+struct CommandLine {
+    /// Say more (twice: much more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Mount images and swap files; serves until Ctrl-C, SIGTERM or `swapfs unmount`
+    Mount(MountArguments),
+    /// Unmount, and wait until the daemon is gone; a mount in use is detached and its users' files fail
+    Unmount(UnmountArguments),
+    /// Show what was read from and written to a live mount
+    Stat(StatArguments),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = MOUNT_EXAMPLES)]
+struct MountArguments {
+    /// Directories and files to show below images/ (repeatable)
+    #[arg(long, value_name = "SRC", num_args = 1..)]
+    images: Vec<OsString>,
+    /// Swap files to make below swap/, such as swap0:1G (repeatable)
+    #[arg(long, value_name = "NAME:SIZE", num_args = 1..)]
+    swap: Vec<OsString>,
+    /// Where swap files are kept: a directory, or `memory`
+    #[arg(long, value_name = "DIR|memory", default_value = "memory")]
+    swap_store: PathBuf,
+    /// Count every read: images bypass the page cache and are read without readahead
+    #[arg(long)]
+    strict: bool,
+    /// Serve in the background; returns once the mount works
+    #[arg(long)]
+    daemon: bool,
+    /// Append the daemon's messages to this file
+    #[arg(long, value_name = "FILE", requires = "daemon")]
+    log: Option<PathBuf>,
+    /// Let other users in, as far as the files' modes allow
+    #[arg(long)]
+    allow_other: bool,
+    /// Serving threads
+    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u8).range(1..=64))]
+    threads: u8,
+    #[command(flatten)]
+    read: ReadLimits,
+    #[command(flatten)]
+    write: WriteLimits,
+    /// An existing directory
+    mountpoint: Option<OsString>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Throttle, over all files together")]
+struct ReadLimits {
+    /// Bytes read a second, such as 10M
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    read_bw: Option<NonZeroU64>,
+    /// Reads a second
+    #[arg(long, value_name = "N", value_parser = count)]
+    read_iops: Option<NonZeroU64>,
+    /// Time that each read takes longer, such as 2ms
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "0")]
+    read_latency: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Throttle, over all files together")]
+struct WriteLimits {
+    /// Bytes written a second, such as 10M
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    write_bw: Option<NonZeroU64>,
+    /// Writes a second
+    #[arg(long, value_name = "N", value_parser = count)]
+    write_iops: Option<NonZeroU64>,
+    /// Time that each write takes longer, such as 2ms
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "0")]
+    write_latency: Duration,
+}
+
+/// `swapfs unmount`.
+#[derive(Debug, Args)]
+pub struct UnmountArguments {
+    /// Where it is mounted
+    pub mountpoint: PathBuf,
+}
+
+/// `swapfs stat`.
+#[derive(Debug, Args)]
+pub struct StatArguments {
+    /// Where it is mounted
+    pub mountpoint: PathBuf,
+    /// Only these files, or files below these directories, such as swap/swap0 or images/lib
+    pub files: Vec<String>,
+    /// Print the mount's .swapfs/stats.json
+    #[arg(long)]
+    pub json: bool,
+    /// Show rates, again and again after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = interval)]
+    pub interval: Option<Duration>,
+    /// With --interval: stop after so many times
+    #[arg(long, value_name = "N", requires = "interval")]
+    pub count: Option<u64>,
+}
+
+/// A command line that makes sense.
+#[derive(Debug)]
+pub enum Command {
+    /// `swapfs mount`.
+    Mount(MountCommand),
+    /// `swapfs unmount`.
+    Unmount(UnmountArguments),
+    /// `swapfs stat`.
+    Stat(StatArguments),
+}
+
+impl Command {
+    /// How often `-v` was given to a mount.
+    pub fn verbose(&self) -> u8 {
+        match self {
+            Command::Mount(mount) => mount.verbose,
+            _ => 0,
+        }
+    }
+}
+
+/// Where a mount is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ground {
+    /// At the terminal, until Ctrl-C.
+    Fore,
+    /// In the background.
+    Back,
+}
+
+/// `swapfs mount`.
+#[derive(Debug)]
+pub struct MountCommand {
+    /// What to mount.
+    pub options: MountOptions,
+    /// Where to serve it.
+    pub ground: Ground,
+    /// Where the daemon's messages go.
+    pub log: Option<PathBuf>,
+    verbose: u8,
+}
+
+/// Reads a command line.
+///
+/// # Errors
+/// A usage error (exit code 2), or help or version to be shown.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
+    let matches = CommandLine::command().try_get_matches_from(arguments)?;
+    let line = CommandLine::from_arg_matches(&matches)?;
+    match line.verb {
+        Verb::Unmount(arguments) => Ok(Command::Unmount(arguments)),
+        Verb::Stat(arguments) => Ok(Command::Stat(arguments)),
+        Verb::Mount(mut arguments) => {
+            if arguments.mountpoint.is_none()
+                && let Some(("mount", matches)) = matches.subcommand()
+            {
+                arguments.mountpoint = take_last_value(&mut arguments, matches);
+            }
+            mount_command(arguments, line.verbose).map_err(|message| usage_error(&message))
+        }
+    }
+}
+
+/// `--images A B MNT` and `--swap a:1G MNT` take the mount point for one of theirs: give it back.
+fn take_last_value(arguments: &mut MountArguments, matches: &ArgMatches) -> Option<OsString> {
+    let last = |id: &str| matches.indices_of(id).and_then(Iterator::last);
+    let id = if last("images") > last("swap") { "images" } else { "swap" };
+    let in_last_use = matches.get_occurrences::<OsString>(id).and_then(Iterator::last)?.count();
+    let values = if id == "images" { &mut arguments.images } else { &mut arguments.swap };
+    if in_last_use > 1 { values.pop() } else { None }
+}
+
+fn mount_command(arguments: MountArguments, verbose: u8) -> Result<Command, String> {
+    let mountpoint = arguments.mountpoint.ok_or("the mount point is missing; it comes last")?;
+    let swap = arguments.swap.iter().map(|text| swap_spec(text)).collect::<Result<Vec<_>, _>>()?;
+    if arguments.images.is_empty() && swap.is_empty() {
+        return Err("there is nothing to mount; give --images, --swap or both".to_owned());
+    }
+    if let Some(twice) = swap.iter().enumerate().find(|(i, spec)| swap[..*i].iter().any(|s| s.name == spec.name)) {
+        return Err(format!("two swap files are called `{}`; give each its own name", twice.1.name));
+    }
+    let in_memory = arguments.swap_store.as_os_str() == "memory";
+    let options = MountOptions {
+        mountpoint: mountpoint.into(),
+        images: arguments.images,
+        swap,
+        store: if in_memory { StorePlace::Memory } else { StorePlace::Directory(arguments.swap_store) },
+        strictness: if arguments.strict { Strictness::EveryRead } else { Strictness::CacheMisses },
+        audience: if arguments.allow_other { Audience::Everyone } else { Audience::Owner },
+        rules: rules(&arguments.read, &arguments.write),
+        threads: arguments.threads.into(),
+    };
+    let ground = if arguments.daemon { Ground::Back } else { Ground::Fore };
+    Ok(Command::Mount(MountCommand { options, ground, log: arguments.log, verbose }))
+}
+
+fn rules(read: &ReadLimits, write: &WriteLimits) -> Vec<Rule> {
+    let read =
+        Limits { bytes_per_second: read.read_bw, operations_per_second: read.read_iops, latency: read.read_latency };
+    let write = Limits {
+        bytes_per_second: write.write_bw,
+        operations_per_second: write.write_iops,
+        latency: write.write_latency,
+    };
+    if read.is_none() && write.is_none() { vec![] } else { vec![Rule { scope: Scope::Everything, read, write }] }
+}
+
+fn swap_spec(text: &OsString) -> Result<SwapSpec, String> {
+    let wrong = |why: &str| format!("--swap `{}`: {why}; write NAME:SIZE, such as swap0:1G", text.display());
+    let (name, size) = text.to_str().and_then(|text| text.rsplit_once(':')).ok_or_else(|| wrong("no size"))?;
+    if name.is_empty() || name == "." || name == ".." || name.len() > 255 || name.contains(['/', '\0', '\n']) {
+        return Err(wrong("not a file name"));
+    }
+    let size_bytes = parse_bytes(size).map_err(|error| wrong(&error.to_string()))?;
+    if size_bytes == 0 || i64::try_from(size_bytes).is_err() {
+        return Err(wrong("not a size that a file can have"));
+    }
+    Ok(SwapSpec { name: name.to_owned(), size_bytes })
+}
+
+fn rate(text: &str) -> Result<NonZeroU64, UnitError> {
+    parse_rate(text).and_then(|rate| NonZeroU64::new(rate).ok_or_else(|| UnitError::Zero(text.to_owned())))
+}
+
+fn count(text: &str) -> Result<NonZeroU64, UnitError> {
+    parse_count(text).and_then(|count| NonZeroU64::new(count).ok_or_else(|| UnitError::Zero(text.to_owned())))
+}
+
+fn interval(text: &str) -> Result<Duration, UnitError> {
+    match parse_duration(text)? {
+        Duration::ZERO => Err(UnitError::Zero(text.to_owned())),
+        interval => Ok(interval),
+    }
+}
+
+fn usage_error(message: &str) -> clap::Error {
+    let mut command = CommandLine::command();
+    command.error(ErrorKind::ValueValidation, message)
+}

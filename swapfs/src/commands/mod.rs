@@ -1,0 +1,5 @@
+//! The three verbs.
+
+pub mod mount;
+pub mod stat;
+pub mod unmount;

@@ -1,0 +1,103 @@
+//! `swapfs mount`, at the terminal or in the background.
+//!
+//! A daemon is this program started once more with [`CHILD`] set: it says `ready` on its standard output when the mount
+//! works, and then leaves the terminal. Until then its errors are ours.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use anyhow::Context;
+use swapfs::mounting::{MountOptions, Mounted, Place, Unmounted};
+use swapfs::process::{EndSignals, leave_terminal, raise_open_files, settle_in_memory};
+
+use crate::arguments::{Ground, MountCommand};
+
+const CHILD: &str = "_SWAPFS_DAEMON";
+const READY: &str = "ready";
+
+/// Mounts and serves, or has a daemon do so.
+pub fn run(command: &MountCommand) -> anyhow::Result<()> {
+    let is_child = std::env::var_os(CHILD).is_some();
+    match command.ground {
+        Ground::Back if !is_child => start_daemon(),
+        _ => serve(command),
+    }
+}
+
+fn start_daemon() -> anyhow::Result<()> {
+    let program = std::env::current_exe().context("cannot find the swapfs program itself")?;
+    let mut child = Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .env(CHILD, "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start the daemon")?;
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line)?;
+    }
+    if line.trim() == READY {
+        return Ok(());
+    }
+    // It has said why on our standard error.
+    let status = child.wait()?;
+    std::process::exit(status.code().filter(|code| *code != 0).unwrap_or(1))
+}
+
+fn serve(command: &MountCommand) -> anyhow::Result<()> {
+    let signals = EndSignals::hold()?;
+    raise_open_files();
+    settle_in_memory();
+    let mounted = Mounted::new(&command.options)?;
+    let place = mounted.place().clone();
+    let ender = place.clone();
+    std::thread::Builder::new().name("swapfs-signals".into()).spawn(move || end_on_signal(&signals, &ender))?;
+    if let Err(error) = announce(command, &place) {
+        let _ = place.take_away();
+        return Err(error);
+    }
+    mounted.serve().with_context(|| format!("serving {} failed", place.path.display()))
+}
+
+fn announce(command: &MountCommand, place: &Place) -> anyhow::Result<()> {
+    match command.ground {
+        Ground::Fore => eprintln!("{}", banner(&command.options, place)),
+        Ground::Back => {
+            println!("{READY}");
+            std::io::stdout().flush()?;
+            let log = command.log.as_deref();
+            leave_terminal(log)
+                .with_context(|| format!("cannot write the log {}", log.unwrap_or("/dev/null".as_ref()).display()))?;
+        }
+    }
+    Ok(())
+}
+
+fn banner(options: &MountOptions, place: &Place) -> String {
+    let (path, images, swap) = (place.path.display(), options.images.len(), options.swap.len());
+    format!(
+        "swapfs: serving {path} ({images} image sources, {swap} swap files); Ctrl-C or `swapfs unmount {path}` ends it"
+    )
+}
+
+/// Unmounts at the first signal; at the second one gives up at once.
+fn end_on_signal(signals: &EndSignals, place: &Place) {
+    if signals.wait().is_err() {
+        return;
+    }
+    match place.take_away() {
+        // The serving threads see that the mount is gone and return.
+        Ok(Unmounted::Plainly | Unmounted::GoneBefore) => {}
+        Ok(Unmounted::WhileBusy) => {
+            eprintln!("swapfs: {} was in use and is detached; files still open there fail", place.path.display());
+            std::process::exit(0);
+        }
+        Err(error) => {
+            eprintln!("swapfs: cannot unmount {}: {error}; run `swapfs unmount` as its owner", place.path.display());
+            std::process::exit(1);
+        }
+    }
+    let _ = signals.wait();
+    std::process::exit(1);
+}

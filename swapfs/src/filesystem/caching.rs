@@ -1,0 +1,65 @@
+//! What the kernel may keep: the whole difference between the default and the strict mode, in one place.
+//!
+//! By default a read that the kernel's page cache can answer never reaches us, so counted reads are cache misses.
+//! In strict mode every `read(2)` of an image goes past the cache, and a fault reads its one page.
+
+use std::time::Duration;
+
+use super::inode::Cached;
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strictness {
+    /// Reads that miss the page cache.
+    #[default]
+    CacheMisses,
+    /// Every read, and every page that a fault brings in.
+    EveryRead,
+}
+
+impl Strictness {
+    /// The word for it in statistics.
+    pub fn counted_reads(self) -> &'static str {
+        match self {
+            Strictness::CacheMisses => "page-cache misses",
+            Strictness::EveryRead => "every read",
+        }
+    }
+}
+
+/// How an open file uses the kernel's page cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenCaching {
+    /// Reads and writes come straight to us.
+    Direct,
+    /// Cached pages are good: keep them.
+    Keep,
+    /// Cached pages are old: drop them, then cache.
+    Drop,
+}
+
+/// How an image is opened.
+pub fn image_open(strictness: Strictness, cached: Cached) -> OpenCaching {
+    match (strictness, cached) {
+        (Strictness::EveryRead, _) => OpenCaching::Direct,
+        (Strictness::CacheMisses, Cached::Same) => OpenCaching::Keep,
+        (Strictness::CacheMisses, Cached::Other) => OpenCaching::Drop,
+    }
+}
+
+/// How long the kernel may believe names and attributes of images: a source is seen to change within this time.
+pub const IMAGE_TTL: Duration = Duration::from_secs(1);
+/// The same for our own directories and swap files, which do not change.
+pub const OWN_TTL: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strict_never_caches() {
+        assert_eq!(image_open(Strictness::EveryRead, Cached::Same), OpenCaching::Direct);
+        assert_eq!(image_open(Strictness::CacheMisses, Cached::Same), OpenCaching::Keep);
+        assert_eq!(image_open(Strictness::CacheMisses, Cached::Other), OpenCaching::Drop);
+    }
+}

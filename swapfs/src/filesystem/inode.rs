@@ -1,0 +1,246 @@
+//! The numbers of inodes, and what is known of each file of a source while the kernel remembers it.
+//!
+//! Numbers belong to identities, not to paths: two names of one file are one inode, and a file that was replaced under its
+//! name is another. A number is never given twice in a mount's life, so nothing that the kernel caches by number can
+//! belong to another file.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::attr::{FileKind, Ino};
+
+/// The top of the mount.
+pub const ROOT: Ino = Ino(1);
+/// The directory `images`.
+pub const IMAGES: Ino = Ino(2);
+/// The directory `swap`.
+pub const SWAP: Ino = Ino(3);
+/// The directory `.swapfs`.
+pub const CONTROL: Ino = Ino(4);
+/// The file `.swapfs/stats.json`.
+pub const STATS: Ino = Ino(5);
+/// The file `.swapfs/metrics`.
+pub const METRICS: Ino = Ino(6);
+const FIRST_SWAP: u64 = 16;
+
+/// Which of the mount's sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceIndex(pub usize);
+
+/// Which of the mount's swap files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SwapIndex(pub usize);
+
+/// What tells one file of a source from every other, before and after it: a number that the source's file system gives again
+/// comes with another time of birth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// Device of the source's file system.
+    pub device: (u32, u32),
+    /// Inode number there.
+    pub number: u64,
+    /// Time of birth, where the file system keeps one.
+    pub born: (i64, u32),
+}
+
+/// A state of a file's contents; when it changes, cached pages are old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    /// Time of the last change of the contents.
+    pub modified: (i64, u32),
+    /// Time of the last change of the inode, which programs cannot set.
+    pub changed: (i64, u32),
+    /// Size in bytes.
+    pub size_bytes: u64,
+}
+
+/// A file of a source, as last looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageNode {
+    /// Its source.
+    pub source: SourceIndex,
+    /// Its path below the source.
+    pub path: PathBuf,
+    /// Its kind.
+    pub kind: FileKind,
+    /// Who it is.
+    pub identity: Identity,
+}
+
+/// What an inode number stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    /// The top of the mount.
+    Root,
+    /// The directory `images`.
+    Images,
+    /// The directory `swap`.
+    Swap,
+    /// The directory `.swapfs`.
+    Control,
+    /// A file below `.swapfs`.
+    ControlFile(ControlFile),
+    /// A swap file.
+    SwapFile(SwapIndex),
+    /// A file of a source.
+    Image(ImageNode),
+}
+
+/// The files below `.swapfs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlFile {
+    /// `stats.json`.
+    Stats,
+    /// `metrics`.
+    Metrics,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    node: ImageNode,
+    /// How often the kernel was told of it, less what it has forgotten.
+    lookups: u64,
+    /// The contents that the kernel's cache may hold.
+    cached: Option<Version>,
+}
+
+/// All inodes of a mount.
+#[derive(Debug)]
+pub struct InodeTable {
+    swap_files: usize,
+    /// Numbers ever given; kept for good.
+    numbers: HashMap<(SourceIndex, Identity), Ino>,
+    /// Files that the kernel remembers.
+    remembered: HashMap<Ino, Remembered>,
+}
+
+impl ControlFile {
+    /// All of them.
+    pub const ALL: [ControlFile; 2] = [ControlFile::Stats, ControlFile::Metrics];
+}
+
+impl InodeTable {
+    /// A table for a mount with so many swap files.
+    pub fn new(swap_files: usize) -> Self {
+        InodeTable { swap_files, numbers: HashMap::new(), remembered: HashMap::new() }
+    }
+
+    /// The number of a swap file.
+    pub fn swap_file(index: SwapIndex) -> Ino {
+        Ino(FIRST_SWAP + index.0 as u64)
+    }
+
+    /// The number of a file of a source, without counting a lookup.
+    pub fn number(&mut self, source: SourceIndex, identity: Identity) -> Ino {
+        let next = Ino(FIRST_SWAP + (self.swap_files + self.numbers.len()) as u64);
+        *self.numbers.entry((source, identity)).or_insert(next)
+    }
+
+    /// Notes that the kernel is told of `node`. Of several names of one file the last counts.
+    pub fn remember(&mut self, node: ImageNode) -> Ino {
+        let ino = self.number(node.source, node.identity);
+        let entry =
+            self.remembered.entry(ino).or_insert_with(|| Remembered { node: node.clone(), lookups: 0, cached: None });
+        entry.lookups += 1;
+        entry.node = node;
+        ino
+    }
+
+    /// Notes that the kernel has forgotten `times` lookups of `ino`.
+    pub fn forget(&mut self, ino: Ino, times: u64) {
+        let Some(entry) = self.remembered.get_mut(&ino) else { return };
+        entry.lookups = entry.lookups.saturating_sub(times);
+        if entry.lookups == 0 {
+            self.remembered.remove(&ino);
+        }
+    }
+
+    /// What `ino` stands for, if anything.
+    pub fn node(&self, ino: Ino) -> Option<Node> {
+        match ino {
+            ROOT => Some(Node::Root),
+            IMAGES => Some(Node::Images),
+            SWAP => Some(Node::Swap),
+            CONTROL => Some(Node::Control),
+            STATS => Some(Node::ControlFile(ControlFile::Stats)),
+            METRICS => Some(Node::ControlFile(ControlFile::Metrics)),
+            Ino(n) if n >= FIRST_SWAP && n < FIRST_SWAP + self.swap_files as u64 => {
+                Some(Node::SwapFile(SwapIndex((n - FIRST_SWAP) as usize)))
+            }
+            _ => self.remembered.get(&ino).map(|entry| Node::Image(entry.node.clone())),
+        }
+    }
+
+    /// Notes that the contents of `ino` are about to be cached in `version`; says what the cache may hold until now.
+    pub fn cache(&mut self, ino: Ino, version: Version) -> Cached {
+        let Some(entry) = self.remembered.get_mut(&ino) else { return Cached::Other };
+        match entry.cached.replace(version) {
+            Some(old) if old == version => Cached::Same,
+            _ => Cached::Other,
+        }
+    }
+
+    /// How many files of sources the kernel remembers.
+    pub fn remembered(&self) -> usize {
+        self.remembered.len()
+    }
+}
+
+/// What the kernel's page cache may hold of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cached {
+    /// Pages of the same contents.
+    Same,
+    /// Nothing, or pages of other contents.
+    Other,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(number: u64, path: &str) -> ImageNode {
+        let identity = Identity { device: (8, 1), number, born: (0, 0) };
+        ImageNode { source: SourceIndex(0), path: path.into(), kind: FileKind::Regular, identity }
+    }
+
+    #[test]
+    fn two_names_are_one_inode() {
+        let mut table = InodeTable::new(1);
+        let a = table.remember(node(7, "a"));
+        assert_eq!(table.remember(node(7, "b")), a);
+        assert_eq!(table.node(a), Some(Node::Image(node(7, "b"))));
+    }
+
+    #[test]
+    fn a_number_outlives_being_forgotten() {
+        let mut table = InodeTable::new(0);
+        let a = table.remember(node(7, "a"));
+        table.remember(node(7, "a"));
+        table.forget(a, 1);
+        assert_eq!(table.remembered(), 1);
+        table.forget(a, 9);
+        assert_eq!(table.node(a), None);
+        assert_ne!(table.remember(node(8, "a")), a);
+        assert_eq!(table.remember(node(7, "a")), a);
+    }
+
+    #[test]
+    fn swap_files_and_images_never_share_numbers() {
+        let mut table = InodeTable::new(3);
+        let swaps: Vec<Ino> = (0..3).map(|i| InodeTable::swap_file(SwapIndex(i))).collect();
+        let image = table.remember(node(1, "x"));
+        assert!(!swaps.contains(&image));
+        assert_eq!(table.node(swaps[2]), Some(Node::SwapFile(SwapIndex(2))));
+    }
+
+    #[test]
+    fn changed_contents_are_not_served_from_the_cache() {
+        let mut table = InodeTable::new(0);
+        let ino = table.remember(node(1, "x"));
+        let old = Version { modified: (1, 0), changed: (1, 0), size_bytes: 5 };
+        assert_eq!(table.cache(ino, old), Cached::Other);
+        assert_eq!(table.cache(ino, old), Cached::Same);
+        assert_eq!(table.cache(ino, Version { changed: (2, 0), ..old }), Cached::Other);
+    }
+}

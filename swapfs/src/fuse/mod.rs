@@ -1,0 +1,328 @@
+//! The FUSE side: decode, call, reply. Decides nothing.
+//!
+//! Not answered on purpose: `getxattr` (ENOSYS; a server that has it gets a request for every buffered write), `ioctl`,
+//! `copy_file_range`, file locks (the kernel does those among the mount's own clients).
+
+mod answer;
+mod convert;
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use fuser::{
+    BsdFileFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig, LockOwner,
+    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyLseek,
+    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+};
+
+use crate::clock::Clock;
+use crate::control;
+use crate::delay::DelayQueue;
+use crate::filesystem::caching::{IMAGE_TTL, Strictness};
+use crate::filesystem::{FsError, Ino};
+use crate::service::{HandleId, Service, SetAttr};
+use answer::{guarded, with_buffer};
+use convert::{access, errno, file_attr, file_type, fopen_flags, no_such_file, whence};
+
+/// The largest request that the kernel may send; it allows no more (`/proc/sys/fs/fuse/max_pages_limit`).
+const MAX_REQUEST_BYTES: u32 = 1 << 20;
+/// Asynchronous requests (readahead) that may be under way at once.
+const MAX_BACKGROUND: u16 = 128;
+const GENERATION: Generation = Generation(0);
+
+/// Serves a mount's requests.
+#[derive(Debug)]
+pub struct Adapter {
+    service: Arc<Service>,
+    delays: Arc<DelayQueue>,
+    clock: Clock,
+}
+
+impl Adapter {
+    /// An adapter that answers for `service` and leaves late answers to `delays`.
+    pub fn new(service: Arc<Service>, delays: Arc<DelayQueue>, clock: Clock) -> Self {
+        Adapter { service, delays, clock }
+    }
+
+    fn control_text(&self, file: crate::filesystem::inode::ControlFile) -> String {
+        control::text(file, &self.service.snapshot(self.delays.len()))
+    }
+
+    fn refuse(&self, parent: INodeNo) -> fuser::Errno {
+        errno(&self.service.refuse_change(Ino(parent.0)))
+    }
+}
+
+impl Filesystem for Adapter {
+    fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        let wanted = [
+            InitFlags::FUSE_ASYNC_READ,
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            InitFlags::FUSE_ASYNC_DIO,
+            InitFlags::FUSE_AUTO_INVAL_DATA,
+            InitFlags::FUSE_CACHE_SYMLINKS,
+            InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP,
+        ];
+        for flag in wanted {
+            if config.add_capabilities(flag).is_err() {
+                tracing::warn!("this kernel's FUSE has no {flag:?}; going on without");
+            }
+        }
+        // Both setters answer the nearest possible value where they refuse.
+        let _ = config.set_max_write(MAX_REQUEST_BYTES);
+        let _ = config.set_max_background(MAX_BACKGROUND);
+        if self.service.strictness() == Strictness::EveryRead {
+            // The kernel counts readahead in whole pages, so this is none.
+            let _ = config.set_max_readahead(1);
+        }
+        Ok(())
+    }
+
+    fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        guarded(|| match self.service.lookup(Ino(parent.0), name) {
+            Ok(entry) => reply.entry(&entry.ttl, &file_attr(&entry.attr), GENERATION),
+            Err(FsError::NotFound) => reply.entry(&IMAGE_TTL, &no_such_file(), GENERATION),
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn forget(&self, _req: &Request, ino: INodeNo, times: u64) {
+        guarded(|| self.service.forget(Ino(ino.0), times));
+    }
+
+    fn getattr(&self, _req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
+        guarded(|| match self.service.getattr(Ino(ino.0), fh.map(|fh| HandleId(fh.0))) {
+            Ok(entry) => reply.attr(&entry.ttl, &file_attr(&entry.attr)),
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn setattr(
+        &self,
+        _req: &Request,
+        ino: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        _atime: Option<TimeOrNow>,
+        _mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        _fh: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let change = match (mode, uid, gid, size) {
+            (None, None, None, Some(size)) => SetAttr::Size(size),
+            _ => SetAttr::Other,
+        };
+        guarded(|| match self.service.setattr(Ino(ino.0), change) {
+            Ok(entry) => reply.attr(&entry.ttl, &file_attr(&entry.attr)),
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn readlink(&self, _req: &Request, ino: INodeNo, reply: ReplyData) {
+        guarded(|| match self.service.readlink(Ino(ino.0)) {
+            Ok(target) => reply.data(target.as_os_str().as_encoded_bytes()),
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn open(&self, _req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        guarded(|| match self.service.open(Ino(ino.0), access(flags), |file| self.control_text(file)) {
+            Ok(opened) => reply.opened(FileHandle(opened.handle.0), fopen_flags(opened.caching)),
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn read(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        guarded(|| {
+            with_buffer(size as usize, |buffer| {
+                let transfer = self.service.read(HandleId(fh.0), offset, buffer);
+                self.answer_read(transfer, buffer, reply);
+            });
+        });
+    }
+
+    fn write(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _write_flags: WriteFlags,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        guarded(|| self.answer_write(self.service.write(HandleId(fh.0), offset, data), reply));
+    }
+
+    fn flush(&self, _req: &Request, _ino: INodeNo, _fh: FileHandle, _owner: LockOwner, reply: ReplyEmpty) {
+        // Nothing is buffered here; after ENOSYS the kernel asks no more, and close() succeeds.
+        reply.error(fuser::Errno::ENOSYS);
+    }
+
+    fn release(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        guarded(|| self.service.release(HandleId(fh.0)));
+        reply.ok();
+    }
+
+    fn fsync(&self, _req: &Request, _ino: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        guarded(|| match self.service.fsync(HandleId(fh.0)) {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn opendir(&self, _req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        guarded(|| match self.service.opendir(Ino(ino.0)) {
+            Ok(handle) => reply.opened(FileHandle(handle.0), FopenFlags::empty()),
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn readdir(&self, _req: &Request, _ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
+        guarded(|| match self.service.readdir(HandleId(fh.0)) {
+            Ok(entries) => {
+                for (index, entry) in entries.iter().enumerate().skip(usize::try_from(offset).unwrap_or(usize::MAX)) {
+                    if reply.add(INodeNo(entry.ino.0), index as u64 + 1, file_type(entry.kind), &entry.name) {
+                        break;
+                    }
+                }
+                reply.ok();
+            }
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn releasedir(&self, _req: &Request, _ino: INodeNo, fh: FileHandle, _flags: OpenFlags, reply: ReplyEmpty) {
+        guarded(|| self.service.release(HandleId(fh.0)));
+        reply.ok();
+    }
+
+    fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
+        let (total, free) = self.service.space();
+        reply.statfs(total / 4096, free / 4096, free / 4096, 0, 0, 4096, 255, 4096);
+    }
+
+    fn fallocate(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        length: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        guarded(|| match self.service.fallocate(HandleId(fh.0), mode as u32, offset, length) {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn lseek(&self, _req: &Request, _ino: INodeNo, fh: FileHandle, offset: i64, how: i32, reply: ReplyLseek) {
+        guarded(|| {
+            let sought = whence(how, offset).and_then(|(how, from)| self.service.seek(HandleId(fh.0), how, from));
+            match sought {
+                Ok(position) => reply.offset(i64::try_from(position).unwrap_or(i64::MAX)),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn getxattr(&self, _req: &Request, _ino: INodeNo, _name: &OsStr, _size: u32, reply: ReplyXattr) {
+        reply.error(fuser::Errno::ENOSYS);
+    }
+
+    fn listxattr(&self, _req: &Request, _ino: INodeNo, _size: u32, reply: ReplyXattr) {
+        reply.error(fuser::Errno::ENOSYS);
+    }
+
+    fn create(
+        &self,
+        _req: &Request,
+        parent: INodeNo,
+        _name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        _flags: i32,
+        reply: ReplyCreate,
+    ) {
+        reply.error(self.refuse(parent));
+    }
+
+    fn mknod(
+        &self,
+        _req: &Request,
+        parent: INodeNo,
+        _name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        _rdev: u32,
+        reply: ReplyEntry,
+    ) {
+        reply.error(self.refuse(parent));
+    }
+
+    fn mkdir(&self, _req: &Request, parent: INodeNo, _name: &OsStr, _mode: u32, _umask: u32, reply: ReplyEntry) {
+        reply.error(self.refuse(parent));
+    }
+
+    fn unlink(&self, _req: &Request, parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
+        reply.error(self.refuse(parent));
+    }
+
+    fn rmdir(&self, _req: &Request, parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
+        reply.error(self.refuse(parent));
+    }
+
+    fn symlink(&self, _req: &Request, parent: INodeNo, _name: &OsStr, _target: &Path, reply: ReplyEntry) {
+        reply.error(self.refuse(parent));
+    }
+
+    fn rename(
+        &self,
+        _req: &Request,
+        parent: INodeNo,
+        _name: &OsStr,
+        _to: INodeNo,
+        _new_name: &OsStr,
+        _flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        reply.error(self.refuse(parent));
+    }
+
+    fn link(&self, _req: &Request, _ino: INodeNo, parent: INodeNo, _name: &OsStr, reply: ReplyEntry) {
+        reply.error(self.refuse(parent));
+    }
+}

@@ -1,0 +1,159 @@
+//! Walking below a directory without ever leaving it.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags, StatxTimestamp};
+use rustix::io::Errno;
+
+use crate::filesystem::attr::system_time;
+use crate::filesystem::inode::{Identity, Version};
+use crate::filesystem::{Attr, FileKind, FsError, Ino};
+
+const STAY_BELOW: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_MAGICLINKS)
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_XDEV);
+/// `openat2` says EAGAIN when something was renamed during the walk.
+const ATTEMPTS: u32 = 32;
+
+/// What `stat` saw of a file of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Its kind.
+    pub kind: FileKind,
+    /// Who it is.
+    pub identity: Identity,
+    /// Its contents' state.
+    pub version: Version,
+    attr: Attr,
+}
+
+impl Seen {
+    /// Its attributes under the number `ino`.
+    pub fn attr(&self, ino: Ino) -> Attr {
+        Attr { ino, ..self.attr }
+    }
+}
+
+/// A regular file of a source, open for reading.
+#[derive(Debug)]
+pub struct OpenImage {
+    /// The file.
+    pub file: File,
+    /// What it was when it was opened.
+    pub seen: Seen,
+}
+
+impl OpenImage {
+    /// What it is by now; answers even where its name is gone.
+    ///
+    /// # Errors
+    /// What the source says.
+    pub fn look_again(&self) -> Result<Seen, FsError> {
+        look_at(self.file.as_fd())
+    }
+}
+
+/// Opens `path` below `directory`; an empty path is the directory itself.
+///
+/// # Errors
+/// As `openat2(2)`; `EXDEV` for another mount, `ELOOP` for a symlink on the way.
+pub fn open_below(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    for _ in 1..ATTEMPTS {
+        match rustix::fs::openat2(directory, path, flags, Mode::empty(), STAY_BELOW) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            done => return done,
+        }
+    }
+    rustix::fs::openat2(directory, path, flags, Mode::empty(), STAY_BELOW)
+}
+
+/// What `path` below `directory` is.
+///
+/// # Errors
+/// [`FsError::NotFound`] also for what we do not show: devices, sockets, pipes, other mounts.
+pub fn look(directory: BorrowedFd<'_>, path: &Path) -> Result<Seen, FsError> {
+    let file = open_below(directory, path, OFlags::PATH).map_err(FsError::from_walk)?;
+    look_at(file.as_fd())
+}
+
+/// What an open file is.
+///
+/// # Errors
+/// [`FsError::NotFound`] if it is of a kind that we do not show.
+pub fn look_at(file: BorrowedFd<'_>) -> Result<Seen, FsError> {
+    let mask = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+    let stat = rustix::fs::statx(file, c"", AtFlags::EMPTY_PATH, mask)?;
+    seen(&stat).ok_or(FsError::NotFound)
+}
+
+/// Opens the regular file `path` below `directory`, provided that it is still the one with `identity`.
+///
+/// # Errors
+/// [`FsError::Stale`] if another file stands there now, or none.
+pub fn open_image(directory: BorrowedFd<'_>, path: &Path, identity: Identity) -> Result<OpenImage, FsError> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = match open_below(directory, path, flags).map_err(FsError::from_walk) {
+        Err(FsError::NotFound | FsError::NotADirectory) => return Err(FsError::Stale),
+        opened => opened?,
+    };
+    let seen = look_at(file.as_fd())?;
+    if seen.identity != identity || seen.kind != FileKind::Regular {
+        return Err(FsError::Stale);
+    }
+    Ok(OpenImage { file: file.into(), seen })
+}
+
+/// The text of the symlink `path` below `directory`.
+///
+/// # Errors
+/// [`FsError::Invalid`] if it is no symlink (any more).
+pub fn read_link(directory: BorrowedFd<'_>, path: &Path) -> Result<PathBuf, FsError> {
+    use std::os::unix::ffi::OsStringExt;
+    let link = open_below(directory, path, OFlags::PATH).map_err(FsError::from_walk)?;
+    match rustix::fs::readlinkat(link, c"", Vec::new()) {
+        Ok(target) => Ok(std::ffi::OsString::from_vec(target.into_bytes()).into()),
+        Err(Errno::NOENT | Errno::INVAL) => Err(FsError::Invalid),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn seen(stat: &Statx) -> Option<Seen> {
+    let kind = match rustix::fs::FileType::from_raw_mode(stat.stx_mode.into()) {
+        rustix::fs::FileType::RegularFile => FileKind::Regular,
+        rustix::fs::FileType::Directory => FileKind::Directory,
+        rustix::fs::FileType::Symlink => FileKind::Symlink,
+        _ => return None,
+    };
+    let has_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
+    let born = if has_birth { pair(stat.stx_btime) } else { (0, 0) };
+    let device = (stat.stx_dev_major, stat.stx_dev_minor);
+    let identity = Identity { device, number: stat.stx_ino, born };
+    let version = Version { modified: pair(stat.stx_mtime), changed: pair(stat.stx_ctime), size_bytes: stat.stx_size };
+    Some(Seen { kind, identity, version, attr: attributes(stat, kind) })
+}
+
+fn attributes(stat: &Statx, kind: FileKind) -> Attr {
+    let time = |t: StatxTimestamp| system_time(t.tv_sec, t.tv_nsec);
+    Attr {
+        ino: Ino(0),
+        kind,
+        size_bytes: stat.stx_size,
+        blocks_512: stat.stx_blocks,
+        permissions: stat.stx_mode & 0o7777,
+        links: stat.stx_nlink,
+        uid: stat.stx_uid,
+        gid: stat.stx_gid,
+        accessed: time(stat.stx_atime),
+        modified: time(stat.stx_mtime),
+        changed: time(stat.stx_ctime),
+    }
+}
+
+fn pair(time: StatxTimestamp) -> (i64, u32) {
+    (time.tv_sec, time.tv_nsec)
+}

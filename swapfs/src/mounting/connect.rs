@@ -1,0 +1,114 @@
+//! Getting a connection to the kernel: by mount(2) where we may, else through `fusermount3`, which passes one over a socket.
+
+use std::ffi::CString;
+use std::io::{self, IoSliceMut, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{Errno, FdFlags};
+use rustix::mount::MountFlags;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
+
+use super::{Audience, FILE_SYSTEM, MountError};
+use crate::filesystem::Owner;
+
+const NO_DEVICE: &str = "; is the fuse module loaded (`modprobe fuse`), or, in a container, is /dev/fuse passed in?";
+const NO_HELPER: &str = "; an ordinary user needs fusermount3 (Debian: apt-get install fuse3)";
+const HELPER: &str = "fusermount3";
+
+/// Mounts on `path` and returns the connection.
+pub(super) fn connect(path: &Path, owner: Owner, audience: Audience) -> Result<OwnedFd, MountError> {
+    let failed = |hint| move |source: io::Error| MountError::Connect { path: path.to_owned(), source, hint };
+    let device = rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|error| failed(NO_DEVICE)(error.into()))?;
+    match mount(path, &device, owner, audience) {
+        Ok(()) => Ok(device),
+        Err(Errno::PERM) => ask_helper(path, audience).map_err(|error| {
+            let hint = if error.kind() == io::ErrorKind::NotFound { NO_HELPER } else { "" };
+            failed(hint)(error)
+        }),
+        Err(error) => Err(failed("")(error.into())),
+    }
+}
+
+fn mount(path: &Path, device: &OwnedFd, owner: Owner, audience: Audience) -> Result<(), Errno> {
+    let others = match audience {
+        Audience::Owner => "",
+        Audience::Everyone => ",allow_other",
+    };
+    let (fd, Owner { uid, gid }) = (device.as_raw_fd(), owner);
+    let data = format!("fd={fd},rootmode=40000,user_id={uid},group_id={gid},default_permissions{others}");
+    let data = CString::new(data).map_err(|_| Errno::INVAL)?;
+    rustix::mount::mount("swapfs", path, FILE_SYSTEM, MountFlags::NOSUID | MountFlags::NODEV, data.as_c_str())
+}
+
+/// Runs `fusermount3`, which finds our socket's number in its environment.
+fn ask_helper(path: &Path, audience: Audience) -> io::Result<OwnedFd> {
+    let (ours, theirs) = UnixStream::pair()?;
+    rustix::io::fcntl_setfd(&theirs, FdFlags::empty())?;
+    let options = match audience {
+        Audience::Owner => "fsname=swapfs,subtype=swapfs,default_permissions,nosuid,nodev",
+        Audience::Everyone => "fsname=swapfs,subtype=swapfs,default_permissions,nosuid,nodev,allow_other",
+    };
+    let mut helper = Command::new(HELPER)
+        .args(["-o", options, "--"])
+        .arg(path)
+        .env("_FUSE_COMMFD", theirs.as_raw_fd().to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    drop(theirs);
+    let received = receive(&ours);
+    let mut complaint = String::new();
+    if let Some(stderr) = &mut helper.stderr {
+        stderr.read_to_string(&mut complaint)?;
+    }
+    helper.wait()?;
+    match received? {
+        Some(connection) => Ok(connection),
+        None => Err(io::Error::other(complaint.trim().replace('\n', "; "))),
+    }
+}
+
+/// The descriptor that comes over `socket`; `None` if the other side hangs up instead.
+fn receive(socket: &UnixStream) -> io::Result<Option<OwnedFd>> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0u8];
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    rustix::io::retry_on_intr(|| {
+        rustix::net::recvmsg(socket.as_fd(), &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)
+    })?;
+    let connection = control.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    Ok(connection)
+}
+
+/// Unmounts through the helper, as an ordinary user must.
+pub(super) fn helper_unmount(path: &Path, lazily: Lazily) -> io::Result<()> {
+    let flags: &[&str] = match lazily {
+        Lazily::No => &["-u"],
+        Lazily::Yes => &["-u", "-z"],
+    };
+    let output = Command::new(HELPER).args(flags).arg("--").arg(path).stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")))
+}
+
+/// Whether a mount that is in use may go too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lazily {
+    /// Only if nobody uses it.
+    No,
+    /// Always: it vanishes from sight, and for good when the last user closes.
+    Yes,
+}

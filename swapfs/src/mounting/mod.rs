@@ -1,0 +1,217 @@
+//! Putting a mount at its place and taking it away.
+//!
+//! fuser is given a connection that we made ourselves ([`connect`]), since its own unmounting gives up on a busy mount and may
+//! hit another mount at the same place.
+
+mod connect;
+mod place;
+mod unmount;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fuser::{Config, Session, SessionACL};
+
+pub use place::{PlaceError, resolve};
+pub use unmount::{Unmounted, unmount};
+
+use crate::clock::Clock;
+use crate::delay::DelayQueue;
+use crate::filesystem::Owner;
+use crate::filesystem::caching::Strictness;
+use crate::fuse::Adapter;
+use crate::images::{Source, SourceError};
+use crate::mountinfo;
+use crate::service::{Plan, Service, SwapFile};
+use crate::store::{SparseStore, Store, StoreError};
+use crate::throttle::Rule;
+
+/// The file system type under which our mounts are listed.
+pub const FILE_SYSTEM: &str = "fuse.swapfs";
+
+/// Who may use a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Audience {
+    /// The user who mounted.
+    #[default]
+    Owner,
+    /// All users, as far as the files' modes allow.
+    Everyone,
+}
+
+/// Where swap files are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum StorePlace {
+    /// In memory, gone with the mount.
+    #[default]
+    Memory,
+    /// As files in this directory.
+    Directory(PathBuf),
+}
+
+/// One swap file to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwapSpec {
+    /// Its name.
+    pub name: String,
+    /// Its size in bytes.
+    pub size_bytes: u64,
+}
+
+/// All that is asked of a mount.
+#[derive(Debug, Clone)]
+pub struct MountOptions {
+    /// Where.
+    pub mountpoint: PathBuf,
+    /// Sources of images, as typed: a `/` at the end matters.
+    pub images: Vec<OsString>,
+    /// Swap files.
+    pub swap: Vec<SwapSpec>,
+    /// Where those are kept.
+    pub store: StorePlace,
+    /// What is counted.
+    pub strictness: Strictness,
+    /// Who may use it.
+    pub audience: Audience,
+    /// What is held back.
+    pub rules: Vec<Rule>,
+    /// Serving threads, at least one.
+    pub threads: usize,
+}
+
+/// Why there is no mount.
+#[derive(Debug, thiserror::Error)]
+pub enum MountError {
+    /// The mount point.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    /// A source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store would be served by the mount that it is for.
+    #[error("swap store {0} is below the mount point; use a directory outside of it")]
+    StoreInside(PathBuf),
+    /// `/dev/fuse` or mount(2).
+    #[error("cannot mount on {path}: {source}{hint}")]
+    Connect {
+        /// The mount point.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+        /// What to do, with its own punctuation.
+        hint: &'static str,
+    },
+    /// The kernel and fuser did not agree.
+    #[error("mounted on {path}, but the kernel's first request failed: {source}")]
+    Handshake {
+        /// The mount point.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A mount that is in place. Dropping it without serving ends it.
+#[derive(Debug)]
+pub struct Mounted {
+    session: Session<Adapter>,
+    place: Place,
+}
+
+/// Which mount is ours, to take away that one and no other.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The mount point, without symlinks.
+    pub path: PathBuf,
+    /// The kernel's number for the mount, where it could be read.
+    pub id: Option<u64>,
+}
+
+impl Mounted {
+    /// Mounts. From here on clients wait for [`Mounted::serve`].
+    ///
+    /// # Errors
+    /// [`MountError`]; nothing is left mounted then.
+    pub fn new(options: &MountOptions) -> Result<Self, MountError> {
+        let path = place::check(&options.mountpoint)?;
+        let clock = Clock::start();
+        let plan = plan(options, &path)?;
+        let owner = plan.owner;
+        let service = Service::new(plan, clock);
+        let thread_failed = |source| MountError::Connect { path: path.clone(), source, hint: "" };
+        let delays = Arc::new(DelayQueue::start(clock).map_err(thread_failed)?);
+        let connection = connect::connect(&path, owner, options.audience)?;
+        let place = Place { id: mountinfo::on_top(&mountinfo::current(), &path).map(|mount| mount.id), path };
+        let adapter = Adapter::new(service, delays, clock);
+        // The kernel checks who may come in (allow_other, default_permissions), so fuser need not.
+        match Session::from_fd(adapter, connection, SessionACL::All, session_config(options.threads)) {
+            Ok(session) => Ok(Mounted { session, place }),
+            Err(source) => {
+                let _ = unmount::take_away(&place);
+                Err(MountError::Handshake { path: place.path, source })
+            }
+        }
+    }
+
+    /// Which mount this is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Serves until the mount is gone.
+    ///
+    /// # Errors
+    /// When the connection to the kernel fails.
+    pub fn serve(self) -> io::Result<()> {
+        self.session.run()
+    }
+}
+
+impl Place {
+    /// Takes this mount away: plainly where nobody uses it, else lazily.
+    ///
+    /// # Errors
+    /// When neither is allowed.
+    pub fn take_away(&self) -> io::Result<Unmounted> {
+        unmount::take_away(self)
+    }
+}
+
+fn session_config(threads: usize) -> Config {
+    let mut config = Config::default();
+    config.n_threads = Some(threads);
+    config.clone_fd = true;
+    config
+}
+
+fn plan(options: &MountOptions, mountpoint: &Path) -> Result<Plan, MountError> {
+    let sources = Source::open_all(&options.images)?;
+    let swap_files = options.swap.iter().map(|spec| swap_file(spec, &options.store, mountpoint));
+    Ok(Plan {
+        sources,
+        swap_files: swap_files.collect::<Result<_, _>>()?,
+        strictness: options.strictness,
+        rules: options.rules.clone(),
+        owner: Owner { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() },
+        mountpoint: mountpoint.to_owned(),
+        threads: options.threads,
+    })
+}
+
+fn swap_file(spec: &SwapSpec, place: &StorePlace, mountpoint: &Path) -> Result<SwapFile, MountError> {
+    let store = match place {
+        StorePlace::Memory => SparseStore::in_memory(&spec.name, spec.size_bytes)?,
+        StorePlace::Directory(directory) => {
+            if directory.canonicalize().is_ok_and(|real| real.starts_with(mountpoint)) {
+                return Err(MountError::StoreInside(directory.clone()));
+            }
+            SparseStore::in_directory(directory, &spec.name, spec.size_bytes)?
+        }
+    };
+    Ok(SwapFile { name: spec.name.clone(), store: Box::new(store) as Box<dyn Store> })
+}

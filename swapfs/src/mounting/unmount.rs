@@ -1,0 +1,143 @@
+//! Taking a mount away: plainly where nobody uses it, else lazily, and then seeing its daemon off.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::mount::UnmountFlags;
+use rustix::process::{Pid, PidfdFlags, Signal};
+
+use super::connect::{Lazily, helper_unmount};
+use super::place::{PlaceError, resolve};
+use super::{FILE_SYSTEM, Place};
+use crate::accounting::Snapshot;
+use crate::mountinfo;
+
+/// How long a daemon may take to answer, and to be gone.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the users of a busy mount have to close their files.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How a mount went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmounted {
+    /// Nobody used it.
+    Plainly,
+    /// It was in use: it is out of sight, and what was open there fails from now on.
+    WhileBusy,
+    /// It was gone already.
+    GoneBefore,
+}
+
+/// Takes away the swapfs (or any dead FUSE) mount on `given`, and waits until its daemon is gone.
+///
+/// # Errors
+/// [`PlaceError`]: nothing of ours is there, or the kernel refuses.
+pub fn unmount(given: &Path) -> Result<Unmounted, PlaceError> {
+    let path = resolve(given)?;
+    let Some(mount) = mountinfo::on_top(&mountinfo::current(), &path) else {
+        return Err(PlaceError::NothingThere(path));
+    };
+    if !mount.file_system.starts_with("fuse") {
+        return Err(PlaceError::Foreign { path, file_system: mount.file_system });
+    }
+    let alive = ask_for_pid(&path);
+    if alive == Daemon::Alive(None) && mount.file_system != FILE_SYSTEM {
+        return Err(PlaceError::Foreign { path, file_system: mount.file_system });
+    }
+    let place = Place { id: Some(mount.id), path: path.clone() };
+    let went = take_away(&place).map_err(|source| PlaceError::Unreadable { path, source })?;
+    if let Daemon::Alive(Some(daemon)) = alive {
+        see_off(&daemon, went);
+    }
+    Ok(went)
+}
+
+/// Takes away `place`, if it is still there and on top.
+pub(super) fn take_away(place: &Place) -> io::Result<Unmounted> {
+    let current = mountinfo::on_top(&mountinfo::current(), &place.path);
+    if current.is_none() || (place.id.is_some() && current.map(|mount| mount.id) != place.id) {
+        return Ok(Unmounted::GoneBefore);
+    }
+    match kernel_unmount(&place.path, Lazily::No) {
+        Ok(()) => Ok(Unmounted::Plainly),
+        Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => Ok(Unmounted::GoneBefore),
+        Err(_) => kernel_unmount(&place.path, Lazily::Yes).map(|()| Unmounted::WhileBusy),
+    }
+}
+
+fn kernel_unmount(path: &Path, lazily: Lazily) -> io::Result<()> {
+    let flags = match lazily {
+        Lazily::No => UnmountFlags::NOFOLLOW,
+        Lazily::Yes => UnmountFlags::NOFOLLOW | UnmountFlags::DETACH,
+    };
+    match rustix::mount::unmount(path, flags) {
+        Err(Errno::PERM) => helper_unmount(path, lazily),
+        done => Ok(done?),
+    }
+}
+
+/// The process behind a mount.
+#[derive(Debug)]
+struct DaemonProcess {
+    pid: Pid,
+    pidfd: OwnedFd,
+}
+
+impl PartialEq for DaemonProcess {
+    fn eq(&self, other: &Self) -> bool {
+        self.pid == other.pid
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Daemon {
+    Gone,
+    /// It holds the connection; its process is known where it said so in time.
+    Alive(Option<DaemonProcess>),
+}
+
+/// Asks the mount itself which process serves it, in a thread of its own as a stopped daemon never answers.
+fn ask_for_pid(path: &Path) -> Daemon {
+    let (sender, receiver) = mpsc::channel();
+    let stats = path.join(".swapfs/stats.json");
+    std::thread::spawn(move || sender.send(std::fs::read(stats)));
+    match receiver.recv_timeout(PATIENCE) {
+        Ok(Ok(json)) => {
+            let snapshot = serde_json::from_slice::<Snapshot>(&json).ok();
+            Daemon::Alive(snapshot.and_then(|snapshot| open_process(snapshot.pid)))
+        }
+        Ok(Err(error)) if super::place::is_not_connected(&error) => Daemon::Gone,
+        _ => Daemon::Alive(None),
+    }
+}
+
+fn open_process(pid: u32) -> Option<DaemonProcess> {
+    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
+    let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
+    Some(DaemonProcess { pid, pidfd })
+}
+
+/// Waits until the daemon is gone; one that busy clients keep alive is told to go.
+fn see_off(daemon: &DaemonProcess, went: Unmounted) {
+    if went == Unmounted::WhileBusy && !is_gone_within(daemon, GRACE) {
+        let comm = std::fs::read_to_string(format!("/proc/{}/comm", daemon.pid.as_raw_nonzero()));
+        // A process that serves from within (a test, a library user) is not ours to end.
+        if comm.is_ok_and(|name| name.trim() == "swapfs") {
+            let _ = rustix::process::pidfd_send_signal(&daemon.pidfd, Signal::TERM);
+        }
+    }
+    if !is_gone_within(daemon, PATIENCE) {
+        tracing::warn!("unmounted, but the daemon (pid {}) is still there", daemon.pid.as_raw_nonzero());
+    }
+}
+
+fn is_gone_within(daemon: &DaemonProcess, time: Duration) -> bool {
+    let mut watched = [PollFd::new(&daemon.pidfd, PollFlags::IN)];
+    let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) };
+    rustix::io::retry_on_intr(|| poll(&mut watched, Some(&time))).is_ok_and(|ready| ready > 0)
+}

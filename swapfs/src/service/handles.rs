@@ -1,0 +1,75 @@
+//! What is open.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+
+use super::names::DirectoryEntry;
+use crate::accounting::Account;
+use crate::filesystem::FsError;
+use crate::filesystem::inode::SwapIndex;
+use crate::images::OpenImage;
+use crate::throttle::RuleIndex;
+
+/// Names an open file or directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HandleId(pub u64);
+
+/// An open file whose transfers are counted.
+#[derive(Debug)]
+pub(super) struct CountedFile {
+    pub(super) body: Body,
+    pub(super) account: Arc<Account>,
+    /// The throttle's rule for it, if any.
+    pub(super) rule: Option<RuleIndex>,
+}
+
+#[derive(Debug)]
+pub(super) enum Body {
+    Image { image: OpenImage },
+    Swap(SwapIndex),
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Handle {
+    Counted(Arc<CountedFile>),
+    /// A file below `.swapfs`: its text as of its opening.
+    Text(Arc<Vec<u8>>),
+    /// A directory: its entries as of its opening, so that offsets stay good.
+    Directory(Arc<Vec<DirectoryEntry>>),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Handles {
+    open: RwLock<HashMap<HandleId, Handle>>,
+    given: AtomicU64,
+}
+
+impl Handles {
+    pub(super) fn insert(&self, handle: Handle) -> HandleId {
+        let id = HandleId(self.given.fetch_add(1, Ordering::Relaxed) + 1);
+        self.open.write().insert(id, handle);
+        id
+    }
+
+    pub(super) fn remove(&self, id: HandleId) {
+        self.open.write().remove(&id);
+    }
+
+    pub(super) fn find(&self, id: HandleId) -> Result<Handle, FsError> {
+        self.open.read().get(&id).cloned().ok_or(FsError::BadHandle)
+    }
+
+    pub(super) fn counted(&self, id: HandleId) -> Result<Arc<CountedFile>, FsError> {
+        match self.find(id)? {
+            Handle::Counted(file) => Ok(file),
+            _ => Err(FsError::BadHandle),
+        }
+    }
+
+    pub(super) fn counted_files(&self) -> usize {
+        self.open.read().values().filter(|handle| matches!(handle, Handle::Counted(_))).count()
+    }
+}

@@ -1,0 +1,104 @@
+//! The mount without FUSE: namespace -> file -> throttle -> store, counted on the way.
+//!
+//! Owns the inode table, the open files, the accounts and the throttle's state. Knows neither FUSE's types nor how an
+//! answer is sent: a transfer says when it is due, and the adapter sees to it.
+//!
+//! Locks: the inode table, the handles, the throttle and the ledger have one each; no two are held at once, and none during
+//! I/O. (The ledger's map and one account's counters are taken one after the other.)
+
+mod handles;
+mod names;
+mod open;
+mod swap_files;
+mod transfer;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use parking_lot::Mutex;
+
+pub use handles::HandleId;
+pub use names::{DirectoryEntry, Entry};
+pub use open::{Access, Opened};
+pub use swap_files::{SetAttr, SwapFile};
+pub use transfer::Transfer;
+
+use crate::accounting::blocks::BLOCK_BYTES;
+use crate::accounting::{Ledger, Snapshot, VERSION};
+use crate::clock::Clock;
+use crate::filesystem::caching::Strictness;
+use crate::filesystem::inode::{InodeTable, Node};
+use crate::filesystem::{FsError, Ino, Owner};
+use crate::images::Source;
+use crate::throttle::{Rule, Throttle};
+use handles::Handles;
+
+/// What a mount serves and how.
+#[derive(Debug)]
+pub struct Plan {
+    /// The sources of images.
+    pub sources: Vec<Source>,
+    /// The swap files.
+    pub swap_files: Vec<SwapFile>,
+    /// What is counted.
+    pub strictness: Strictness,
+    /// What is held back.
+    pub rules: Vec<Rule>,
+    /// Who owns our own directories and the swap files.
+    pub owner: Owner,
+    /// The mount point, for statistics.
+    pub mountpoint: std::path::PathBuf,
+    /// The number of serving threads, for statistics.
+    pub threads: usize,
+}
+
+/// A mount's state.
+#[derive(Debug)]
+pub struct Service {
+    plan: Plan,
+    clock: Clock,
+    started: SystemTime,
+    inodes: Mutex<InodeTable>,
+    handles: Handles,
+    ledger: Ledger,
+    throttle: Mutex<Throttle>,
+}
+
+impl Service {
+    /// The state of a mount at its beginning.
+    pub fn new(plan: Plan, clock: Clock) -> Arc<Self> {
+        let inodes = Mutex::new(InodeTable::new(plan.swap_files.len()));
+        let throttle = Mutex::new(Throttle::new(&plan.rules));
+        let (handles, ledger) = (Handles::default(), Ledger::default());
+        Arc::new(Service { plan, clock, started: SystemTime::now(), inodes, handles, ledger, throttle })
+    }
+
+    /// What is counted.
+    pub fn strictness(&self) -> Strictness {
+        self.plan.strictness
+    }
+
+    /// All counts, now. `waiting` is how many requests the throttle holds back.
+    pub fn snapshot(&self, waiting: usize) -> Snapshot {
+        let (total, files) = self.ledger.figures();
+        let since_1970 = self.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Snapshot {
+            version: VERSION,
+            pid: std::process::id(),
+            mountpoint: self.plan.mountpoint.to_string_lossy().into_owned(),
+            started_unix_ns: u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX),
+            strict: self.plan.strictness == Strictness::EveryRead,
+            counted_reads: self.plan.strictness.counted_reads().to_owned(),
+            threads: self.plan.threads as u64,
+            block_bytes: BLOCK_BYTES,
+            waiting_requests: waiting as u64,
+            open_files: self.handles.counted_files() as u64,
+            total,
+            files,
+        }
+    }
+
+    fn node(&self, ino: Ino) -> Result<Node, FsError> {
+        self.inodes.lock().node(ino).ok_or(FsError::NotFound)
+    }
+}

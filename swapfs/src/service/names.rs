@@ -1,0 +1,229 @@
+//! Names and attributes: look-up, listing, links.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Service;
+use super::handles::{Body, Handle, HandleId};
+use crate::filesystem::attr::{Attr, FileKind};
+use crate::filesystem::caching::{IMAGE_TTL, OWN_TTL};
+use crate::filesystem::inode::{
+    CONTROL, ControlFile, IMAGES, ImageNode, InodeTable, METRICS, Node, ROOT, STATS, SWAP, SourceIndex, SwapIndex,
+};
+use crate::filesystem::{FsError, Ino};
+use crate::images::{Listed, Placement};
+
+/// The number shown in listings for files that were not looked up, as libfuse does.
+const NOT_LOOKED_UP: Ino = Ino(0xffff_ffff);
+
+/// Attributes, and how long the kernel may believe them.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// The attributes.
+    pub attr: Attr,
+    /// How long they and the name hold.
+    pub ttl: Duration,
+}
+
+/// One name of an open directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    /// Its inode number, or a stand-in.
+    pub ino: Ino,
+    /// Its kind.
+    pub kind: FileKind,
+    /// The name.
+    pub name: OsString,
+}
+
+impl Service {
+    /// Finds `name` in `parent`. A file of a source that is found is remembered until it is forgotten.
+    ///
+    /// # Errors
+    /// [`FsError::NotFound`] and what the source says.
+    pub fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Entry, FsError> {
+        if name == "." || name == ".." || name.as_encoded_bytes().contains(&b'/') {
+            return Err(FsError::NotFound);
+        }
+        match self.node(parent)? {
+            Node::Images => self.lookup_source(name),
+            Node::Image(node) if node.kind == FileKind::Directory => {
+                self.lookup_image(node.source, node.path.join(name))
+            }
+            Node::Image(_) | Node::SwapFile(_) | Node::ControlFile(_) => Err(FsError::NotADirectory),
+            own @ (Node::Root | Node::Swap | Node::Control) => {
+                let entry = self.own_entries(&own).into_iter().find(|entry| entry.name == name);
+                self.own_entry(entry.ok_or(FsError::NotFound)?.ino)
+            }
+        }
+    }
+
+    /// Forgets `times` look-ups of `ino`.
+    pub fn forget(&self, ino: Ino, times: u64) {
+        self.inodes.lock().forget(ino, times);
+    }
+
+    /// The attributes of `ino`. An open image answers even where its name is gone.
+    ///
+    /// # Errors
+    /// [`FsError::Stale`] if another file stands under its name, [`FsError::NotFound`] if none.
+    pub fn getattr(&self, ino: Ino, handle: Option<HandleId>) -> Result<Entry, FsError> {
+        match self.node(ino)? {
+            Node::Image(node) => match handle.and_then(|id| self.handles.counted(id).ok()) {
+                Some(open) => self.open_attr(ino, &open.body),
+                None => self.image_attr(ino, &node),
+            },
+            _ => self.own_entry(ino),
+        }
+    }
+
+    /// Where the symlink `ino` points.
+    ///
+    /// # Errors
+    /// [`FsError::NotPermitted`] if it leaves its source.
+    pub fn readlink(&self, ino: Ino) -> Result<PathBuf, FsError> {
+        match self.node(ino)? {
+            Node::Image(node) if node.kind == FileKind::Symlink => {
+                self.plan.sources[node.source.0].read_link(&node.path)
+            }
+            _ => Err(FsError::Invalid),
+        }
+    }
+
+    /// Opens a directory: its entries are taken down now.
+    ///
+    /// # Errors
+    /// [`FsError::NotADirectory`] and what the source says.
+    pub fn opendir(&self, ino: Ino) -> Result<HandleId, FsError> {
+        let node = self.node(ino)?;
+        let parent = if ino == ROOT { ino } else { ROOT };
+        let mut entries = vec![directory_entry(ino, "."), directory_entry(parent, "..")];
+        match &node {
+            Node::Image(image) if image.kind == FileKind::Directory => {
+                entries.extend(self.plan.sources[image.source.0].list(&image.path)?.into_iter().map(listed_entry));
+            }
+            Node::Image(_) | Node::SwapFile(_) | Node::ControlFile(_) => return Err(FsError::NotADirectory),
+            Node::Images => entries.extend(self.source_entries()?),
+            Node::Root | Node::Swap | Node::Control => entries.extend(self.own_entries(&node)),
+        }
+        Ok(self.handles.insert(Handle::Directory(Arc::new(entries))))
+    }
+
+    /// The entries of an open directory; an entry's offset is its place in this list, and stays so.
+    ///
+    /// # Errors
+    /// [`FsError::BadHandle`].
+    pub fn readdir(&self, handle: HandleId) -> Result<Arc<Vec<DirectoryEntry>>, FsError> {
+        match self.handles.find(handle)? {
+            Handle::Directory(entries) => Ok(entries),
+            _ => Err(FsError::BadHandle),
+        }
+    }
+
+    /// Why nothing can be made, removed or renamed in `parent`.
+    pub fn refuse_change(&self, parent: Ino) -> FsError {
+        if parent == SWAP { FsError::NotPermitted } else { FsError::ReadOnly }
+    }
+
+    fn lookup_source(&self, name: &OsStr) -> Result<Entry, FsError> {
+        let mut contents = None;
+        for (index, source) in self.plan.sources.iter().enumerate() {
+            match source.placement() {
+                Placement::Named { name: shown, base } if shown == name => {
+                    return self.lookup_image(SourceIndex(index), base.clone());
+                }
+                Placement::Named { .. } => {}
+                Placement::Contents => contents = Some(SourceIndex(index)),
+            }
+        }
+        self.lookup_image(contents.ok_or(FsError::NotFound)?, name.into())
+    }
+
+    fn lookup_image(&self, source: SourceIndex, path: PathBuf) -> Result<Entry, FsError> {
+        let seen = self.plan.sources[source.0].look(&path)?;
+        let node = ImageNode { source, path, kind: seen.kind, identity: seen.identity };
+        let ino = self.inodes.lock().remember(node);
+        Ok(Entry { attr: seen.attr(ino), ttl: IMAGE_TTL })
+    }
+
+    fn image_attr(&self, ino: Ino, node: &ImageNode) -> Result<Entry, FsError> {
+        let seen = self.plan.sources[node.source.0].look(&node.path)?;
+        if seen.identity != node.identity {
+            return Err(FsError::Stale);
+        }
+        Ok(Entry { attr: seen.attr(ino), ttl: IMAGE_TTL })
+    }
+
+    fn open_attr(&self, ino: Ino, body: &Body) -> Result<Entry, FsError> {
+        match body {
+            Body::Image { image } => Ok(Entry { attr: image.look_again()?.attr(ino), ttl: IMAGE_TTL }),
+            Body::Swap(_) => self.own_entry(ino),
+        }
+    }
+
+    /// Attributes of what exists only here.
+    fn own_entry(&self, ino: Ino) -> Result<Entry, FsError> {
+        let (owner, when) = (self.plan.owner, self.started);
+        let attr = match self.node(ino)? {
+            Node::Root | Node::Images | Node::Swap | Node::Control => Attr::directory(ino, owner, when),
+            Node::ControlFile(_) => Attr::regular(ino, owner, when, 0),
+            Node::SwapFile(index) => self.swap_attr(index),
+            Node::Image(_) => return Err(FsError::Stale),
+        };
+        Ok(Entry { attr, ttl: OWN_TTL })
+    }
+
+    fn own_entries(&self, node: &Node) -> Vec<DirectoryEntry> {
+        match node {
+            Node::Root => vec![
+                directory_entry(IMAGES, "images"),
+                directory_entry(SWAP, "swap"),
+                directory_entry(CONTROL, ".swapfs"),
+            ],
+            Node::Swap => self.plan.swap_files.iter().enumerate().map(swap_entry).collect(),
+            Node::Control => ControlFile::ALL.map(control_entry).into(),
+            _ => vec![],
+        }
+    }
+
+    fn source_entries(&self) -> Result<Vec<DirectoryEntry>, FsError> {
+        let mut entries: Vec<DirectoryEntry> = Vec::new();
+        for source in &self.plan.sources {
+            if let Placement::Named { name, base } = source.placement()
+                && let Ok(seen) = source.look(base)
+            {
+                entries.push(DirectoryEntry { ino: NOT_LOOKED_UP, kind: seen.kind, name: name.clone() });
+            }
+        }
+        let contents = self.plan.sources.iter().find(|source| *source.placement() == Placement::Contents);
+        for listed in contents.map(|source| source.list(Path::new(""))).transpose()?.unwrap_or_default() {
+            if !entries.iter().any(|entry| entry.name == listed.name) {
+                entries.push(listed_entry(listed));
+            }
+        }
+        Ok(entries)
+    }
+}
+
+fn directory_entry(ino: Ino, name: &str) -> DirectoryEntry {
+    DirectoryEntry { ino, kind: FileKind::Directory, name: name.into() }
+}
+
+fn listed_entry(listed: Listed) -> DirectoryEntry {
+    DirectoryEntry { ino: NOT_LOOKED_UP, kind: listed.kind, name: listed.name }
+}
+
+fn swap_entry((index, file): (usize, &super::SwapFile)) -> DirectoryEntry {
+    let ino = InodeTable::swap_file(SwapIndex(index));
+    DirectoryEntry { ino, kind: FileKind::Regular, name: file.name.clone().into() }
+}
+
+fn control_entry(file: ControlFile) -> DirectoryEntry {
+    let (ino, name) = match file {
+        ControlFile::Stats => (STATS, "stats.json"),
+        ControlFile::Metrics => (METRICS, "metrics"),
+    };
+    DirectoryEntry { ino, kind: FileKind::Regular, name: name.into() }
+}

@@ -1,0 +1,88 @@
+//! Opening and closing.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Service;
+use super::handles::{Body, CountedFile, Handle, HandleId};
+use crate::accounting::FileClass;
+use crate::filesystem::caching::{OpenCaching, image_open};
+use crate::filesystem::inode::{ControlFile, ImageNode, Node, SwapIndex};
+use crate::filesystem::{FileKind, FsError, Ino};
+
+/// What a file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Reading only.
+    Read,
+    /// Writing, perhaps also reading.
+    Write,
+}
+
+/// An opened file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    /// Its handle.
+    pub handle: HandleId,
+    /// What the kernel may cache of it.
+    pub caching: OpenCaching,
+}
+
+impl Service {
+    /// Opens the file `ino`. `text` gives the text of files below `.swapfs`.
+    ///
+    /// # Errors
+    /// [`FsError::ReadOnly`] for writing to anything but a swap file, [`FsError::Stale`] if the source was replaced.
+    pub fn open(&self, ino: Ino, access: Access, text: impl FnOnce(ControlFile) -> String) -> Result<Opened, FsError> {
+        match (self.node(ino)?, access) {
+            (Node::SwapFile(index), _) => Ok(self.open_swap(ino, index)),
+            (Node::Image(node), _) if node.kind == FileKind::Directory => Err(FsError::IsADirectory),
+            (Node::Image(node), Access::Read) => self.open_image(ino, &node),
+            (Node::ControlFile(file), Access::Read) => Ok(self.open_text(text(file))),
+            (Node::Image(_) | Node::ControlFile(_), Access::Write) => Err(FsError::ReadOnly),
+            (Node::Root | Node::Images | Node::Swap | Node::Control, _) => Err(FsError::IsADirectory),
+        }
+    }
+
+    /// Closes a file or directory.
+    pub fn release(&self, handle: HandleId) {
+        self.handles.remove(handle);
+    }
+
+    fn open_image(&self, ino: Ino, node: &ImageNode) -> Result<Opened, FsError> {
+        let source = &self.plan.sources[node.source.0];
+        let image = source.open_image(&node.path, node.identity)?;
+        let (version, size_bytes) = (image.seen.version, image.seen.version.size_bytes);
+        let caching = image_open(self.plan.strictness, self.inodes.lock().cache(ino, version));
+        let path = || source.visible_path(&node.path);
+        let handle = self.insert_counted(ino, FileClass::Image, path, Body::Image { image }, size_bytes);
+        Ok(Opened { handle, caching })
+    }
+
+    fn open_swap(&self, ino: Ino, index: SwapIndex) -> Opened {
+        let file = &self.plan.swap_files[index.0];
+        let path = || PathBuf::from("swap").join(&file.name);
+        let size_bytes = file.store.size_bytes();
+        let handle = self.insert_counted(ino, FileClass::Swap, path, Body::Swap(index), size_bytes);
+        Opened { handle, caching: OpenCaching::Direct }
+    }
+
+    fn open_text(&self, text: String) -> Opened {
+        let handle = self.handles.insert(Handle::Text(Arc::new(text.into_bytes())));
+        Opened { handle, caching: OpenCaching::Direct }
+    }
+
+    fn insert_counted(
+        &self,
+        ino: Ino,
+        class: FileClass,
+        path: impl FnOnce() -> PathBuf,
+        body: Body,
+        size_bytes: u64,
+    ) -> HandleId {
+        let account = self.ledger.account(ino, class, path);
+        account.opened(size_bytes);
+        let rule = self.throttle.lock().rule_for(account.path());
+        self.handles.insert(Handle::Counted(Arc::new(CountedFile { body, account, rule })))
+    }
+}
