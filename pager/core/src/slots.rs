@@ -109,11 +109,19 @@ impl SlotMap<'_> {
         self.owners.get(slot as usize).map_or(0, |cell| cell.load(Ordering::Acquire))
     }
 
+    /// Where to search: at the hint, or from the map's start again once most of what lies before the hint is free. So a swap file grows to
+    /// about twice what is in it at once, however much passes through it.
+    fn start(&self) -> u64 {
+        let hint = self.hint.load(Ordering::Relaxed);
+        let used = self.used.load(Ordering::Relaxed);
+        if hint > used.saturating_mul(2).saturating_add(u64::from(SEARCH_SLOTS)) { 0 } else { hint }
+    }
+
     /// The first run of `wanted` free slots from the hint on and around the end of the map, or the longest seen when the search has gone on
     /// long enough after the first free slot.
     fn search(&self, wanted: u32) -> Option<SlotRun> {
         let slots = u32::try_from(self.owners.len()).unwrap_or(u32::MAX);
-        let from = self.hint.load(Ordering::Relaxed).checked_rem(u64::from(slots))? as u32;
+        let from = self.start().checked_rem(u64::from(slots))? as u32;
         let mut best: Option<SlotRun> = None;
         let mut run = SlotRun { first: from, count: 0 };
         let mut left = slots;

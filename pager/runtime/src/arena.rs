@@ -10,9 +10,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use pager_core::addr::PAGE_SIZE;
 
 use crate::lock::Mutex;
+use crate::sys::Errno;
 use crate::sys::memory::{self, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE};
 use crate::sys::memory::{PROT_READ, PROT_WRITE};
-use crate::sys::Errno;
 
 /// Where the runtime image is linked, and all that it maps.
 pub const RESERVED: Range<u64> = 0x6f00_0000_0000..0x6f80_0000_0000;

@@ -17,12 +17,12 @@ pub struct Line {
 }
 
 impl Line {
-    pub const fn new() -> Line {
+    pub const fn empty() -> Line {
         Line { bytes: [0; 240], len: 0 }
     }
 
     pub fn format(args: fmt::Arguments<'_>) -> Line {
-        let mut line = Line::new();
+        let mut line = Line::empty();
         let _ = line.write_fmt(args);
         line
     }
@@ -54,7 +54,7 @@ pub(crate) use event;
 
 /// Prints a line to standard error.
 pub fn say(args: fmt::Arguments<'_>) {
-    let mut line = Line::new();
+    let mut line = Line::empty();
     let _ = writeln!(line, "pager[{}]: {args}", task::pid());
     let _ = file::write(file::Fd(2), line.as_bytes());
 }

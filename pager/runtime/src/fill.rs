@@ -116,15 +116,17 @@ fn fill_image(work: &Fill, image: ImageId, offset: u64, valid_bytes: u32) -> Out
         pooled = Buffer::take();
         &mut pooled[..work.run.bytes() as usize]
     };
-    let read = read_pages(fd, &mut buffer[..bytes as usize], first_offset);
+    // Whole pages are read, so that what is counted here is what the file's server counts; what is not the program's is cleared.
+    let read = read_pages(fd, &mut buffer[..bytes.next_multiple_of(PAGE_SIZE) as usize], first_offset);
     let got = *read.as_ref().unwrap_or(&0);
-    buffer[got..].fill(0);
+    let valid = got.min(bytes as usize);
+    buffer[valid..].fill(0);
     row.bytes_read.fetch_add(got as u64, Ordering::Relaxed);
     count(&state::counts().bytes_image_read, got as u64);
     if read.is_err() {
         count(&state::counts().io_errors, 1);
     }
-    let present = (got as u64).div_ceil(PAGE_SIZE);
+    let present = (valid as u64).div_ceil(PAGE_SIZE);
     finish_image(work, present, buffer.as_ptr(), row)
 }
 

@@ -223,7 +223,13 @@ pub unsafe fn resume(context: *mut UContext) -> ! {
 /// # Safety
 /// 1. `stack` is the 16-aligned top of unused stack memory in a block of its own.
 /// 2. `context` means what `child_entry` expects.
-pub unsafe fn clone(flags: u64, stack: u64, (parent_tid, child_tid): (u64, u64), tls: u64, context: u64) -> Result<u64, Errno> {
+pub unsafe fn clone(
+    flags: u64,
+    stack: u64,
+    (parent_tid, child_tid): (u64, u64),
+    tls: u64,
+    context: u64,
+) -> Result<u64, Errno> {
     // SAFETY: 1 and 2, by the caller.
     crate::sys::check(unsafe { pager_clone(flags, stack, parent_tid, child_tid, tls, context) })
 }

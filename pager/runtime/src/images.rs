@@ -31,7 +31,7 @@ pub struct Images {
 }
 
 impl Images {
-    pub const fn new() -> Images {
+    pub const fn empty() -> Images {
         Images { images: Vec::new(), sweep_at: FIRST_SWEEP }
     }
 
@@ -40,9 +40,10 @@ impl Images {
     /// # Errors
     /// EMFILE where no descriptor is left, ENOMEM for more than 65,535 images.
     pub fn enter(&mut self, fd: Fd, stat: &Stat, path: &[u8]) -> Result<ImageId, Errno> {
-        let known = self.images.iter().position(
-            |image| matches!(image, Some(image) if image.device == stat.device && image.inode == stat.inode),
-        );
+        let known = self
+            .images
+            .iter()
+            .position(|image| matches!(image, Some(image) if image.device == stat.device && image.inode == stat.inode));
         let at = match known {
             Some(at) => at,
             None => self.add(stat, path)?,

@@ -18,7 +18,7 @@ const SPINS: u32 = 100;
 pub struct RawMutex(AtomicU32);
 
 impl RawMutex {
-    pub const fn new() -> RawMutex {
+    pub const fn free() -> RawMutex {
         RawMutex(AtomicU32::new(FREE))
     }
 
@@ -52,7 +52,7 @@ unsafe impl<T: Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
     pub const fn new(value: T) -> Mutex<T> {
-        Mutex { raw: RawMutex::new(), value: UnsafeCell::new(value) }
+        Mutex { raw: RawMutex::free(), value: UnsafeCell::new(value) }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, T> {
@@ -104,7 +104,7 @@ unsafe impl<T: Send + Sync> Sync for RwLock<T> {}
 
 impl<T> RwLock<T> {
     pub const fn new(value: T) -> RwLock<T> {
-        RwLock { writer: RawMutex::new(), state: AtomicU32::new(0), value: UnsafeCell::new(value) }
+        RwLock { writer: RawMutex::free(), state: AtomicU32::new(0), value: UnsafeCell::new(value) }
     }
 
     pub fn read(&self) -> ReadGuard<'_, T> {
@@ -112,11 +112,7 @@ impl<T> RwLock<T> {
             let state = self.state.load(Ordering::Relaxed);
             if state & WRITER != 0 {
                 futex::wait(&self.state, state);
-            } else if self
-                .state
-                .compare_exchange_weak(state, state + 1, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
-            {
+            } else if self.state.compare_exchange_weak(state, state + 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                 return ReadGuard(self);
             }
         }

@@ -24,7 +24,7 @@ pub struct Streams {
 }
 
 impl Streams {
-    pub const fn new() -> Streams {
+    pub const fn none() -> Streams {
         Streams { runs: [Run { next: PageNum(u64::MAX), window: 0 }; RUNS], victim: 0 }
     }
 

@@ -42,7 +42,7 @@ pub static STATE: State = State {
     areas: RwLock::new(AreaTree::new()),
     table: PageTable::new(),
     queue: Mutex::new(Queue::empty()),
-    images: Mutex::new(Images::new()),
+    images: Mutex::new(Images::empty()),
     busy: AtomicU64::new(0),
     heap: Mutex::new(crate::memory::brk::Heap::NONE),
     program: Mutex::new(Vec::new()),

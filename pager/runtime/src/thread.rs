@@ -254,7 +254,7 @@ impl Own {
             robust: (0, 0),
             restarting: false,
             held: crate::signals::held::Held::NONE,
-            streams: Streams::new(),
+            streams: Streams::none(),
             last_spurious: (0, 0, 0),
         }
     }

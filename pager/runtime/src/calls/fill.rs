@@ -39,12 +39,12 @@ pub fn ready(block: &'static Block, span: Span, hold: Hold) {
     }
     let mut page = range.start();
     while page < range.end() {
-        page = ready_page(page, span.direction);
+        page = ready_page(page, range.end(), span.direction);
     }
 }
 
-/// Readies one page; the next one to look at.
-fn ready_page(page: PageNum, direction: Direction) -> PageNum {
+/// Readies one page; the next one to look at, `end` at most unless an area of the kernel's reaches further.
+fn ready_page(page: PageNum, end: PageNum, direction: Direction) -> PageNum {
     let entry = STATE.table.existing(page).map_or(Entry::Empty, pager_core::table::EntryCell::load);
     match entry {
         Entry::Resident(Dirt::Dirty, _) => return page.plus(1),
@@ -62,11 +62,17 @@ fn ready_page(page: PageNum, direction: Direction) -> PageNum {
             count(&state::counts().pages_for_calls, 1);
             page.plus(1)
         }
-        Outcome::NotOurs => end_of_area(page),
-        Outcome::NoArea | Outcome::Denied | Outcome::Unreadable => page.plus(1),
+        Outcome::NotOurs | Outcome::NoArea => behind(page, end),
+        Outcome::Denied | Outcome::Unreadable => page.plus(1),
     }
 }
 
-fn end_of_area(page: PageNum) -> PageNum {
-    STATE.areas.read().find(page).map_or(page.plus(1), |area| area.range.end())
+/// Where, up to `end`, the next area begins behind the kernel's area or the hole that `page` lies in.
+fn behind(page: PageNum, end: PageNum) -> PageNum {
+    let areas = STATE.areas.read();
+    if let Some(area) = areas.find(page) {
+        return area.range.end();
+    }
+    let next = PageRange::new(page, end).and_then(|rest| areas.overlapping(rest).next());
+    next.map_or(end, |area| area.range.start())
 }

@@ -7,8 +7,8 @@ mod descriptors;
 pub use descriptors::of_the_run;
 pub use perform::perform;
 pub mod fill;
-mod perform;
 pub mod paths;
+mod perform;
 mod pieces;
 
 use pager_core::calls::{self as table, Managed, Route, Row, Virtual};

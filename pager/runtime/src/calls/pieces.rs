@@ -80,7 +80,7 @@ fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
         match whole(block, part) {
             Ok(moved) => {
                 done += moved;
-                if moved < piece || !goes_on(call) {
+                if moved < piece || !(cut.buffer == 0 || goes_on(call)) {
                     break;
                 }
             }
@@ -91,15 +91,16 @@ fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
     Ok(done)
 }
 
-/// Whether a full piece may be followed by another: a read that would wait for more must give back what it has.
+/// Whether a full piece may be followed by another, for calls whose first argument is a descriptor: a read that would wait for more must give back what it has.
 fn goes_on(call: Call) -> bool {
     sends(call) || file::stat_fd(Fd(call.args[0] as i32)).is_ok_and(|stat| stat.is_regular())
 }
 
 fn sends(call: Call) -> bool {
-    call.row.pointers.iter().any(|pointer| {
-        matches!(pointer.shape, Shape::Buffer(Direction::In, _) | Shape::IoVec(Direction::In, _))
-    })
+    call.row
+        .pointers
+        .iter()
+        .any(|pointer| matches!(pointer.shape, Shape::Buffer(Direction::In, _) | Shape::IoVec(Direction::In, _)))
 }
 
 fn vector(

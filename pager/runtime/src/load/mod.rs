@@ -37,6 +37,7 @@ pub struct Loaded {
     pub program_headers: u64,
     pub program: Program,
     image: ImageId,
+    first_page: Vec<u8>,
 }
 
 /// What is needed to start.
@@ -49,7 +50,7 @@ pub struct Ready {
 pub fn load(fd: Fd, path: &[u8], start: &crate::start::Inherited) -> Ready {
     let main = load_file(fd, path, Place::Program);
     let interpreter = main.program.interpreter.map(|name| {
-        let name = interpreter_path(fd, main.image, path, name.offset, name.len);
+        let name = interpreter_path(fd, &main, path, name.offset, name.len);
         load_interpreter(&name)
     });
     let end = main.program.span().end().start().0 + main.bias;
@@ -98,7 +99,7 @@ fn load_file(fd: Fd, path: &[u8], place: Place) -> Loaded {
     let stat = file::stat_fd(fd).unwrap_or_else(|errno| fail_io(errno, path));
     let image = STATE.images.lock().enter(fd, &stat, &images::path_of(fd));
     let image = image.unwrap_or_else(|errno| fail_io(errno, path));
-    let program = read_program(fd, stat.size, image, path);
+    let (program, first_page) = read_program(fd, stat.size, image, path);
     let bias = choose_bias(&program, place);
     let mut program_headers = None;
     for piece in program.pieces(bias) {
@@ -114,38 +115,51 @@ fn load_file(fd: Fd, path: &[u8], place: Place) -> Loaded {
         program_headers: program_headers.unwrap_or(0),
         program,
         image,
+        first_page,
     }
 }
 
-/// Reads header and program headers; the bytes count as read from the image.
-fn read_program(fd: Fd, file_len: u64, image: ImageId, path: &[u8]) -> Program {
-    let mut first = [0u8; PAGE_SIZE as usize];
-    let got = read_counted(fd, image, &mut first, 0, path);
-    let header = Header::parse(&first[..got.min(HEADER_BYTES)], file_len).unwrap_or_else(|e| fail_elf(e, path));
+/// Reads header and program headers; the first page is kept, since the interpreter's name is in it too.
+fn read_program(fd: Fd, file_len: u64, image: ImageId, path: &[u8]) -> (Program, Vec<u8>) {
+    let first = read_pages(fd, image, 0, PAGE_SIZE, path);
+    let header = Header::parse(&first[..first.len().min(HEADER_BYTES)], file_len);
+    let header = header.unwrap_or_else(|error| fail_elf(error, path));
     let (start, len) = (header.phoff as usize, header.table_bytes() as usize);
-    let program = if start + len <= got {
-        Program::parse(header, &first[start..start + len], file_len)
-    } else {
-        let mut table = alloc::vec![0u8; len];
-        let got = read_counted(fd, image, &mut table, header.phoff, path);
-        Program::parse(header, &table[..got], file_len)
+    let program = match first.get(start..start + len) {
+        Some(table) => Program::parse(header, table, file_len),
+        None => Program::parse(header, &read_bytes(fd, image, header.phoff, len as u64, path), file_len),
     };
-    program.unwrap_or_else(|error| fail_elf(error, path))
+    (program.unwrap_or_else(|error| fail_elf(error, path)), first)
 }
 
-fn read_counted(fd: Fd, image: ImageId, into: &mut [u8], offset: u64, path: &[u8]) -> usize {
-    let got = file::pread_all(fd, into, offset).unwrap_or_else(|errno| fail_io(errno, path));
+/// Reads bytes that need not be page-aligned, as whole pages.
+fn read_bytes(fd: Fd, image: ImageId, offset: u64, len: u64, path: &[u8]) -> Vec<u8> {
+    let start = offset - offset % PAGE_SIZE;
+    let mut pages = read_pages(fd, image, start, (offset + len - start).next_multiple_of(PAGE_SIZE), path);
+    pages.truncate((offset + len - start) as usize);
+    pages.drain(..((offset - start) as usize).min(pages.len()));
+    pages
+}
+
+/// Reads whole pages for the loader's own use, counted as filled from the image like those that the program gets.
+fn read_pages(fd: Fd, image: ImageId, offset: u64, len: u64, path: &[u8]) -> Vec<u8> {
+    let mut pages = alloc::vec![0u8; len as usize];
+    let got = file::pread_all(fd, &mut pages, offset).unwrap_or_else(|errno| fail_io(errno, path));
+    pages.truncate(got);
     let row = STATE.images.lock().row(image);
     row.bytes_read.fetch_add(got as u64, Ordering::Relaxed);
     row.bytes_headers.fetch_add(got as u64, Ordering::Relaxed);
+    row.pages_filled.fetch_add((got as u64).div_ceil(PAGE_SIZE), Ordering::Relaxed);
     count(&state::counts().bytes_image_read, got as u64);
-    got
+    pages
 }
 
-fn interpreter_path(fd: Fd, image: ImageId, path: &[u8], offset: u64, len: u64) -> Vec<u8> {
-    let mut name = alloc::vec![0u8; len as usize];
-    let got = read_counted(fd, image, &mut name, offset, path);
-    let end = name.iter().position(|byte| *byte == 0).unwrap_or(got);
+fn interpreter_path(fd: Fd, main: &Loaded, path: &[u8], offset: u64, len: u64) -> Vec<u8> {
+    let mut name = match main.first_page.get(offset as usize..(offset + len) as usize) {
+        Some(name) => name.to_vec(),
+        None => read_bytes(fd, main.image, offset, len, path),
+    };
+    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
     name.truncate(end);
     name
 }

@@ -110,8 +110,7 @@ fn map_by_kernel(request: &Request, reason: KernelReason) -> Result<u64, Errno> 
     let mut areas = STATE.areas.write();
     probe(request)?;
     clear(&mut areas, request);
-    let addr =
-        kernel::mmap(request.addr, request.len, request.prot, request.flags, request.fd, request.offset)?;
+    let addr = kernel::mmap(request.addr, request.len, request.prot, request.flags, request.fd, request.offset)?;
     let area = Area {
         range: range_of(addr, request.len)?,
         protection: Protection::from_prot(request.prot),
@@ -152,14 +151,8 @@ pub fn map_anonymous(request: &Request, role: Role) -> Result<u64, Errno> {
     let addr = kernel::mmap(request.addr, request.len, PROT_NONE, flags, -1, 0)?;
     let range = range_of(addr, request.len)?;
     let protection = Protection::from_prot(request.prot);
-    let area = Area {
-        range,
-        protection,
-        holding: Holding::Private,
-        backing: Backing::Zero,
-        fork: ForkPolicy::Copy,
-        role,
-    };
+    let area =
+        Area { range, protection, holding: Holding::Private, backing: Backing::Zero, fork: ForkPolicy::Copy, role };
     crate::sys::uffd::register(state::uffd(), addr, request.len)?;
     if request.prot != PROT_NONE {
         kernel::mprotect(addr, request.len, super::prot_bits(protection))?;

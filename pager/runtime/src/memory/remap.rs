@@ -69,12 +69,7 @@ pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Res
     resize(&mut areas, &request, range, target)
 }
 
-fn resize(
-    areas: &mut AreaTree,
-    request: &Request,
-    range: PageRange,
-    target: Option<PageRange>,
-) -> Result<u64, Errno> {
+fn resize(areas: &mut AreaTree, request: &Request, range: PageRange, target: Option<PageRange>) -> Result<u64, Errno> {
     let keep = PageRange::with_count(range.start(), request.new_len / PAGE_SIZE).ok_or(Errno::EINVAL)?;
     if let Some(tail) = PageRange::new(keep.end(), range.end()) {
         discard(tail);
@@ -101,10 +96,9 @@ fn continuation(areas: &AreaTree, range: PageRange, end: PageNum) -> Option<Area
     let last = *areas.find(PageNum(range.end().0 - 1))?;
     let whole = Area { range: PageRange::new(last.range.start(), end)?, ..last };
     let whole = match whole.backing {
-        pager_core::area::Backing::Image { image, offset, valid } if valid >= last.range.bytes() => Area {
-            backing: pager_core::area::Backing::Image { image, offset, valid: whole.range.bytes() },
-            ..whole
-        },
+        pager_core::area::Backing::Image { image, offset, valid } if valid >= last.range.bytes() => {
+            Area { backing: pager_core::area::Backing::Image { image, offset, valid: whole.range.bytes() }, ..whole }
+        }
         _ => whole,
     };
     whole.clip(PageRange::new(range.end(), end)?)
@@ -122,12 +116,7 @@ fn grow_in_place(areas: &mut AreaTree, range: PageRange, wanted: PageRange) -> R
     areas.insert(more).map_err(|_| Errno::ENOMEM)
 }
 
-fn relocate(
-    areas: &mut AreaTree,
-    request: &Request,
-    from: PageRange,
-    target: Option<PageRange>,
-) -> Result<u64, Errno> {
+fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Option<PageRange>) -> Result<u64, Errno> {
     let pieces: Vec<Area> = areas.overlapping(from).collect();
     let more = continuation(areas, from, from.start().plus(request.new_len / PAGE_SIZE));
     let to = match target {
@@ -198,12 +187,7 @@ fn move_entries(piece: &Area, to: PageNum) {
     arrived.into_iter().for_each(|page| queue.installed(page, Arrival::Refault));
 }
 
-fn by_kernel(
-    areas: &mut AreaTree,
-    request: &Request,
-    area: &Area,
-    target: Option<PageRange>,
-) -> Result<u64, Errno> {
+fn by_kernel(areas: &mut AreaTree, request: &Request, area: &Area, target: Option<PageRange>) -> Result<u64, Errno> {
     let addr = kernel::mremap(request.old, request.old_len, request.new_len, request.flags, request.new)?;
     if let Some(target) = target {
         discard(target);

@@ -48,7 +48,8 @@ pub fn fork(block: &'static Block, context: &mut UContext, request: &Request) ->
     let heap = [buffers::pool_lock(), arena::heap_lock()];
     heap.iter().for_each(|lock| lock.acquire());
     // SAFETY: no CLONE_VM: the child has a copy of this stack, and of everything else.
-    let result = check(unsafe { syscall(nr::CLONE, [request.kernel_flags(), 0, request.parent_tid, 0, request.tls, 0]) });
+    let result =
+        check(unsafe { syscall(nr::CLONE, [request.kernel_flags(), 0, request.parent_tid, 0, request.tls, 0]) });
     heap.iter().chain(&locks).for_each(|lock| lock.release());
     drop(areas);
     match result {

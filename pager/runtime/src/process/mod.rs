@@ -20,8 +20,8 @@ use crate::calls::fill::{self, Hold};
 use crate::state;
 use crate::sys::Errno;
 use crate::sys::signal::UContext;
-use crate::sys::task::{CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PARENT_SETTID, CLONE_THREAD, CLONE_VFORK};
 use crate::sys::task::CLONE_VM;
+use crate::sys::task::{CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PARENT_SETTID, CLONE_THREAD, CLONE_VFORK};
 use crate::thread::Block;
 use crate::user;
 

@@ -49,7 +49,8 @@ pub fn spawn(parent: &'static Block, context: &UContext, request: &Request) -> R
     let flags = request.kernel_flags() | CLONE_CHILD_CLEARTID;
     let stack = start & !15;
     // SAFETY: `stack` is the top of what is unused of the block's stack, and `start` lies above it.
-    let result = unsafe { gate::clone(flags, stack, (request.parent_tid, block.alive.as_ptr() as u64), request.tls, start) };
+    let result =
+        unsafe { gate::clone(flags, stack, (request.parent_tid, block.alive.as_ptr() as u64), request.tls, start) };
     match result {
         Ok(_) => {
             if request.flags & (CLONE_VFORK | CLONE_THREAD) == CLONE_VFORK {

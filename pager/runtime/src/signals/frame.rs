@@ -95,12 +95,7 @@ fn fp_bytes(context: &UContext) -> u64 {
     if sw[0] == FP_XSTATE_MAGIC1 { u64::from(sw[1]) } else { FP_LEGACY_BYTES }
 }
 
-fn write_frame(
-    block: &'static Block,
-    context: &UContext,
-    info: &SigInfo,
-    action: &Action,
-) -> Result<u64, Errno> {
+fn write_frame(block: &'static Block, context: &UContext, info: &SigInfo, action: &Action) -> Result<u64, Errno> {
     let own = block.own();
     let fp = fp_bytes(context);
     let sp = frame_stack(&own.alternate, context.machine.rsp, action);
