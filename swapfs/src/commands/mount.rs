@@ -88,7 +88,9 @@ fn end_on_signal(signals: &EndSignals, place: &Place) {
     }
     match place.take_away() {
         // The serving threads see that the mount is gone and return.
-        Ok(Unmounted::Plainly | Unmounted::GoneBefore) => {}
+        Ok(Unmounted::Plainly) => {}
+        // Somebody detached it, and files that are still open keep it alive.
+        Ok(Unmounted::GoneBefore) => std::process::exit(0),
         Ok(Unmounted::WhileBusy) => {
             eprintln!("swapfs: {} was in use and is detached; files still open there fail", place.path.display());
             std::process::exit(0);

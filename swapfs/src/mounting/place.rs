@@ -84,8 +84,9 @@ pub(super) fn is_not_connected(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::NOTCONN.raw_os_error())
 }
 
+/// Asks for something that the kernel never has cached.
 fn is_dead(path: &Path) -> bool {
-    std::fs::metadata(path).is_err_and(|error| is_not_connected(&error))
+    rustix::fs::statvfs(path).is_err_and(|error| error == Errno::NOTCONN)
 }
 
 #[cfg(test)]
