@@ -220,7 +220,7 @@ fn take_last_value(arguments: &mut MountArguments, matches: &ArgMatches) -> Opti
 
 fn mount_command(arguments: MountArguments, verbose: u8) -> Result<Command, String> {
     let mountpoint = arguments.mountpoint.ok_or("the mount point is missing; it comes last")?;
-    let swap = arguments.swap.iter().map(|text| swap_spec(text)).collect::<Result<Vec<_>, _>>()?;
+    let swap = arguments.swap.iter().map(swap_spec).collect::<Result<Vec<_>, _>>()?;
     if arguments.images.is_empty() && swap.is_empty() {
         return Err("there is nothing to mount; give --images, --swap or both".to_owned());
     }
