@@ -60,6 +60,8 @@ const HAS_SLOT: u64 = 1 << 3;
 const THROUGH: u64 = 1 << 5;
 /// Set beside a busy tag by those who sleep on it.
 pub(crate) const WAITED_FOR: u64 = 1 << 4;
+/// Set beside any state: the page was written to when it was last in memory, so the next read is likely followed by a write.
+pub(crate) const WRITER: u64 = 1 << 6;
 const FILE_SHIFT: u32 = 16;
 const INDEX_SHIFT: u32 = 32;
 

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use once_cell::race::OnceBox;
 
 use crate::addr::{PageNum, PageRange};
-use crate::entry::{Entry, WAITED_FOR};
+use crate::entry::{Entry, WAITED_FOR, WRITER};
 
 const FANOUT: usize = 512;
 const FANOUT_BITS: u32 = 9;
@@ -118,6 +118,15 @@ pub enum Waiters {
     Some,
 }
 
+/// What a program did with a page while it was last in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Habit {
+    /// It only read, as far as is known.
+    Read,
+    /// It wrote.
+    Written,
+}
+
 impl EntryCell {
     const fn new() -> EntryCell {
         EntryCell(AtomicU64::new(Entry::Empty.pack()))
@@ -131,15 +140,30 @@ impl EntryCell {
     /// Makes a non-busy entry busy if it still says `seen`; the caller then owns it. The slot stays.
     pub fn take(&self, seen: Entry) -> bool {
         debug_assert!(!matches!(seen, Entry::Busy(_)));
-        let busy = Entry::Busy(seen.slot()).pack();
-        self.0.compare_exchange(seen.pack(), busy, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+        let habit = self.0.load(Ordering::SeqCst) & WRITER;
+        let busy = Entry::Busy(seen.slot()).pack() | habit;
+        self.0.compare_exchange(seen.pack() | habit, busy, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
     /// Gives a busy entry its next state. Only its owner may call this.
     pub fn settle(&self, next: Entry) -> Waiters {
-        let before = self.0.swap(next.pack(), Ordering::SeqCst);
+        let habit = self.0.load(Ordering::SeqCst) & WRITER;
+        let before = self.0.swap(next.pack() | habit, Ordering::SeqCst);
         debug_assert!(matches!(Entry::unpack(before), Entry::Busy(_)));
         if before & WAITED_FOR == 0 { Waiters::None } else { Waiters::Some }
+    }
+
+    /// Whether the page is one that gets written to; kept from state to state until it is set anew.
+    pub fn habit(&self) -> Habit {
+        if self.0.load(Ordering::Relaxed) & WRITER == 0 { Habit::Read } else { Habit::Written }
+    }
+
+    /// Notes what is done with the page. Only the owner of a busy entry may call this.
+    pub fn note(&self, habit: Habit) {
+        match habit {
+            Habit::Written => self.0.fetch_or(WRITER, Ordering::SeqCst),
+            Habit::Read => self.0.fetch_and(!WRITER, Ordering::SeqCst),
+        };
     }
 
     /// Announces a sleeper: the futex word and the value to sleep on, or `None` if the entry is not busy any more.
@@ -183,6 +207,22 @@ mod tests {
         let found: Vec<u64> =
             table.existing_in(all).filter(|(_, cell)| cell.load().is_resident()).map(|(page, _)| page.0).collect();
         assert_eq!(found, pages);
+    }
+
+    #[test]
+    fn a_habit_outlives_states() {
+        let table = PageTable::new();
+        let cell = table.entry(PageNum(7));
+        assert!(cell.take(Entry::Empty));
+        assert_eq!(cell.habit(), Habit::Read);
+        cell.note(Habit::Written);
+        let slot = SwapSlot { file: 0, index: 9 };
+        assert_eq!(cell.settle(Entry::Swapped(slot)), Waiters::None);
+        assert_eq!((cell.load(), cell.habit()), (Entry::Swapped(slot), Habit::Written));
+        assert!(cell.take(Entry::Swapped(slot)));
+        cell.note(Habit::Read);
+        assert_eq!(cell.settle(Entry::Empty), Waiters::None);
+        assert_eq!((cell.load(), cell.habit()), (Entry::Empty, Habit::Read));
     }
 
     #[test]

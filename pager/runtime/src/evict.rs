@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::entry::{Dirt, Entry, SwapSlot};
 use pager_core::shared::{FailureKind, count};
-use pager_core::table::EntryCell;
+use pager_core::table::{EntryCell, Habit};
 
 use crate::buffers::{BUFFER_PAGES, Buffer};
 use crate::die;
@@ -134,11 +134,10 @@ fn swap_out(victims: &[Victim]) -> usize {
             die::internal(format_args!("cannot protect {run:?}: {errno:?}"));
         }
     }
-    let mut after: Vec<(PageNum, Entry)> = victims
-        .iter()
-        .filter(|victim| matches!(victim.was, Entry::Resident(Dirt::Clean, _)))
-        .map(|victim| (victim.page, victim.was.slot().map_or(Entry::Empty, Entry::Swapped)))
-        .collect();
+    let clean = || victims.iter().filter(|victim| matches!(victim.was, Entry::Resident(Dirt::Clean, _)));
+    clean().for_each(|victim| STATE.table.entry(victim.page).note(Habit::Read));
+    let mut after: Vec<(PageNum, Entry)> =
+        clean().map(|victim| (victim.page, victim.was.slot().map_or(Entry::Empty, Entry::Swapped))).collect();
     save(&dirty, &mut after);
     drop_pages(&after);
     after.iter().for_each(|(page, entry)| settle(*page, *entry));

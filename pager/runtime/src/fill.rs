@@ -10,8 +10,10 @@ use pager_core::entry::{Dirt, Entry, SwapSlot};
 use pager_core::fault::Plan;
 use pager_core::replacement::Install as Arrival;
 use pager_core::shared::{FillMode, count};
+use pager_core::table::Habit;
 
 use crate::buffers::Buffer;
+use crate::clock;
 use crate::die;
 use crate::evict;
 use crate::fault::{Fill, Outcome, settle};
@@ -47,13 +49,25 @@ fn installs(work: &Fill) -> Install {
     if work.access == Access::Write { Install::Writable } else { Install::Protected }
 }
 
+/// The same for pages that come back from swap: a page that was written to while it was last in memory will be again, and letting it do so at
+/// once spares the second fault. One time in sixteen it has to show it.
+fn installs_again(work: &Fill) -> Install {
+    const LEARNING: u64 = 16;
+    match STATE.table.entry(work.page).habit() {
+        Habit::Written if !(clock::ticks() / 64).is_multiple_of(LEARNING) => Install::Writable,
+        _ => installs(work),
+    }
+}
+
 fn unprotect(work: &Fill) -> Outcome {
     let run = work.run;
     if let Err(errno) = uffd::protect(state::uffd(), run.start().start().0, run.bytes(), Install::Writable) {
         die::internal(format_args!("cannot lift the protection of {run:?}: {errno:?}"));
     }
     for page in run.iter() {
-        let slot = STATE.table.entry(page).load().slot();
+        let cell = STATE.table.entry(page);
+        let slot = cell.load().slot();
+        cell.note(Habit::Written);
         settle(page, Entry::Resident(Dirt::Dirty, None));
         slot.into_iter().for_each(swap::release);
     }
@@ -205,12 +219,14 @@ fn swap_in(work: &Fill, slot: SwapSlot) -> Outcome {
         state::remove_resident(work.run.count());
         return Outcome::Unreadable;
     }
-    let how = installs(work);
+    let how = installs_again(work);
     install(work.run, buffer.as_ptr(), how);
     arrived(work.run, work.page, Arrival::Refault);
     for page in work.run.iter() {
-        let slot = STATE.table.entry(page).load().slot();
+        let cell = STATE.table.entry(page);
+        let slot = cell.load().slot();
         if how == Install::Writable {
+            cell.note(Habit::Written);
             settle(page, Entry::Resident(Dirt::Dirty, None));
             slot.into_iter().for_each(swap::release);
         } else {
