@@ -108,7 +108,32 @@ fn latency_rows(point: &Path, source: &Path, reads: usize) {
     println!("added (mean): {added:.3} ms for 2 ms asked, {:+.2} %", added / 2.0 * 100.0 - 100.0);
 }
 
+/// So many writes wait for 5 s each; how long does an unthrottled read take meanwhile?
+fn waiting_rows(point: &Path, source: &Path, waiting: u64) {
+    let _mount = mount(point, source, &["--swap", "s:1G", "--write-latency", "5s"]);
+    let quiet = median_read(&point.join("images/data"), 5000);
+    let swap = fs::OpenOptions::new().write(true).open(point.join("swap/s")).expect("the swap file opens");
+    let crowded = std::thread::scope(|scope| {
+        for n in 0..waiting {
+            let builder = std::thread::Builder::new().stack_size(64 << 10);
+            let swap = &swap;
+            builder.spawn_scoped(scope, move || swap.write_all_at(&[1; 512], n * 4096)).expect("a thread");
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        let stats = fs::read_to_string(point.join(".swapfs/stats.json")).expect("the counts");
+        let line = stats.lines().find(|line| line.contains("waiting_requests")).unwrap_or_default().trim().to_owned();
+        println!("{waiting} writers started: {line}");
+        median_read(&point.join("images/data"), 5000)
+    });
+    println!("4 KiB reads, nobody waiting: p50 {:.4} ms, p99 {:.4} ms", quiet.0, quiet.2);
+    println!("4 KiB reads, writers waiting: p50 {:.4} ms, p99 {:.4} ms", crowded.0, crowded.2);
+}
+
 fn main() {
+    // `cargo test --all-targets` starts benches too, without this argument: nothing to be checked then.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
     let quick = std::env::args().any(|argument| argument == "quick");
     let time = if quick { Duration::from_secs(2) } else { Duration::from_secs(10) };
     let scratch = tempfile::tempdir().expect("a scratch directory");
@@ -121,4 +146,5 @@ fn main() {
     }
     rate_row(&point, &source, 100, 4096, 8, time);
     latency_rows(&point, &source, if quick { 200 } else { 2000 });
+    waiting_rows(&point, &source, 10_000);
 }

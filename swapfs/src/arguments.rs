@@ -16,33 +16,43 @@ use swapfs::units::{UnitError, parse_bytes, parse_count, parse_duration, parse_r
 const EXAMPLES: &str = "\
 Examples:
   swapfs mount --images /usr/bin/python3 --swap swap0:1G --daemon /mnt/s
-      Shows one program as /mnt/s/images/python3 and a swap file of 1 GiB, kept in memory, as /mnt/s/swap/swap0.
+      Shows one program, as /mnt/s/images/python3, and a swap file of
+      1 GiB, kept in memory, as /mnt/s/swap/swap0.
   swapfs mount --images / --strict /mnt/s
-      Shows the whole root directory below /mnt/s/images and counts every single read; Ctrl-C unmounts.
+      Shows the whole root directory below /mnt/s/images and counts
+      every single read; Ctrl-C unmounts.
   swapfs stat /mnt/s --interval 1
       Shows what is read and written, once a second, as iostat does.
   swapfs unmount /mnt/s";
 
+const MOUNT_USAGE: &str = "swapfs mount [OPTIONS] [--images SRC...] [--swap NAME:SIZE...] MOUNTPOINT";
+
 const MOUNT_EXAMPLES: &str = "\
-Sources: `--images /opt/tool` shows the directory as images/tool, `--images /opt/tool/` its contents in images/ itself,
-`--images /bin/ls` the file as images/ls. Read-only; nothing outside a source can be reached through it.
+Sources:
+  --images /opt/tool     the directory, as images/tool
+  --images /opt/tool/    its contents, in images/ itself (one such at most)
+  --images /bin/ls       the file, as images/ls
+  Read-only; nothing outside a source can be reached through it.
 
 Sizes: K, M, G, T are powers of 1024; KB, MB, GB, TB of 1000.
 
 Examples:
-  swapfs mount --images /usr/bin /usr/lib --swap swap0:512M --swap-store /var/tmp/swap /mnt/s
-      Swap files are sparse files in /var/tmp/swap and keep their contents when the mount is gone.
+  swapfs mount --images /usr/bin /usr/lib --swap swap0:512M \\
+      --swap-store /var/tmp/swap /mnt/s
+      Swap files are sparse files in /var/tmp/swap and keep their contents
+      when the mount is gone.
   swapfs mount --images / --read-latency 2ms --read-bw 20MB /mnt/disk
-      How does a program run from a slow disk?  Try: chroot or run /mnt/disk/images/bin/ls
+      How does a program run from a slow disk?  Run /mnt/disk/images/bin/ls
   swapfs mount --images ./prog --strict --daemon /mnt/s
-      Every read is counted, also those that the page cache would have answered.";
+      Every read is counted, also those that the page cache would answer.
+      `swapfs stat /mnt/s` shows them, `swapfs unmount /mnt/s` ends it.";
 
-/// A file system of programs' images and swap files: every read and write is counted, and can be slowed down
+/// Programs' images and swap files as a file system: every read and write is counted, and can be slowed
 #[derive(Debug, Parser)]
 #[command(name = "swapfs", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 struct CommandLine {
     /// Say more (twice: much more)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 900)]
     verbose: u8,
     #[command(subcommand)]
     verb: Verb,
@@ -59,7 +69,7 @@ enum Verb {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = MOUNT_EXAMPLES)]
+#[command(after_help = MOUNT_EXAMPLES, override_usage = MOUNT_USAGE)]
 struct MountArguments {
     /// Directories and files to show below images/ (repeatable)
     #[arg(long, value_name = "SRC", num_args = 1..)]
@@ -85,12 +95,12 @@ struct MountArguments {
     /// Serving threads
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u8).range(1..=64))]
     threads: u8,
+    /// An existing directory
+    mountpoint: Option<OsString>,
     #[command(flatten)]
     read: ReadLimits,
     #[command(flatten)]
     write: WriteLimits,
-    /// An existing directory
-    mountpoint: Option<OsString>,
 }
 
 #[derive(Debug, Args)]
@@ -283,5 +293,9 @@ fn interval(text: &str) -> Result<Duration, UnitError> {
 
 fn usage_error(message: &str) -> clap::Error {
     let mut command = CommandLine::command();
-    command.error(ErrorKind::ValueValidation, message)
+    command.build();
+    match command.find_subcommand_mut("mount") {
+        Some(mount) => mount.error(ErrorKind::ValueValidation, message),
+        None => command.error(ErrorKind::ValueValidation, message),
+    }
 }

@@ -1,7 +1,7 @@
 //! Answers that are due later. One thread keeps them all in a heap by deadline, so a waiting request costs its answer's
 //! bytes and nothing else: no serving thread waits for it.
 //!
-//! Oversleeping: the thread's timer slack is 1 ns, it asks to be woken [`EARLY`] before a deadline and spins for the rest.
+//! Oversleeping: the thread's timer slack is 1 ns, it asks to be woken a little before a deadline and spins for the rest.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

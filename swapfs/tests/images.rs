@@ -66,6 +66,40 @@ fn symlinks_that_stay_inside_work_and_others_are_refused() {
 }
 
 #[test]
+fn an_absolute_link_that_reaches_the_source_by_another_name_is_followed() {
+    // On a merged /usr, /lib is a link to usr/lib, and links to /lib/... lie inside /usr.
+    let merged = fs::read_link("/lib").is_ok_and(|target| target.ends_with("usr/lib"));
+    if !merged {
+        return;
+    }
+    with_mount(
+        &["--images", "/usr/"],
+        |_| {},
+        |mount| {
+            let shown = fs::read_link(mount.at("images/lib64/ld-linux-x86-64.so.2"));
+            assert!(shown.is_ok_and(|target| target.starts_with("../lib")));
+        },
+    );
+}
+
+#[test]
+fn a_link_into_the_mount_itself_is_refused_and_does_not_hang() {
+    let links = |mount: &Mount| {
+        for n in 0..8 {
+            symlink(mount.at("images/source/x"), mount.source().join(format!("l{n}"))).unwrap();
+        }
+    };
+    with_mount(&["--images", "@/source"], links, |mount| {
+        std::thread::scope(|scope| {
+            for n in 0..8 {
+                let path = mount.at(&format!("images/source/l{n}"));
+                scope.spawn(move || assert_eq!(errno(fs::read_link(path)), EPERM));
+            }
+        });
+    });
+}
+
+#[test]
 fn every_change_is_refused_as_read_only() {
     with_mount(&["--images", "@/source"], tree, |mount| {
         let (directory, file) = (mount.at("images/source/d"), mount.at("images/source/d/data"));

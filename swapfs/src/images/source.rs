@@ -2,11 +2,11 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::listing::{Listed, list};
 use super::walk::{OpenImage, Seen, look, open_image, read_link};
@@ -19,7 +19,7 @@ use crate::mountinfo;
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// It cannot be opened.
-    #[error("image source {path}: {source}; give an existing directory or regular file")]
+    #[error("image source {path} cannot be opened, give a directory or regular file that you may read")]
     Open {
         /// As given.
         path: PathBuf,
@@ -161,9 +161,10 @@ impl Source {
         }
     }
 
-    /// An absolute target may reach the inside by another way (`/lib` for `/usr/lib`): ask where it really is.
+    /// An absolute target may reach the inside by another way (`/lib` for `/usr/lib`): ask where it really is. Only on the
+    /// root's own mount, as a walk into other mounts may end in this one and wait for itself.
     fn read_absolute_link(&self, path: &Path, target: &Path) -> Result<PathBuf, FsError> {
-        let real = target.canonicalize().map_err(|_| FsError::NotPermitted)?;
+        let real = real_path_on_root(target).map_err(|_| FsError::NotPermitted)?;
         match confine(&self.root, path, &real) {
             LinkTarget::Inside(shown) => Ok(shown),
             LinkTarget::Escapes => Err(FsError::NotPermitted),
@@ -181,6 +182,13 @@ impl Source {
         listed.retain(|entry| mountinfo::on_top(&mounts, &top.join(&entry.name)).is_none());
         Ok(listed)
     }
+}
+
+fn real_path_on_root(target: &Path) -> io::Result<PathBuf> {
+    let resolve = ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let found = rustix::fs::openat2(open_directory(Path::new("/"))?, target, flags, Mode::empty(), resolve)?;
+    std::fs::read_link(format!("/proc/self/fd/{}", found.as_raw_fd()))
 }
 
 fn named(given: &Path, base: PathBuf) -> Result<Placement, SourceError> {

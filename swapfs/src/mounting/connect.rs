@@ -16,22 +16,26 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use super::{Audience, FILE_SYSTEM, MountError};
 use crate::filesystem::Owner;
 
-const NO_DEVICE: &str = "; is the fuse module loaded (`modprobe fuse`), or, in a container, is /dev/fuse passed in?";
-const NO_HELPER: &str = "; an ordinary user needs fusermount3 (Debian: apt-get install fuse3)";
+const NO_DEVICE: &str = ", is the fuse module loaded (`modprobe fuse`), or, in a container, /dev/fuse passed in?";
+const NOT_YOURS: &str = ", /dev/fuse is not open to you (`chmod 666 /dev/fuse` as root)";
+const NO_HELPER: &str = ", an ordinary user needs fusermount3 (Debian: apt-get install fuse3)";
 const HELPER: &str = "fusermount3";
 
 /// Mounts on `path` and returns the connection.
 pub(super) fn connect(path: &Path, owner: Owner, audience: Audience) -> Result<OwnedFd, MountError> {
-    let failed = |hint| move |source: io::Error| MountError::Connect { path: path.to_owned(), source, hint };
-    let device = rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
-        .map_err(|error| failed(NO_DEVICE)(error.into()))?;
+    let failed = |source: io::Error, hint| MountError::Connect { path: path.to_owned(), source, hint };
+    let device = match rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(device) => device,
+        Err(error @ (Errno::ACCESS | Errno::PERM)) => return Err(failed(error.into(), NOT_YOURS)),
+        Err(error) => return Err(failed(error.into(), NO_DEVICE)),
+    };
     match mount(path, &device, owner, audience) {
         Ok(()) => Ok(device),
         Err(Errno::PERM) => ask_helper(path, audience).map_err(|error| {
             let hint = if error.kind() == io::ErrorKind::NotFound { NO_HELPER } else { "" };
-            failed(hint)(error)
+            failed(error, hint)
         }),
-        Err(error) => Err(failed("")(error.into())),
+        Err(error) => Err(failed(error.into(), "")),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Putting a mount at its place and taking it away.
 //!
-//! fuser is given a connection that we made ourselves ([`connect`]), since its own unmounting gives up on a busy mount and may
+//! fuser is given a connection that we made ourselves, since its own unmounting gives up on a busy mount and may
 //! hit another mount at the same place.
 
 mod connect;
@@ -97,7 +97,7 @@ pub enum MountError {
     #[error("swap store {0} is below the mount point; use a directory outside of it")]
     StoreInside(PathBuf),
     /// `/dev/fuse` or mount(2).
-    #[error("cannot mount on {path}: {source}{hint}")]
+    #[error("cannot mount on {path}{hint}")]
     Connect {
         /// The mount point.
         path: PathBuf,
@@ -107,7 +107,7 @@ pub enum MountError {
         hint: &'static str,
     },
     /// The kernel and fuser did not agree.
-    #[error("mounted on {path}, but the kernel's first request failed: {source}")]
+    #[error("mounted on {path}, but the kernel's first request failed")]
     Handshake {
         /// The mount point.
         path: PathBuf,
@@ -146,10 +146,11 @@ impl Mounted {
         let thread_failed = |source| MountError::Connect { path: path.clone(), source, hint: "" };
         let delays = Arc::new(DelayQueue::start(clock).map_err(thread_failed)?);
         let connection = connect::connect(&path, owner, options.audience)?;
+        let config = session_config(options.threads);
         let place = Place { id: mountinfo::on_top(&mountinfo::current(), &path).map(|mount| mount.id), path };
         let adapter = Adapter::new(service, delays, clock);
         // The kernel checks who may come in (allow_other, default_permissions), so fuser need not.
-        match Session::from_fd(adapter, connection, SessionACL::All, session_config(options.threads)) {
+        match Session::from_fd(adapter, connection, SessionACL::All, config) {
             Ok(session) => Ok(Mounted { session, place }),
             Err(source) => {
                 let _ = unmount::take_away(&place);

@@ -35,7 +35,7 @@ pub enum PlaceError {
         file_system: String,
     },
     /// It cannot be looked at.
-    #[error("mount point {path}: {source}")]
+    #[error("mount point {path} cannot be used")]
     Unreadable {
         /// Where.
         path: PathBuf,

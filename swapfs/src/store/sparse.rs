@@ -14,7 +14,7 @@ use crate::units::show_bytes;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The directory or the file in it cannot be used.
-    #[error("swap store {path}: {source}; give a writable directory, or `memory`")]
+    #[error("swap store {path} cannot be opened, give a directory that you may write, or `memory`")]
     Open {
         /// The file.
         path: PathBuf,
@@ -38,7 +38,7 @@ pub enum StoreError {
     #[error("swap store {0} is not a regular file; remove it, or use another directory")]
     Kind(PathBuf),
     /// Memory of that size cannot be had.
-    #[error("a swap file of {} in memory: {source}", show_bytes(*.bytes))]
+    #[error("no swap file of {} can be had in memory", show_bytes(*.bytes))]
     Memory {
         /// Size asked for.
         bytes: u64,
