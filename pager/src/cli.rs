@@ -65,6 +65,28 @@ pub enum Command {
     Doctor(DoctorArgs),
 }
 
+/// The engines by name.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum EngineChoice {
+    /// SIGBUS for private pages, SIGSEGV for pages of files
+    #[default]
+    Auto,
+    /// SIGSEGV for all pages, by guard markers
+    Sigsegv,
+    /// SIGBUS for all pages, by userfaultfd; pages of files are copied
+    Uffd,
+}
+
+impl From<EngineChoice> for pager_core::shared::Engine {
+    fn from(choice: EngineChoice) -> Self {
+        match choice {
+            EngineChoice::Auto => Self::Auto,
+            EngineChoice::Sigsegv => Self::Sigsegv,
+            EngineChoice::Uffd => Self::Uffd,
+        }
+    }
+}
+
 /// Arguments of `pager run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -87,6 +109,10 @@ pub struct RunArgs {
     /// Read every image page by itself (4096 bytes, no mapping, no fault-around): slower, but every byte is seen by who serves the file
     #[arg(long)]
     pub exact: bool,
+
+    /// By which signal missing pages make themselves known: `sigsegv` and `uffd` (SIGBUS) force one, `auto` takes the quickest for each
+    #[arg(long, value_enum, default_value_t)]
+    pub engine: EngineChoice,
 
     /// How much of an image one fault brings in
     #[arg(long, value_name = "SIZE", default_value = "64K", conflicts_with = "exact")]

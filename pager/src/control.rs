@@ -90,6 +90,7 @@ fn fill_in(settings: &Settings, plan: &Plan, runtime: RawFd) {
     settings.cap_pages.store(plan.cap_pages.unwrap_or(u64::MAX), Relaxed);
     settings.fault_around_pages.store(plan.fault_around_pages, Relaxed);
     settings.image_fill.store(plan.fill as u32, Relaxed);
+    settings.engine.store(plan.engine as u32, Relaxed);
     settings.verbose.store(u32::from(plan.verbosity == Verbosity::Events), Relaxed);
     settings.supervisor.store(std::process::id(), Relaxed);
     settings.runtime_fd.store(runtime.into(), Relaxed);
@@ -116,6 +117,7 @@ mod tests {
             cap_pages: Some(100),
             fault_around_pages: 16,
             fill: FillMode::MapThrough,
+            engine: pager_core::shared::Engine::Auto,
             verbosity: Verbosity::Normal,
             root: Some("/some/where".into()),
         };

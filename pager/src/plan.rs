@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pager_core::shared::{FillMode, PATH_BYTES, SWAP_FILES};
+use pager_core::shared::{Engine, FillMode, PATH_BYTES, SWAP_FILES};
 use thiserror::Error;
 
 use crate::cli::RunArgs;
@@ -32,6 +32,8 @@ pub struct Plan {
     pub fault_around_pages: u64,
     /// How image pages get in.
     pub fill: FillMode,
+    /// By which signal missing pages make themselves known.
+    pub engine: Engine,
     /// How much is told.
     pub verbosity: Verbosity,
     /// Absolute path of the directory that stands for `/` first.
@@ -101,6 +103,7 @@ impl Plan {
             cap_pages,
             fault_around_pages,
             fill,
+            engine: args.engine.into(),
             verbosity: if args.verbose { Verbosity::Events } else { Verbosity::Normal },
             root: args.root.as_deref().map(root).transpose()?,
         })

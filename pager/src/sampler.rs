@@ -172,6 +172,7 @@ mod tests {
             cap_pages: None,
             fault_around_pages: 1,
             fill: FillMode::Exact,
+            engine: pager_core::shared::Engine::Auto,
             verbosity: Verbosity::Normal,
             root: None,
         };

@@ -64,6 +64,8 @@ pub struct Settings {
     pub runtime_fd: AtomicI64,
     /// Nanoseconds in a tick of the processor's time stamp counter, times 2^32; measured by the first process. 0 until then.
     pub tick_multiplier: AtomicU64,
+    /// [`Engine`] as a number.
+    pub engine: AtomicU32,
 }
 
 /// How clean image pages get into memory.
@@ -74,6 +76,18 @@ pub enum FillMode {
     MapThrough = 0,
     /// Each page is read (`pread` of 4096 bytes) into a private page: every byte is seen by whoever serves the file.
     Exact = 1,
+}
+
+/// By which signal a missing page makes itself known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Engine {
+    /// The quickest for each kind of page: userfaultfd's SIGBUS for private ones, guard markers' SIGSEGV for those of a file.
+    Auto = 0,
+    /// SIGSEGV for all: guard markers on private memory too.
+    Sigsegv = 1,
+    /// SIGBUS for all: pages of files are copied into private memory.
+    Uffd = 2,
 }
 
 /// A swap file and where its map lies.

@@ -12,13 +12,13 @@ use pager_core::table::{EntryCell, Habit};
 
 use crate::buffers::{BUFFER_PAGES, Buffer};
 use crate::die;
+use crate::engine;
 use crate::fault::{settle, take};
 use crate::fill;
 use crate::gate;
 use crate::state::{self, STATE};
 use crate::swap;
 use crate::sys::file;
-use crate::sys::memory::{self, IoVec};
 use crate::sys::signal;
 use crate::sys::task;
 use crate::sys::uffd::{self, Install};
@@ -227,14 +227,14 @@ fn is_zero(page: &[u8]) -> bool {
 fn drop_pages(after: &[(PageNum, Entry)]) {
     let mut pages: Vec<PageNum> = after.iter().map(|(page, _)| *page).collect();
     pages.sort_unstable();
-    let ranges: Vec<IoVec> = pages
+    let ranges: Vec<PageRange> = pages
         .chunk_by(|a, b| a.0 + 1 == b.0)
-        .map(|run| IoVec { base: run[0].start().0, len: run.len() as u64 * PAGE_SIZE })
+        .filter_map(|run| PageRange::with_count(run[0], run.len() as u64))
         .collect();
     if ranges.is_empty() {
         return;
     }
-    if let Err(errno) = memory::zap(&ranges) {
+    if let Err(errno) = engine::zap(&ranges) {
         die::internal(format_args!("cannot drop evicted pages: {errno:?}"));
     }
 }

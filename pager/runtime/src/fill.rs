@@ -15,6 +15,7 @@ use pager_core::table::Habit;
 use crate::buffers::Buffer;
 use crate::clock;
 use crate::die;
+use crate::engine;
 use crate::evict;
 use crate::fault::{Fill, Outcome, settle};
 use crate::state::{self, STATE};
@@ -89,6 +90,7 @@ fn fill_zero(work: &Fill) -> Outcome {
 
 /// Copies a run into place.
 fn install(run: PageRange, from: *const u8, how: Install) {
+    engine::unmark(run);
     match uffd::copy(state::uffd(), run.start().start().0, from, run.bytes(), how) {
         Ok(Copied::All) => {}
         Ok(Copied::Present(done)) => die::internal(format_args!(

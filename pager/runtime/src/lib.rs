@@ -8,7 +8,7 @@
 //! | [`start`], [`load`] | from exec to the program's first instruction |
 //! | [`gate`] | the assembly |
 //! | [`signals`] | where faults, calls and signals arrive; the program's frames |
-//! | [`fault`], [`fill`], [`evict`] | the life of a page |
+//! | [`fault`], [`fill`], [`evict`], [`engine`] | the life of a page |
 //! | [`calls`], [`memory`], [`process`] | the program's system calls |
 //! | [`state`], [`thread`], [`images`], [`swap`], [`queue`] | what is known |
 //! | [`sys`], [`arena`], [`lock`], [`buffers`], [`user`], [`clock`], [`die`] | what all of it stands on |
@@ -23,6 +23,7 @@ pub mod buffers;
 pub mod calls;
 pub mod clock;
 pub mod die;
+pub mod engine;
 pub mod evict;
 pub mod fault;
 pub mod fill;

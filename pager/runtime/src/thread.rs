@@ -287,13 +287,15 @@ pub fn for_pinned(pages: &[PageNum], mut pinned: impl FnMut(usize)) {
     }
 }
 
-/// Takes `block` off the list; its memory is used again once the kernel has cleared `alive`.
+/// Takes `block` off the list, if it is still on it; its memory is used again once the kernel has cleared `alive`.
 pub fn retire(block: &'static Block) {
     let mut threads = THREADS.lock();
     let this = NonNull::from(block);
-    threads.live.retain(|other| *other != this);
-    threads.ended.push(this);
-    LIVE.fetch_sub(1, Ordering::Relaxed);
+    if let Some(at) = threads.live.iter().position(|other| *other == this) {
+        threads.live.swap_remove(at);
+        threads.ended.push(this);
+        LIVE.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// After a fork: only `survivor` runs in this process; the other threads' blocks are free.

@@ -6,6 +6,7 @@ use pager_core::addr::{PAGE_SIZE, PageRange};
 use pager_core::area::{Access, Area, AreaTree, ForkPolicy, Holding};
 
 use super::{aligned_range, discard, is_ours};
+use crate::engine;
 use crate::fault;
 use crate::fill;
 use crate::state::STATE;
@@ -86,7 +87,7 @@ fn drop_contents(area: &Area) {
     if area.holding == Holding::MapThrough {
         fill::guard(area.range);
     } else {
-        let _ = kernel::madvise(area.range.start().start().0, area.range.bytes(), DONTNEED);
+        let _ = engine::zap(&[area.range]);
     }
 }
 

@@ -7,6 +7,7 @@ use pager_core::shared::FillMode;
 use core::sync::atomic::Ordering;
 
 use super::{count_unmanaged, discard, is_ours, make_private};
+use crate::engine;
 use crate::fault;
 use crate::fill;
 use crate::images;
@@ -154,6 +155,7 @@ pub fn map_anonymous(request: &Request, role: Role) -> Result<u64, Errno> {
     let area =
         Area { range, protection, holding: Holding::Private, backing: Backing::Zero, fork: ForkPolicy::Copy, role };
     crate::sys::uffd::register(state::uffd(), addr, request.len)?;
+    engine::mark(range);
     if request.prot != PROT_NONE {
         kernel::mprotect(addr, request.len, super::prot_bits(protection))?;
     }
@@ -199,7 +201,7 @@ pub fn map_image(request: &Request, backing: Backing, role: Role) -> Result<u64,
 /// Guards a fresh file mapping if it can be held as such.
 fn choose_holding(range: PageRange, protection: Protection) -> Holding {
     let exact = state::settings().image_fill.load(Ordering::Relaxed) == FillMode::Exact as u32;
-    if exact || protection.contains(Protection::WRITE) || !fill::try_guard(range) {
+    if exact || !engine::maps_through() || protection.contains(Protection::WRITE) || !fill::try_guard(range) {
         Holding::Private
     } else {
         Holding::MapThrough

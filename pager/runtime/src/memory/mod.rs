@@ -19,6 +19,7 @@ use pager_core::shared::count;
 use pager_core::table::EntryCell;
 
 use crate::arena;
+use crate::engine;
 use crate::fault::{settle, take, wait};
 use crate::state::{self, STATE};
 use crate::swap;
@@ -90,6 +91,7 @@ pub fn make_private(range: PageRange, protection: Protection) -> Result<(), Errn
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     kernel::mmap(addr, len, PROT_NONE, flags, -1, 0)?;
     uffd::register(state::uffd(), addr, len)?;
+    engine::mark(range);
     if !protection.is_empty() {
         kernel::mprotect(addr, len, prot_bits(protection))?;
     }

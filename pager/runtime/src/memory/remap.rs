@@ -11,6 +11,7 @@ use pager_core::entry::{Dirt, Entry};
 use pager_core::replacement::Install as Arrival;
 
 use super::{aligned_range, discard, is_ours, make_private, own, prot_bits};
+use crate::engine;
 use crate::fault::settle;
 use crate::fill;
 use crate::state::{self, STATE};
@@ -144,7 +145,12 @@ fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Op
     if request.flags & DONTUNMAP == 0 {
         areas.remove(from);
     } else {
-        pieces.iter().filter(|piece| piece.holding == Holding::MapThrough).for_each(|piece| fill::guard(piece.range));
+        for piece in &pieces {
+            match piece.holding {
+                Holding::MapThrough => fill::guard(piece.range),
+                _ => engine::mark(piece.range),
+            }
+        }
     }
     for piece in pieces.iter().chain(more.iter()) {
         let start = to.start().plus(piece.range.start().0 - from.start().0);

@@ -13,6 +13,7 @@ use super::Request;
 use crate::arena;
 use crate::buffers;
 use crate::die;
+use crate::engine;
 use crate::gate;
 use crate::lock::RawMutex;
 use crate::state::{self, STATE};
@@ -127,6 +128,9 @@ fn take_over(block: &'static Block) -> Result<(), Errno> {
     }
     for area in areas.iter().filter(|area| area.holding == Holding::Private) {
         uffd::register(state::uffd(), area.range.start().start().0, area.range.bytes())?;
+        if area.fork == ForkPolicy::Wipe {
+            engine::mark(area.range);
+        }
     }
     drop(areas);
     adopt_pages();

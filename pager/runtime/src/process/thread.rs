@@ -24,11 +24,9 @@ pub struct Start {
 /// # Errors
 /// As clone(2).
 pub fn spawn(parent: &'static Block, context: &UContext, request: &Request) -> Result<u64, Errno> {
-    let actions = if request.flags & CLONE_SIGHAND != 0 {
-        parent.own().actions
-    } else {
-        NonNull::from(Box::leak(Box::new(parent.own().actions().copy())))
-    };
+    let copied = request.flags & CLONE_SIGHAND == 0;
+    let actions =
+        if copied { NonNull::from(Box::leak(Box::new(parent.own().actions().copy()))) } else { parent.own().actions };
     let block = Block::new(actions)?;
     let own = block.own();
     own.mask = parent.own().mask;
@@ -56,6 +54,10 @@ pub fn spawn(parent: &'static Block, context: &UContext, request: &Request) -> R
             if request.flags & (CLONE_VFORK | CLONE_THREAD) == CLONE_VFORK {
                 // It has executed or exited.
                 thread::retire(block);
+                if copied {
+                    // SAFETY: leaked above for the child alone, which is gone.
+                    drop(unsafe { Box::from_raw(actions.as_ptr()) });
+                }
             }
         }
         Err(_) => {
