@@ -22,4 +22,4 @@ pub mod workloads;
 
 /// What a process under `pager` may hold above its cap: the runtime's own arena, thread blocks and shared counters, the
 /// supervisor's mappings in it, and the pages that one system call pins.
-pub const STATED_SLACK_BYTES: u64 = 8 << 20;
+pub const STATED_SLACK_BYTES: u64 = 4 << 20;

@@ -26,9 +26,12 @@ fn told(outcome: &integration::run::Outcome) -> Told {
 /// Runs `guest` both ways and compares what a user sees; standard error only when the guest ended by itself, because a
 /// death by signal gets the pager's diagnosis.
 fn same(guest: &str, link: Link, arguments: &[&str], cap: Option<&str>) {
+    same_under(guest, link, arguments, cap.map_or_else(Paging::new, |cap| Paging::new().resident(cap)));
+}
+
+fn same_under(guest: &str, link: Link, arguments: &[&str], paging: Paging) {
     let program = guests::build(guest, link);
     let native = told(&prepare(Run::new(&program), arguments).outcome());
-    let paging = cap.map_or_else(Paging::new, |cap| Paging::new().resident(cap));
     let paged = told(&paging.run(&program, |run| prepare(run, arguments)).outcome);
     let expect_equal_errors = matches!(native.0, End::Code(_));
     assert_eq!((native.0, &native.1), (paged.0, &paged.1), "native, then paged; it said: {}", paged.2);
@@ -63,6 +66,18 @@ macro_rules! guest {
             #[test]
             fn in_256_kibibytes() {
                 same(NAME, Link::Dynamic, &$arguments, Some("256K"));
+            }
+
+            #[test]
+            fn with_every_fault_a_sigsegv() {
+                let paging = Paging::new().resident("1M").option("--engine", "sigsegv");
+                same_under(NAME, Link::Dynamic, &$arguments, paging);
+            }
+
+            #[test]
+            fn with_every_fault_a_sigbus() {
+                let paging = Paging::new().resident("1M").option("--engine", "uffd");
+                same_under(NAME, Link::Dynamic, &$arguments, paging);
             }
         }
     };

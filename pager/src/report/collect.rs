@@ -242,6 +242,7 @@ mod tests {
             cap_pages: Some(100),
             fault_around_pages: 1,
             fill: FillMode::Exact,
+            engine: pager_core::shared::Engine::Auto,
             verbosity: Verbosity::Normal,
             root: None,
         };
