@@ -10,6 +10,7 @@ use crate::arena;
 use crate::clock;
 use crate::die;
 use crate::gate;
+use crate::images;
 use crate::load;
 use crate::signals;
 use crate::state::{self, STATE};
@@ -56,7 +57,7 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
     task::disable_huge_pages();
     state::claim_process(task::pid());
     clock::calibrate();
-    let block = match prepare(&path) {
+    let block = match prepare(program_fd) {
         Ok(block) => block,
         Err(errno) => die::internal(format_args!("this process cannot be prepared: {errno:?}")),
     };
@@ -172,7 +173,7 @@ fn map_control(fd: Fd) -> Result<(), Errno> {
     Ok(())
 }
 
-fn prepare(path: &[u8]) -> Result<&'static Block, Errno> {
+fn prepare(program: Fd) -> Result<&'static Block, Errno> {
     match uffd::open() {
         Ok(fd) => state::set_uffd(fd),
         Err(errno) => die::fail(FailureKind::Kernel, errno.0 as u64, b"userfaultfd", die::INTERNAL_EXIT),
@@ -188,7 +189,7 @@ fn prepare(path: &[u8]) -> Result<&'static Block, Errno> {
     own.tid = task::tid();
     own.mask = signal::set_mask(SignalSet::default());
     signal::set_mask(own.mask.for_kernel());
-    *STATE.program.lock() = path.to_vec();
+    *STATE.program.lock() = images::path_of(program);
     Ok(block)
 }
 

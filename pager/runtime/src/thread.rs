@@ -199,7 +199,7 @@ impl Block {
         self as *const Block as u64
     }
 
-    /// Keeps `range` from being evicted until [`Block::unpin_all`].
+    /// Keeps `range` from being evicted until [`Block::unpin_to`].
     pub fn pin(&self, range: PageRange) {
         let count = self.pin_count.load(Ordering::Relaxed) as usize;
         if count < PINS {

@@ -70,7 +70,7 @@ fn make_present(addr: u64, access: Access) -> bool {
 /// Reads a value. Only for types that any bytes make.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read()`].
 pub fn read_value<T: Plain>(addr: u64) -> Result<T, Errno> {
     let mut value = T::ZERO;
     // SAFETY: `Plain` types have no invalid bytes and no padding that matters.
@@ -82,7 +82,7 @@ pub fn read_value<T: Plain>(addr: u64) -> Result<T, Errno> {
 /// Writes a value.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_value<T: Plain>(addr: u64, value: &T) -> Result<(), Errno> {
     // SAFETY: as above.
     let bytes = unsafe { core::slice::from_raw_parts((value as *const T).cast::<u8>(), size_of::<T>()) };

@@ -71,7 +71,7 @@ pub fn spawn(parent: &'static Block, context: &UContext, request: &Request) -> R
 /// Where a new thread begins, on its block's stack.
 ///
 /// # Safety
-/// Called by `gate` only, with the [`Start`] that `spawn` wrote.
+/// Called by `gate` only, with the `Start` that `spawn` wrote.
 pub unsafe extern "C" fn child_entry(start: *const Start) -> ! {
     // SAFETY: by the caller.
     let start = unsafe { &*start };
