@@ -1,15 +1,16 @@
 //! Resident memory over time, and the slots of processes that died without saying so.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use pager_core::shared::{Control, Process};
+use parking_lot::Mutex;
 
 use crate::control::ControlFile;
 
@@ -63,34 +64,34 @@ impl Residency {
 /// A thread that samples until it is dropped.
 pub struct Sampler {
     shared: Arc<Shared>,
+    /// Dropped to stop the thread.
+    stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 struct Shared {
     control: Arc<ControlFile>,
-    stop: AtomicBool,
     /// Held for the length of one sample.
     seen: Mutex<Residency>,
 }
 
 impl Shared {
     fn sample(&self) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).sample(&self.control);
+        self.seen.lock().sample(&self.control);
     }
 
     fn seen(&self) -> Residency {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.seen.lock()
     }
 
-    fn run(&self) {
+    fn run(&self, stopped: &Receiver<()>) {
         let mut round = 0;
-        while !self.stop.load(Acquire) {
+        while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
             self.sample();
             if round % SWEEP_EVERY == 0 {
                 sweep(&self.control, exists);
             }
             round += 1;
-            thread::park_timeout(INTERVAL);
         }
     }
 }
@@ -102,10 +103,11 @@ impl Sampler {
     ///
     /// If there can be no more threads.
     pub fn start(control: Arc<ControlFile>) -> std::io::Result<Sampler> {
-        let shared = Arc::new(Shared { control, stop: AtomicBool::new(false), seen: Mutex::default() });
+        let shared = Arc::new(Shared { control, seen: Mutex::default() });
+        let (stop, stopped) = channel::bounded(0);
         let worker = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("sampler".into()).spawn(move || worker.run())?;
-        Ok(Sampler { shared, thread: Some(thread) })
+        let thread = thread::Builder::new().name("sampler".into()).spawn(move || worker.run(&stopped))?;
+        Ok(Sampler { shared, stop: Some(stop), thread: Some(thread) })
     }
 
     /// What was seen so far, this moment included. Processes that just died count for the last time, but not as resident now.
@@ -118,9 +120,8 @@ impl Sampler {
 
 impl Drop for Sampler {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Release);
+        drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
             let _ = thread.join();
         }
     }

@@ -100,9 +100,14 @@ unsafe fn read_stack(stack: *const u64) -> Inherited {
         }
         let key = [ENVIRONMENT_KEY.as_bytes(), b"="].concat();
         let (argv_texts, mut texts) = (vector(argv), vector(envp));
-        // Ours comes first.
-        let ours = texts.first().filter(|text| text.starts_with(&key)).map_or(0, |text| text.len() as u64 + 1);
-        let (arguments, environment) = (extent(argv, &argv_texts), extent(envp, &texts));
+        let (arguments, mut environment) = (extent(argv, &argv_texts), extent(envp, &texts));
+        // Ours is the first entry, put there by our exec, or the last, by the supervisor.
+        let is_ours = |text: &&Vec<u8>| text.starts_with(&key);
+        if let Some(ours) = texts.first().filter(is_ours) {
+            environment.start += ours.len() as u64 + 1;
+        } else if let Some(ours) = texts.last().filter(is_ours) {
+            environment.end -= ours.len() as u64 + 1;
+        }
         let run = texts.iter().position(|text| text.starts_with(&key)).map(|at| texts.remove(at));
         let auxiliary = pairs(auxiliary.add(1));
         let random = auxiliary.iter().find(|(name, _)| *name == AT_RANDOM);
@@ -110,7 +115,7 @@ unsafe fn read_stack(stack: *const u64) -> Inherited {
         Inherited {
             argv: argv_texts,
             arguments,
-            environment: environment.start + ours..environment.end,
+            environment,
             envp: texts,
             auxiliary,
             random,

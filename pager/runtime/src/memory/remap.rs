@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
-use pager_core::area::{Area, AreaTree, Holding};
+use pager_core::area::{Area, AreaTree, Holding, KernelReason};
 use pager_core::entry::{Dirt, Entry};
 use pager_core::replacement::Install as Arrival;
 
@@ -58,30 +58,46 @@ pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Res
     }
     let mut areas = STATE.areas.write();
     let area = *areas.find(range.start()).ok_or(Errno::EFAULT)?;
-    if matches!(area.holding, Holding::Kernel(_)) {
-        return by_kernel(&mut areas, &request, &area, target);
-    }
-    if request.old_len == 0 {
+    let kernels = matches!(area.holding, Holding::Kernel(_));
+    if request.old_len == 0 && !kernels {
         return Err(Errno::EINVAL);
     }
-    if !areas.covers(range) {
-        return Err(Errno::EFAULT);
+    if shrinks_in_place(&request) && area.holding != Holding::Kernel(KernelReason::Huge) {
+        let keep = PageRange::with_count(range.start(), request.new_len / PAGE_SIZE).ok_or(Errno::EINVAL)?;
+        cut_tail(&mut areas, range, keep)?;
+        return Ok(request.old);
     }
-    resize(&mut areas, &request, range, target)
+    match target {
+        // A plain move takes whatever lies in the range, holes too.
+        Some(to) if request.old_len == request.new_len && !kernels => {
+            relocate(&mut areas, &request, range, Some(to))
+        }
+        _ if kernels => by_kernel(&mut areas, &request, &area, target),
+        _ if !areas.covers(range) => Err(Errno::EFAULT),
+        _ => resize(&mut areas, &request, range, target),
+    }
 }
 
-fn resize(areas: &mut AreaTree, request: &Request, range: PageRange, target: Option<PageRange>) -> Result<u64, Errno> {
-    let keep = PageRange::with_count(range.start(), request.new_len / PAGE_SIZE).ok_or(Errno::EINVAL)?;
+/// Whether nothing but the end of the range changes: all that Linux asks for then is that the range's first page is mapped.
+fn shrinks_in_place(request: &Request) -> bool {
+    request.flags & (FIXED | DONTUNMAP) == 0 && request.old_len != 0 && request.new_len <= request.old_len
+}
+
+/// Unmaps what lies behind `keep` in `range`.
+fn cut_tail(areas: &mut AreaTree, range: PageRange, keep: PageRange) -> Result<(), Errno> {
     if let Some(tail) = PageRange::new(keep.end(), range.end()) {
         discard(tail);
         areas.remove(tail);
         kernel::munmap(tail.start().start().0, tail.bytes())?;
     }
+    Ok(())
+}
+
+fn resize(areas: &mut AreaTree, request: &Request, range: PageRange, target: Option<PageRange>) -> Result<u64, Errno> {
+    let keep = PageRange::with_count(range.start(), request.new_len / PAGE_SIZE).ok_or(Errno::EINVAL)?;
+    cut_tail(areas, range, keep)?;
     let kept = range.intersect(keep).unwrap_or(range);
     if target.is_none() && request.flags & DONTUNMAP == 0 {
-        if keep.end() <= range.end() {
-            return Ok(request.old);
-        }
         if grow_in_place(areas, kept, keep).is_ok() {
             return Ok(request.old);
         }
@@ -122,8 +138,13 @@ fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Op
     let more = continuation(areas, from, from.start().plus(request.new_len / PAGE_SIZE));
     let to = match target {
         Some(to) => {
-            discard(to);
-            areas.remove(to);
+            // Where nothing moves to, the target stays as it is.
+            for piece in pieces.iter().chain(more.iter()) {
+                let start = to.start().plus(piece.range.start().0 - from.start().0);
+                let covered = PageRange::with_count(start, piece.range.count()).ok_or(Errno::EINVAL)?;
+                discard(covered);
+                areas.remove(covered);
+            }
             to
         }
         None => {

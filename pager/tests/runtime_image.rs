@@ -1,0 +1,74 @@
+//! What the runtime image must not have: relocations, thread-local storage, an interpreter, anything outside its reserved range.
+//!
+//! Assumes nothing: reads the image that the command embeds.
+
+use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, Register};
+use object::read::elf::{ElfFile64, ProgramHeader};
+use object::{Object, ObjectSection, elf};
+
+/// The runtime's part of the address space (`pager_runtime::arena::RESERVED`).
+const RESERVED: std::ops::Range<u64> = 0x6f00_0000_0000..0x6f80_0000_0000;
+
+fn image() -> Vec<u8> {
+    std::fs::read(env!("PAGER_RUNTIME_IMAGE")).expect("the build script made the image")
+}
+
+fn instructions(text: &[u8], address: u64) -> impl Iterator<Item = Instruction> {
+    let mut decoder = Decoder::with_ip(64, text, address, DecoderOptions::NONE);
+    let mut found = Vec::new();
+    while decoder.can_decode() {
+        found.push(decoder.decode());
+    }
+    found.into_iter()
+}
+
+fn with_text(look: impl Fn(&[u8], u64)) {
+    let bytes = image();
+    let file = ElfFile64::<object::Endianness>::parse(&*bytes).expect("an ELF file");
+    let text = file.section_by_name(".text").expect("there is code");
+    look(text.data().expect("the code can be read"), text.address());
+}
+
+#[test]
+fn nothing_is_relocated_and_nobody_interprets_it() {
+    let bytes = image();
+    let file = ElfFile64::<object::Endianness>::parse(&*bytes).expect("an ELF file");
+    assert!(file.sections().all(|section| section.relocations().next().is_none()), "a section has relocations");
+    assert!(file.dynamic_relocations().is_none_or(|mut all| all.next().is_none()), "there are dynamic relocations");
+    let endian = object::Endianness::Little;
+    for header in file.elf_program_headers() {
+        let kind = header.p_type(endian);
+        assert!(![elf::PT_INTERP, elf::PT_DYNAMIC, elf::PT_TLS].contains(&kind), "program header of type {kind}");
+        if kind == elf::PT_LOAD {
+            let (start, len) = (header.p_vaddr(endian), header.p_memsz(endian));
+            assert!(RESERVED.contains(&start) && RESERVED.contains(&(start + len)), "segment at {start:#x}");
+            let writable_code = elf::PF_W | elf::PF_X;
+            assert_ne!(header.p_flags(endian) & writable_code, writable_code, "segment at {start:#x}");
+        }
+    }
+}
+
+/// FS and GS are the program's.
+#[test]
+fn no_instruction_uses_a_segment_of_the_program() {
+    with_text(|text, address| {
+        for instruction in instructions(text, address) {
+            let segment = instruction.segment_prefix();
+            assert!(!matches!(segment, Register::FS | Register::GS), "{segment:?} is used at {:#x}", instruction.ip());
+        }
+    });
+}
+
+/// Calls are not trapped when the address behind the instruction lies in the text: the last one may not be its end.
+#[test]
+fn calls_are_made_well_inside_the_text() {
+    with_text(|text, address| {
+        let end = address + text.len() as u64;
+        let calls: Vec<u64> = instructions(text, address)
+            .filter(|instruction| instruction.mnemonic() == Mnemonic::Syscall)
+            .map(|instruction| instruction.next_ip())
+            .collect();
+        assert!(calls.len() > 5, "the runtime makes system calls");
+        assert!(calls.iter().all(|behind| *behind < end), "a call is the last instruction");
+    });
+}
