@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::limit::Limit;
 use crate::report::StatsTarget;
 use crate::size::ByteSize;
 
@@ -63,6 +64,19 @@ pub enum Command {
     /// Look at what this kernel offers and say what is used
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// Change the cap of a run that is under way; each of its processes keeps to it from its next fault on
+    Limit(LimitArgs),
+}
+
+/// Arguments of `pager limit`.
+#[derive(Args, Debug)]
+pub struct LimitArgs {
+    /// Process id of a `pager run`, or of a program in it
+    pub pid: u32,
+
+    /// The new cap, such as 64M, or `none`
+    #[arg(value_name = "SIZE")]
+    pub limit: Limit,
 }
 
 /// The engines by name.

@@ -15,6 +15,7 @@ pub mod failure;
 pub mod histogram;
 pub mod launch;
 pub mod layout;
+pub mod limit;
 pub mod outcome;
 pub mod plan;
 pub mod program;

@@ -6,6 +6,7 @@ use anyhow::Error;
 use clap::Parser;
 use pager::cli::{Cli, Command};
 use pager::doctor::Diagnosis;
+use pager::limit::limit;
 use pager::run::{RunError, run};
 use pager::say;
 use pager::supervise::end_as;
@@ -21,13 +22,22 @@ fn main() {
             say::to_stdout(&if args.json { diagnosis.to_json() } else { diagnosis.to_text() });
             exit(if diagnosis.can_run { 0 } else { 1 })
         }
+        Command::Limit(args) => {
+            if let Err(error) = limit(args.pid, args.limit) {
+                let code = error.exit_code();
+                end_with(error.into(), code)
+            }
+        }
     }
 }
 
 /// Says in one line what is wrong, and ends.
 fn fail(error: RunError) -> ! {
     let code = error.exit_code();
-    let report = Error::new(error);
+    end_with(error.into(), code)
+}
+
+fn end_with(report: Error, code: u8) -> ! {
     let causes: Vec<String> = report.chain().skip(1).map(ToString::to_string).collect();
     match causes.is_empty() {
         true => say::line(report),

@@ -41,7 +41,7 @@ pub fn make_room(pages: u64) {
     let cap = state::cap();
     let mut now = state::add_resident(pages);
     let mut attempts = 0;
-    while now > cap && attempts < ATTEMPTS {
+    while now > state::cap() && attempts < ATTEMPTS {
         let batch = (cap / 16).clamp(1, BUFFER_PAGES as u64).max((now - cap).min(BUFFER_PAGES as u64));
         if evict(batch as usize) == 0 {
             attempts += 1;
@@ -72,6 +72,7 @@ fn choose(wanted: usize) -> Vec<Victim> {
     let mut pages = Vec::with_capacity(wanted);
     let mut victims = Vec::with_capacity(wanted);
     let mut queue = STATE.queue.lock();
+    queue.fit(state::cap());
     queue.victims(wanted, &mut pages);
     for page in pages {
         if !take_victim(page, &mut victims) {

@@ -103,10 +103,12 @@ fn install(run: PageRange, from: *const u8, how: Install) {
 
 /// Has the pages tracked, before they are settled: at no moment is a page resident and not in the queue while nothing is busy.
 fn arrived(run: PageRange, touched: PageNum, how: Arrival) {
-    if state::cap() == u64::MAX {
+    let cap = state::cap();
+    if cap == u64::MAX {
         return;
     }
     let mut queue = STATE.queue.lock();
+    queue.fit(cap);
     for page in run.iter() {
         queue.installed(page, if page == touched { how } else { Arrival::Around });
     }

@@ -2,26 +2,35 @@
 
 use alloc::vec::Vec;
 
-use pager_core::addr::PageNum;
+use pager_core::addr::{PageNum, PageRange, USER_END, VirtAddr};
 use pager_core::entry::Entry;
 use pager_core::replacement::{Install, Policy, TwoQueue};
 use pager_core::table::EntryCell;
 
 use crate::state::STATE;
 
-/// The process's resident pages in the order in which they may have to go. Empty until the cap is known.
+/// The process's resident pages in the order in which they may have to go. Nothing is tracked while there is no cap.
 pub struct Queue {
     policy: Option<TwoQueue>,
+    cap_pages: u64,
 }
 
 impl Queue {
     pub const fn empty() -> Queue {
-        Queue { policy: None }
+        Queue { policy: None, cap_pages: u64::MAX }
     }
 
-    /// Starts anew for a cap.
-    pub fn reset(&mut self, cap_pages: u64) {
+    /// Fits the queues to a cap, which may have been changed from outside: starts anew from what is resident.
+    pub fn fit(&mut self, cap_pages: u64) {
+        if cap_pages == self.cap_pages {
+            return;
+        }
+        self.cap_pages = cap_pages;
         self.policy = (cap_pages != u64::MAX).then(|| TwoQueue::new(cap_pages));
+        if let Some(policy) = &mut self.policy {
+            let resident = STATE.table.existing_in(everything()).filter(|(page, _)| is_resident(*page));
+            resident.for_each(|(page, _)| policy.installed(page, Install::Around));
+        }
     }
 
     /// Notes a page that was just brought in.
@@ -48,6 +57,11 @@ impl Queue {
             policy.put_back(page);
         }
     }
+}
+
+/// All pages that a program can have.
+pub fn everything() -> PageRange {
+    PageRange::touching(VirtAddr(0), USER_END).unwrap_or(PageRange::single(PageNum(0)))
 }
 
 /// Whether a page is in memory, or may be once whoever has its entry is done.

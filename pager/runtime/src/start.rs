@@ -183,7 +183,7 @@ fn prepare(program: Fd) -> Result<&'static Block, Errno> {
         Ok(fd) => state::set_uffd(fd),
         Err(errno) => die::fail(FailureKind::Kernel, errno.0 as u64, b"userfaultfd", die::INTERNAL_EXIT),
     }
-    STATE.queue.lock().reset(state::cap());
+    STATE.queue.lock().fit(state::cap());
     signals::PROCESS.inherit();
     signals::install_own()?;
     let block = Block::new(NonNull::from(&signals::PROCESS))?;

@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use pager_core::addr::{PageNum, PageRange, USER_END};
+use pager_core::addr::PageRange;
 use pager_core::area::{Area, ForkPolicy, Holding};
 use pager_core::entry::{Dirt, Entry, SwapSlot};
 
@@ -16,6 +16,7 @@ use crate::die;
 use crate::engine;
 use crate::gate;
 use crate::lock::RawMutex;
+use crate::queue::everything;
 use crate::state::{self, STATE};
 use crate::swap;
 use crate::sys::signal::UContext;
@@ -73,10 +74,6 @@ fn quiesce(locks: &[&RawMutex]) {
     }
 }
 
-fn everything() -> PageRange {
-    PageRange::new(PageNum(0), PageNum(USER_END >> 12)).unwrap_or(PageRange::single(PageNum(0)))
-}
-
 /// Makes the child a co-owner of every slot whose page it will have. Nothing is busy and no area can change, so entries stand still.
 fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Errno> {
     let mut shared = Vec::new();
@@ -122,13 +119,13 @@ fn take_over(block: &'static Block) -> Result<(), Errno> {
     let odd: Vec<Area> = areas.iter().filter(|area| area.fork != ForkPolicy::Copy).copied().collect();
     for area in &odd {
         forget(area.range);
-        if area.fork == ForkPolicy::Skip {
+        if area.fork.skips() {
             areas.remove(area.range);
         }
     }
     for area in areas.iter().filter(|area| area.holding == Holding::Private) {
         uffd::register(state::uffd(), area.range.start().start().0, area.range.bytes())?;
-        if area.fork == ForkPolicy::Wipe {
+        if area.fork.wipes() {
             engine::mark(area.range);
         }
     }

@@ -1,0 +1,99 @@
+//! Changing the cap of a run that is under way.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
+
+use pager_core::shared::MAGIC;
+use thiserror::Error;
+
+use crate::plan::LEAST_CAP_PAGES;
+use crate::size::ByteSize;
+use crate::sys::map::ControlMap;
+
+/// How the control file shows among a process's descriptors.
+const CONTROL_LINK: &str = "/memfd:pager-control";
+
+/// A cap, or none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Limit {
+    /// At most this much.
+    Cap(ByteSize),
+    /// As much as the program wants.
+    Unlimited,
+}
+
+impl std::str::FromStr for Limit {
+    type Err = <ByteSize as std::str::FromStr>::Err;
+
+    fn from_str(text: &str) -> Result<Limit, Self::Err> {
+        if text == "none" { Ok(Limit::Unlimited) } else { text.parse().map(Limit::Cap) }
+    }
+}
+
+/// Why the cap stays as it is.
+#[derive(Debug, Error)]
+pub enum LimitError {
+    /// Under [`LEAST_CAP_PAGES`].
+    #[error("{asked}: too small to run in; the smallest that works is {}", ByteSize::of_pages(LEAST_CAP_PAGES))]
+    TooSmall {
+        /// What was asked for.
+        asked: ByteSize,
+    },
+    /// The process has no control file.
+    #[error("process {pid} is not part of a `pager run`; give the process id of pager or of one of its programs")]
+    NotPaged {
+        /// As given.
+        pid: u32,
+    },
+    /// It cannot be looked at.
+    #[error("process {pid} cannot be looked at; it must exist and be your own")]
+    Inaccessible {
+        /// As given.
+        pid: u32,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl LimitError {
+    /// 2 for wrong usage, else 1.
+    pub const fn exit_code(&self) -> u8 {
+        if matches!(self, LimitError::TooSmall { .. }) { 2 } else { 1 }
+    }
+}
+
+/// Sets the cap of the run that process `pid` belongs to: the supervisor, or any of its programs. Each process of the run keeps to it from its
+/// next fault on.
+///
+/// # Errors
+///
+/// See [`LimitError`].
+pub fn limit(pid: u32, limit: Limit) -> Result<(), LimitError> {
+    let pages = match limit {
+        Limit::Unlimited => u64::MAX,
+        Limit::Cap(asked) if asked.pages() < LEAST_CAP_PAGES => return Err(LimitError::TooSmall { asked }),
+        Limit::Cap(asked) => asked.pages(),
+    };
+    let inaccessible = |source| LimitError::Inaccessible { pid, source };
+    let file = control_file(pid).map_err(inaccessible)?.ok_or(LimitError::NotPaged { pid })?;
+    let control = ControlMap::new(&file).map_err(inaccessible)?;
+    if control.magic.load(Relaxed) != MAGIC {
+        return Err(LimitError::NotPaged { pid });
+    }
+    control.settings.cap_pages.store(pages, Relaxed);
+    Ok(())
+}
+
+/// The control file that a process has open.
+fn control_file(pid: u32) -> io::Result<Option<File>> {
+    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
+        let path: PathBuf = entry?.path();
+        let is_control = fs::read_link(&path).is_ok_and(|link| link.to_string_lossy().starts_with(CONTROL_LINK));
+        if is_control {
+            return OpenOptions::new().read(true).write(true).open(&path).map(Some);
+        }
+    }
+    Ok(None)
+}
