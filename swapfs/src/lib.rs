@@ -4,6 +4,7 @@
 //! MNT/images/...     sources, read-only            images  -> filesystem (rules), accounting
 //! MNT/swap/NAME      swap files of fixed size       store   -> filesystem (rules), accounting
 //! MNT/.swapfs/...    counts, as JSON and metrics    control
+//! MNT/.swapfs/trace  every request, one by one       trace
 //! ```
 //!
 //! [`filesystem`] and [`throttle`] decide: no I/O, no lock, no clock, no FUSE types. [`service`] owns the state and does the
@@ -21,6 +22,7 @@ pub mod delay;
 pub mod filesystem;
 pub mod fuse;
 pub mod images;
+pub mod metrics;
 pub mod mountinfo;
 pub mod mounting;
 pub mod process;
@@ -28,4 +30,5 @@ pub mod service;
 pub mod store;
 pub mod table;
 pub mod throttle;
+pub mod trace;
 pub mod units;

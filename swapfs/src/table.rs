@@ -1,10 +1,10 @@
 //! Counts as a table for people: totals since the mount, or rates between two snapshots as iostat shows them.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::accounting::{Figures, FileSnapshot, Snapshot};
+use crate::accounting::{Figures, LatencySummary, ProcessSnapshot, Snapshot, Tally};
 use crate::units::{show_bytes, show_count, show_nanoseconds};
 
 /// Which files to show: all, or those with one of these paths or below one of them.
@@ -22,7 +22,7 @@ impl Selection {
     }
 }
 
-/// All counts since the mount.
+/// All counts since the mount: of files, and of the processes that used them.
 pub fn totals(snapshot: &Snapshot, selection: &Selection) -> String {
     let mut text = header(snapshot);
     let mut rows = vec![TOTAL_COLUMNS.map(str::to_owned)];
@@ -32,28 +32,86 @@ pub fn totals(snapshot: &Snapshot, selection: &Selection) -> String {
         rows.push(total_row("total", 0, &snapshot.total));
     }
     write_rows(&mut text, &rows);
+    if selection.0.is_empty() && !snapshot.processes.is_empty() {
+        text.push('\n');
+        let mut rows = vec![TOTAL_COLUMNS.map(|name| if name == "file" { "process" } else { name }.to_owned())];
+        let name = |process: &ProcessSnapshot| format!("{} ({})", process.comm, process.pid);
+        rows.extend(snapshot.processes.iter().map(|process| total_row(&name(process), 0, &process.figures)));
+        write_rows(&mut text, &rows);
+    }
     text
 }
 
 /// Rates of the files that were used between two snapshots that are `time` apart.
 pub fn rates(before: &Snapshot, after: &Snapshot, time: Duration, selection: &Selection) -> String {
-    let old: HashMap<&str, &FileSnapshot> = before.files.iter().map(|file| (file.path.as_str(), file)).collect();
+    let spent = after.since(before);
     let mut rows = vec![RATE_COLUMNS.map(str::to_owned)];
-    for file in after.files.iter().filter(|file| selection.holds(&file.path)) {
-        let earlier = old.get(file.path.as_str()).map(|file| file.figures).unwrap_or_default();
-        rows.extend(rate_row(&file.path, &earlier, &file.figures, time));
-    }
-    let quiet = ["total"].map(|path| rate_row(path, &before.total, &after.total, time));
-    rows.extend(quiet.into_iter().flatten());
+    let chosen = spent.files.iter().filter(|file| selection.holds(&file.path));
+    let busy = chosen.filter(|file| file.figures.read_ops + file.figures.write_ops > 0);
+    rows.extend(busy.map(|file| rate_row(&file.path, &file.figures, time)));
+    rows.push(rate_row("total", &spent.total, time));
     let mut text = String::new();
     write_rows(&mut text, &rows);
     text
 }
 
-const TOTAL_COLUMNS: [&str; 12] =
-    ["file", "size", "opens", "reads", "read", "seen", "again", "r p50", "r p99", "writes", "written", "waited"];
+/// Distributions of times and sizes, of the chosen files or of all together.
+pub fn distributions(snapshot: &Snapshot, selection: &Selection) -> String {
+    let chosen: Vec<(&str, &Figures)> = match selection.0.is_empty() {
+        true => vec![("total", &snapshot.total)],
+        false => {
+            let held = snapshot.files.iter().filter(|file| selection.holds(&file.path));
+            held.map(|file| (file.path.as_str(), &file.figures)).collect()
+        }
+    };
+    let mut rows = vec![TIME_COLUMNS.map(str::to_owned)];
+    for (name, figures) in &chosen {
+        for (kind, summary) in [
+            ("read service", &figures.read_service),
+            ("read wait", &figures.read_wait),
+            ("read total", &figures.read_total),
+            ("write service", &figures.write_service),
+            ("write wait", &figures.write_wait),
+            ("write total", &figures.write_total),
+        ] {
+            if summary.count > 0 {
+                rows.push(time_row(&format!("{name}: {kind}"), summary));
+            }
+        }
+    }
+    let mut text = String::new();
+    write_rows(&mut text, &rows);
+    let mut rows = vec![["requests of at most".to_owned(), "reads".to_owned(), "writes".to_owned()]];
+    for (name, figures) in &chosen {
+        let all = figures.read_size_bytes.iter().chain(figures.write_size_bytes.iter());
+        let sizes: BTreeSet<u64> = all.map(|(bytes, _)| bytes).collect();
+        let of = |tally: &Tally, size| show_count(tally.iter().find(|(bytes, _)| *bytes == size).map_or(0, |(_, n)| n));
+        rows.extend(sizes.into_iter().map(|size| {
+            let (reads, writes) = (of(&figures.read_size_bytes, size), of(&figures.write_size_bytes, size));
+            [format!("{name}: {}", show_bytes(size)), reads, writes]
+        }));
+    }
+    text.push('\n');
+    write_rows(&mut text, &rows);
+    text
+}
 
-const RATE_COLUMNS: [&str; 7] = ["file", "reads/s", "read/s", "writes/s", "written/s", "service", "wait"];
+const TOTAL_COLUMNS: [&str; 14] = [
+    "file", "size", "opens", "reads", "read", "seen", "again", "seq", "r p50", "r p99", "writes", "written", "waited",
+    "depth",
+];
+
+const RATE_COLUMNS: [&str; 11] =
+    ["file", "reads/s", "read/s", "r p99", "writes/s", "written/s", "w p99", "service", "wait", "seq", "depth"];
+
+const TIME_COLUMNS: [&str; 10] = ["time", "count", "mean", "p50", "p90", "p95", "p99", "p99.9", "p99.99", "max"];
+
+fn time_row(name: &str, summary: &LatencySummary) -> [String; 10] {
+    let LatencySummary { mean_ns, p50_ns, p90_ns, p95_ns, p99_ns, p999_ns, p9999_ns, max_ns, .. } = *summary;
+    let [mean, p50, p90, p95, p99, p999, p9999, max] =
+        [mean_ns, p50_ns, p90_ns, p95_ns, p99_ns, p999_ns, p9999_ns, max_ns].map(show_nanoseconds);
+    [name.to_owned(), show_count(summary.count), mean, p50, p90, p95, p99, p999, p9999, max]
+}
 
 fn header(snapshot: &Snapshot) -> String {
     let note = match snapshot.strict {
@@ -67,7 +125,7 @@ fn header(snapshot: &Snapshot) -> String {
     format!("{}  pid {}, {} open files{waiting}; {note}\n", snapshot.mountpoint, snapshot.pid, snapshot.open_files)
 }
 
-fn total_row(path: &str, size_bytes: u64, figures: &Figures) -> [String; 12] {
+fn total_row(path: &str, size_bytes: u64, figures: &Figures) -> [String; 14] {
     let blocks = size_bytes.div_ceil(4096);
     let seen = match blocks {
         0 => show_bytes(figures.read_distinct_blocks * 4096),
@@ -81,11 +139,13 @@ fn total_row(path: &str, size_bytes: u64, figures: &Figures) -> [String; 12] {
         show_bytes(figures.read_bytes),
         seen,
         show_count(figures.read_repeat_blocks),
+        sequential(figures),
         show_nanoseconds(figures.read_service.p50_ns),
         show_nanoseconds(figures.read_service.p99_ns),
         with_errors(figures.write_ops, figures.write_errors),
         show_bytes(figures.write_bytes),
         show_nanoseconds(figures.read_wait_ns + figures.write_wait_ns),
+        format!("{:.1}", figures.queue_depth.mean()),
     ]
 }
 
@@ -96,24 +156,33 @@ fn with_errors(operations: u64, errors: u64) -> String {
     }
 }
 
-fn rate_row(path: &str, before: &Figures, after: &Figures, time: Duration) -> Option<[String; 7]> {
-    let seconds = time.as_secs_f64().max(1e-9);
-    let rate = |of: fn(&Figures) -> u64| (of(after).saturating_sub(of(before)) as f64 / seconds).round() as u64;
-    let spent = |of: fn(&Figures) -> u64| of(after).saturating_sub(of(before));
-    let operations = spent(|f| f.read_ops + f.write_ops);
-    if operations == 0 && path != "total" {
-        return None;
+fn sequential(figures: &Figures) -> String {
+    match figures.read_ops + figures.write_ops {
+        0 => "-".to_owned(),
+        all => {
+            let part = (figures.read_sequential_ops + figures.write_sequential_ops) as f64 / all as f64;
+            format!("{:.0}%", part * 100.0)
+        }
     }
-    let each = |ns: u64| show_nanoseconds(ns / operations.max(1));
-    Some([
+}
+
+fn rate_row(path: &str, spent: &Figures, time: Duration) -> [String; 11] {
+    let seconds = time.as_secs_f64().max(1e-9);
+    let rate = |count: u64| (count as f64 / seconds).round() as u64;
+    let each = |ns: u64| show_nanoseconds(ns / (spent.read_ops + spent.write_ops).max(1));
+    [
         path.to_owned(),
-        show_count(rate(|f| f.read_ops)),
-        show_bytes(rate(|f| f.read_bytes)),
-        show_count(rate(|f| f.write_ops)),
-        show_bytes(rate(|f| f.write_bytes)),
-        each(spent(|f| f.read_service_ns + f.write_service_ns)),
-        each(spent(|f| f.read_wait_ns + f.write_wait_ns)),
-    ])
+        show_count(rate(spent.read_ops)),
+        show_bytes(rate(spent.read_bytes)),
+        show_nanoseconds(spent.read_total.p99_ns),
+        show_count(rate(spent.write_ops)),
+        show_bytes(rate(spent.write_bytes)),
+        show_nanoseconds(spent.write_total.p99_ns),
+        each(spent.read_service_ns + spent.write_service_ns),
+        each(spent.read_wait_ns + spent.write_wait_ns),
+        sequential(spent),
+        format!("{:.1}", spent.queue_depth.mean()),
+    ]
 }
 
 /// First column to the left, the others to the right.
@@ -132,26 +201,27 @@ fn write_rows<const N: usize>(text: &mut String, rows: &[[String; N]]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounting::FileClass;
 
     fn snapshot(reads: u64) -> Snapshot {
-        let figures =
-            Figures { read_ops: reads, read_bytes: reads * 4096, read_distinct_blocks: 1, ..Figures::default() };
-        let file = |path: &str| FileSnapshot { path: path.into(), class: FileClass::Image, size_bytes: 8192, figures };
-        Snapshot {
-            version: 1,
-            pid: 7,
-            mountpoint: "/m".into(),
-            started_unix_ns: 0,
-            strict: false,
-            counted_reads: String::new(),
-            threads: 2,
-            block_bytes: 4096,
-            waiting_requests: 0,
-            open_files: 0,
-            total: figures,
-            files: vec![file("images/a"), file("images/ab")],
-        }
+        let read = crate::accounting::Answered {
+            ino: crate::filesystem::Ino(1),
+            direction: crate::throttle::Direction::Read,
+            offset: 0,
+            order: crate::accounting::Order::Sequential,
+            outcome: crate::accounting::Outcome::Bytes(4096),
+            service_ns: 2000,
+            wait_ns: None,
+        };
+        let mut counters = crate::accounting::Counters::default();
+        (0..reads).for_each(|_| counters.record(&read));
+        Snapshot::sample(&counters.figures(), &["images/a", "images/ab"])
+    }
+
+    #[test]
+    fn distributions_show_times_and_sizes() {
+        let text = distributions(&snapshot(3), &Selection::default());
+        assert!(text.contains("total: read total") && text.contains("2.0us") && text.contains("4.0K"), "{text}");
+        assert!(!text.contains("write total"), "{text}");
     }
 
     #[test]

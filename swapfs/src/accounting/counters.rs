@@ -1,18 +1,23 @@
-//! The counts of one file: plain data, one recording at a time.
+//! The counts of one file or process: plain data, one recording at a time.
 
-use serde::{Deserialize, Serialize};
-
-use super::blocks::BlockSet;
-use super::latency::{Latencies, LatencySummary};
+use super::blocks::BlockCounts;
+use super::figures::Figures;
+use super::latency::Latencies;
+use super::tally::Tally;
+use crate::filesystem::Ino;
 use crate::throttle::Direction;
 
 /// A request that was answered.
 #[derive(Debug, Clone, Copy)]
 pub struct Answered {
+    /// The file.
+    pub ino: Ino,
     /// Its direction.
     pub direction: Direction,
     /// Where in the file.
     pub offset: u64,
+    /// Where it stands to the one before it.
+    pub order: Order,
     /// What it came to.
     pub outcome: Outcome,
     /// Time spent on the source or store.
@@ -30,48 +35,70 @@ pub enum Outcome {
     Failed,
 }
 
+/// Where a request begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Where the one before it ended, of the same opening of the file and in the same direction; or at 0, if it is the first.
+    Sequential,
+    /// Elsewhere.
+    Random,
+}
+
 /// Counts of one direction.
 #[derive(Debug, Default, Clone)]
-pub struct Lane {
+struct Lane {
     operations: u64,
+    sequential: u64,
     bytes: u64,
     errors: u64,
     repeated_blocks: u64,
-    blocks: BlockSet,
+    blocks: BlockCounts,
     /// Blocks of files merged into this one.
     merged_blocks: u64,
+    sizes: Tally,
     service: Latencies,
     wait: Latencies,
+    total: Latencies,
 }
 
 impl Lane {
     fn record(&mut self, answered: &Answered) {
         self.operations += 1;
+        self.sequential += u64::from(answered.order == Order::Sequential);
         match answered.outcome {
             Outcome::Failed => self.errors += 1,
             Outcome::Bytes(bytes) => {
                 self.bytes += bytes;
-                self.repeated_blocks += self.blocks.touch(answered.offset, bytes).repeated;
+                self.sizes.add(bytes.checked_next_power_of_two().unwrap_or(u64::MAX), 1);
+                self.repeated_blocks += self.blocks.touch(answered.ino, answered.offset, bytes).repeated;
             }
         }
         self.service.record(answered.service_ns);
         if let Some(wait_ns) = answered.wait_ns {
             self.wait.record(wait_ns);
         }
+        self.total.record(answered.service_ns.saturating_add(answered.wait_ns.unwrap_or(0)));
     }
 
     fn merge(&mut self, other: &Lane) {
         self.operations += other.operations;
+        self.sequential += other.sequential;
         self.bytes += other.bytes;
         self.errors += other.errors;
         self.repeated_blocks += other.repeated_blocks;
-        self.merged_blocks += other.blocks.len() + other.merged_blocks;
+        self.merged_blocks += other.distinct_blocks();
+        self.sizes.merge(&other.sizes);
         self.service.merge(&other.service);
         self.wait.merge(&other.wait);
+        self.total.merge(&other.total);
+    }
+
+    fn distinct_blocks(&self) -> u64 {
+        self.blocks.distinct() + self.merged_blocks
     }
 }
 
-/// Counts of one file, or of several added up.
+/// Counts of one file or process, or of several added up.
 #[derive(Debug, Default, Clone)]
 pub struct Counters {
     read: Lane,
@@ -117,85 +144,48 @@ impl Counters {
         self.punched_bytes += other.punched_bytes;
     }
 
-    /// The figures.
+    /// How often the blocks of `ino` were read and written, in `cells` equal parts of its `blocks` blocks.
+    pub fn heat(&self, ino: Ino, blocks: u64, cells: usize) -> (Vec<u64>, Vec<u64>) {
+        (self.read.blocks.heat(ino, blocks, cells), self.write.blocks.heat(ino, blocks, cells))
+    }
+
+    /// The figures. Queue depths are kept elsewhere.
     pub fn figures(&self) -> Figures {
         let (read, write) = (&self.read, &self.write);
-        let (read_service, read_wait) = (read.service.summary(), read.wait.summary());
+        let (read_service, read_wait, read_total) = (read.service.summary(), read.wait.summary(), read.total.summary());
         let (write_service, write_wait) = (write.service.summary(), write.wait.summary());
         Figures {
             open_ops: self.opens,
             read_ops: read.operations,
+            read_sequential_ops: read.sequential,
             read_bytes: read.bytes,
             read_errors: read.errors,
-            read_distinct_blocks: read.blocks.len() + read.merged_blocks,
+            read_distinct_blocks: read.distinct_blocks(),
             read_repeat_blocks: read.repeated_blocks,
             read_wait_ns: read_wait.sum_ns,
             read_service_ns: read_service.sum_ns,
             write_ops: write.operations,
+            write_sequential_ops: write.sequential,
             write_bytes: write.bytes,
             write_errors: write.errors,
-            write_distinct_blocks: write.blocks.len() + write.merged_blocks,
+            write_distinct_blocks: write.distinct_blocks(),
             write_repeat_blocks: write.repeated_blocks,
             write_wait_ns: write_wait.sum_ns,
             write_service_ns: write_service.sum_ns,
             sync_ops: self.syncs,
             punch_ops: self.punches,
             punched_bytes: self.punched_bytes,
+            read_size_bytes: read.sizes.clone(),
+            write_size_bytes: write.sizes.clone(),
             read_service,
             read_wait,
+            read_total,
             write_service,
             write_wait,
+            write_total: write.total.summary(),
+            ..Figures::default()
         }
     }
-}
-
-/// The figures of one file, or of all, as they stand in `stats.json`.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Figures {
-    /// Times the file was opened.
-    pub open_ops: u64,
-    /// Read requests answered, failed ones too.
-    pub read_ops: u64,
-    /// Bytes really served; less than asked for at the end of a file.
-    pub read_bytes: u64,
-    /// Read requests that failed.
-    pub read_errors: u64,
-    /// Different 4 KiB blocks that were read.
-    pub read_distinct_blocks: u64,
-    /// Blocks read that had been read before, each time counted.
-    pub read_repeat_blocks: u64,
-    /// Time that reads waited for the throttle.
-    pub read_wait_ns: u64,
-    /// Time that reads took at the source or store.
-    pub read_service_ns: u64,
-    /// Write requests answered, failed ones too.
-    pub write_ops: u64,
-    /// Bytes really taken.
-    pub write_bytes: u64,
-    /// Write requests that failed.
-    pub write_errors: u64,
-    /// Different 4 KiB blocks that were written.
-    pub write_distinct_blocks: u64,
-    /// Blocks written that had been written before, each time counted.
-    pub write_repeat_blocks: u64,
-    /// Time that writes waited for the throttle.
-    pub write_wait_ns: u64,
-    /// Time that writes took at the store.
-    pub write_service_ns: u64,
-    /// Calls of fsync and fdatasync.
-    pub sync_ops: u64,
-    /// Holes punched.
-    pub punch_ops: u64,
-    /// Bytes of those holes.
-    pub punched_bytes: u64,
-    /// Distribution of `read_service_ns`.
-    pub read_service: LatencySummary,
-    /// Distribution of `read_wait_ns`, over the requests that a rule was for.
-    pub read_wait: LatencySummary,
-    /// Distribution of `write_service_ns`.
-    pub write_service: LatencySummary,
-    /// Distribution of `write_wait_ns`, over the requests that a rule was for.
-    pub write_wait: LatencySummary,
 }
 
 #[cfg(test)]
@@ -203,7 +193,8 @@ mod tests {
     use super::*;
 
     fn read(offset: u64, outcome: Outcome) -> Answered {
-        Answered { direction: Direction::Read, offset, outcome, service_ns: 10, wait_ns: None }
+        let (ino, order) = (Ino(1), Order::Sequential);
+        Answered { ino, direction: Direction::Read, offset, order, outcome, service_ns: 10, wait_ns: None }
     }
 
     #[test]

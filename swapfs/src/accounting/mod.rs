@@ -5,11 +5,21 @@
 
 pub mod blocks;
 mod counters;
+mod depth;
+mod figures;
+mod heat;
 mod latency;
 mod ledger;
+mod processes;
 mod snapshot;
+mod tally;
 
-pub use counters::{Answered, Counters, Figures, Outcome};
+pub use counters::{Answered, Counters, Order, Outcome};
+pub use depth::{DepthFigures, QueueDepth};
+pub use figures::Figures;
+pub use heat::Heat;
 pub use latency::{Latencies, LatencySummary};
 pub use ledger::{Account, FileClass, Ledger};
+pub use processes::{Occasion, ProcessAccount, ProcessSnapshot, Processes};
 pub use snapshot::{FileSnapshot, Snapshot, VERSION};
+pub use tally::Tally;

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Figures;
+use super::blocks::BLOCK_BYTES;
+use super::figures::Figures;
 use super::ledger::FileClass;
+use super::processes::ProcessSnapshot;
 
 /// All counts of a mount at one moment. Holds no time of its own: an idle mount gives the same bytes again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,6 +34,12 @@ pub struct Snapshot {
     pub total: Figures,
     /// Each file that was ever opened, sorted by path.
     pub files: Vec<FileSnapshot>,
+    /// Each process that used the mount, by pid.
+    #[serde(default)]
+    pub processes: Vec<ProcessSnapshot>,
+    /// When counting began, since 1970: at the mount, or at the last reset.
+    #[serde(default)]
+    pub counted_since_unix_ns: u64,
 }
 
 /// The counts of one file.
@@ -43,9 +51,26 @@ pub struct FileSnapshot {
     pub class: FileClass,
     /// Size when it was last opened.
     pub size_bytes: u64,
+    /// Part of its blocks that were read, from 0 to 1.
+    #[serde(default)]
+    pub read_coverage: f64,
+    /// Part of its blocks that were written, from 0 to 1.
+    #[serde(default)]
+    pub write_coverage: f64,
     /// Its counts.
     #[serde(flatten)]
     pub figures: Figures,
+}
+
+impl FileSnapshot {
+    /// A file's counts and what follows from them.
+    pub fn new(path: String, class: FileClass, size_bytes: u64, figures: Figures) -> Self {
+        let blocks = size_bytes.div_ceil(BLOCK_BYTES).max(1) as f64;
+        let coverage = |distinct: u64| (distinct as f64 / blocks).min(1.0);
+        let read_coverage = coverage(figures.read_distinct_blocks);
+        let write_coverage = coverage(figures.write_distinct_blocks);
+        FileSnapshot { path, class, size_bytes, read_coverage, write_coverage, figures }
+    }
 }
 
 /// The version of this shape.
@@ -58,5 +83,75 @@ impl Snapshot {
     /// Never: the shape has only text keys.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("plain data") + "\n"
+    }
+
+    /// What came after `earlier`, a snapshot of the same mount. Files and processes that did nothing since then are left out.
+    /// After a reset in between, what came after that.
+    #[must_use]
+    pub fn since(&self, earlier: &Snapshot) -> Snapshot {
+        if self.counted_since_unix_ns > earlier.counted_since_unix_ns {
+            return self.clone();
+        }
+        let none = Figures::default();
+        let file = |file: &FileSnapshot| {
+            let old = earlier.files.iter().rfind(|old| old.path == file.path).map_or(&none, |old| &old.figures);
+            FileSnapshot::new(file.path.clone(), file.class, file.size_bytes, file.figures.since(old))
+        };
+        let process = |process: &ProcessSnapshot| {
+            let same = |old: &&ProcessSnapshot| old.pid == process.pid && old.comm == process.comm;
+            let old = earlier.processes.iter().find(same).map_or(&none, |old| &old.figures);
+            ProcessSnapshot { figures: process.figures.since(old), ..process.clone() }
+        };
+        let mut left = Snapshot { files: vec![], processes: vec![], total: none.clone(), ..self.clone() };
+        left.files = self.files.iter().map(file).filter(|file| !file.figures.is_idle()).collect();
+        left.processes = self.processes.iter().map(process).filter(|process| !process.figures.is_idle()).collect();
+        left.total = self.total.since(&earlier.total);
+        left
+    }
+}
+
+#[cfg(test)]
+impl Snapshot {
+    /// A snapshot in which the total and each of these files, of two blocks each, have the same figures.
+    pub(crate) fn sample(figures: &Figures, paths: &[&str]) -> Snapshot {
+        let file = |path: &&str| FileSnapshot::new((*path).to_owned(), FileClass::Image, 8192, figures.clone());
+        let process = ProcessSnapshot { pid: 7, comm: "reader".into(), figures: figures.clone() };
+        Snapshot {
+            version: VERSION,
+            pid: 7,
+            mountpoint: "/m".into(),
+            started_unix_ns: 0,
+            strict: false,
+            counted_reads: String::new(),
+            threads: 2,
+            block_bytes: 4096,
+            waiting_requests: 0,
+            open_files: 0,
+            total: figures.clone(),
+            files: paths.iter().map(file).collect(),
+            processes: vec![process],
+            counted_since_unix_ns: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_leaves_out_what_was_idle() {
+        let figures = |reads| Figures { read_ops: reads, read_bytes: reads * 10, ..Figures::default() };
+        let before = Snapshot::sample(&figures(3), &["images/a", "images/b"]);
+        let mut after = before.clone();
+        after.files[1].figures = figures(5);
+        after.total = figures(8);
+        let since = after.since(&before);
+        assert_eq!(since.files.len(), 1);
+        assert_eq!((since.files[0].path.as_str(), since.files[0].figures.read_bytes), ("images/b", 20));
+        assert_eq!(since.total.read_ops, 5);
+        assert!(since.processes.is_empty());
+        after.counted_since_unix_ns = 9;
+        assert_eq!(after.since(&before), after, "a reset came in between");
     }
 }

@@ -21,6 +21,10 @@ pub const CONTROL: Ino = Ino(4);
 pub const STATS: Ino = Ino(5);
 /// The file `.swapfs/metrics`.
 pub const METRICS: Ino = Ino(6);
+/// The file `.swapfs/trace`.
+pub const TRACE: Ino = Ino(7);
+/// The file `.swapfs/command`.
+pub const COMMAND: Ino = Ino(8);
 const FIRST_SWAP: u64 = 16;
 
 /// Which of the mount's sources.
@@ -93,6 +97,10 @@ pub enum ControlFile {
     Stats,
     /// `metrics`.
     Metrics,
+    /// `trace`: every request from its opening on.
+    Trace,
+    /// `command`: takes one command, and holds its answer.
+    Command,
 }
 
 #[derive(Debug)]
@@ -116,7 +124,8 @@ pub struct InodeTable {
 
 impl ControlFile {
     /// All of them.
-    pub const ALL: [ControlFile; 2] = [ControlFile::Stats, ControlFile::Metrics];
+    pub const ALL: [ControlFile; 4] =
+        [ControlFile::Stats, ControlFile::Metrics, ControlFile::Trace, ControlFile::Command];
 }
 
 impl InodeTable {
@@ -164,6 +173,8 @@ impl InodeTable {
             CONTROL => Some(Node::Control),
             STATS => Some(Node::ControlFile(ControlFile::Stats)),
             METRICS => Some(Node::ControlFile(ControlFile::Metrics)),
+            TRACE => Some(Node::ControlFile(ControlFile::Trace)),
+            COMMAND => Some(Node::ControlFile(ControlFile::Command)),
             Ino(n) if n >= FIRST_SWAP && n < FIRST_SWAP + self.swap_files as u64 => {
                 Some(Node::SwapFile(SwapIndex((n - FIRST_SWAP) as usize)))
             }

@@ -135,8 +135,8 @@ impl Filesystem for Adapter {
         });
     }
 
-    fn open(&self, _req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        guarded(|| match self.service.open(Ino(ino.0), access(flags), |file| self.control_text(file)) {
+    fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        guarded(|| match self.service.open(req.pid(), Ino(ino.0), access(flags), |file| self.control_text(file)) {
             Ok(opened) => reply.opened(FileHandle(opened.handle.0), fopen_flags(opened.caching)),
             Err(error) => reply.error(errno(&error)),
         });
@@ -144,7 +144,7 @@ impl Filesystem for Adapter {
 
     fn read(
         &self,
-        _req: &Request,
+        req: &Request,
         _ino: INodeNo,
         fh: FileHandle,
         offset: u64,
@@ -155,7 +155,7 @@ impl Filesystem for Adapter {
     ) {
         guarded(|| {
             with_buffer(size as usize, |buffer| {
-                let transfer = self.service.read(HandleId(fh.0), offset, buffer);
+                let transfer = self.service.read(req.pid(), HandleId(fh.0), offset, buffer);
                 self.answer_read(transfer, buffer, reply);
             });
         });
@@ -163,7 +163,7 @@ impl Filesystem for Adapter {
 
     fn write(
         &self,
-        _req: &Request,
+        req: &Request,
         _ino: INodeNo,
         fh: FileHandle,
         offset: u64,
@@ -173,7 +173,7 @@ impl Filesystem for Adapter {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
-        guarded(|| self.answer_write(self.service.write(HandleId(fh.0), offset, data), reply));
+        guarded(|| self.answer_write(self.service.write(req.pid(), HandleId(fh.0), offset, data), reply));
     }
 
     fn flush(&self, _req: &Request, _ino: INodeNo, _fh: FileHandle, _owner: LockOwner, reply: ReplyEmpty) {
@@ -195,8 +195,8 @@ impl Filesystem for Adapter {
         reply.ok();
     }
 
-    fn fsync(&self, _req: &Request, _ino: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
-        guarded(|| match self.service.fsync(HandleId(fh.0)) {
+    fn fsync(&self, req: &Request, _ino: INodeNo, fh: FileHandle, _datasync: bool, reply: ReplyEmpty) {
+        guarded(|| match self.service.fsync(req.pid(), HandleId(fh.0)) {
             Ok(()) => reply.ok(),
             Err(error) => reply.error(errno(&error)),
         });
@@ -235,7 +235,7 @@ impl Filesystem for Adapter {
 
     fn fallocate(
         &self,
-        _req: &Request,
+        req: &Request,
         _ino: INodeNo,
         fh: FileHandle,
         offset: u64,
@@ -243,7 +243,7 @@ impl Filesystem for Adapter {
         mode: i32,
         reply: ReplyEmpty,
     ) {
-        guarded(|| match self.service.fallocate(HandleId(fh.0), mode as u32, offset, length) {
+        guarded(|| match self.service.fallocate(req.pid(), HandleId(fh.0), mode as u32, offset, length) {
             Ok(()) => reply.ok(),
             Err(error) => reply.error(errno(&error)),
         });

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use super::names::DirectoryEntry;
-use crate::accounting::Account;
+use crate::accounting::{Account, Order, ProcessAccount};
 use crate::filesystem::FsError;
 use crate::filesystem::inode::SwapIndex;
 use crate::images::OpenImage;
-use crate::throttle::RuleIndex;
+use crate::throttle::{Direction, RuleIndex};
+use crate::trace::Ring;
 
 /// Names an open file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +25,30 @@ pub(super) struct CountedFile {
     pub(super) account: Arc<Account>,
     /// The throttle's rule for it, if any.
     pub(super) rule: Option<RuleIndex>,
+    /// Who opened it.
+    pub(super) opener: Arc<ProcessAccount>,
+    pub(super) ends: Ends,
+}
+
+/// Where the last read and the last write ended.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    read: AtomicU64,
+    write: AtomicU64,
+}
+
+impl Ends {
+    /// Where a request for `bytes` at `offset` stands to the one before it.
+    pub(super) fn order(&self, direction: Direction, offset: u64, bytes: u64) -> Order {
+        let end = match direction {
+            Direction::Read => &self.read,
+            Direction::Write => &self.write,
+        };
+        match end.swap(offset.saturating_add(bytes), Ordering::Relaxed) == offset {
+            true => Order::Sequential,
+            false => Order::Random,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -37,6 +62,10 @@ pub(super) enum Handle {
     Counted(Arc<CountedFile>),
     /// A file below `.swapfs`: its text as of its opening.
     Text(Arc<Vec<u8>>),
+    /// `.swapfs/trace`: what happens from its opening on.
+    Trace(Arc<Ring>),
+    /// `.swapfs/command`: the answer to the last command.
+    Command(Arc<RwLock<String>>),
     /// A directory: its entries as of its opening, so that offsets stay good.
     Directory(Arc<Vec<DirectoryEntry>>),
 }
@@ -54,8 +83,8 @@ impl Handles {
         id
     }
 
-    pub(super) fn remove(&self, id: HandleId) {
-        self.open.write().remove(&id);
+    pub(super) fn remove(&self, id: HandleId) -> Option<Handle> {
+        self.open.write().remove(&id)
     }
 
     pub(super) fn find(&self, id: HandleId) -> Result<Handle, FsError> {

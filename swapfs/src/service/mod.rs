@@ -6,6 +6,7 @@
 //! Locks: the inode table, the handles, the throttle and the ledger have one each; no two are held at once, and none during
 //! I/O. (The ledger's map and one account's counters are taken one after the other.)
 
+mod commands;
 mod handles;
 mod names;
 mod open;
@@ -13,6 +14,7 @@ mod swap_files;
 mod transfer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
@@ -31,6 +33,7 @@ use crate::filesystem::inode::{InodeTable, Node};
 use crate::filesystem::{FsError, Ino, Owner};
 use crate::images::Source;
 use crate::throttle::{Rule, Throttle};
+use crate::trace::Tracers;
 use handles::Handles;
 
 /// What a mount serves and how.
@@ -52,15 +55,24 @@ pub struct Plan {
     pub threads: usize,
 }
 
+/// Where requests are written down.
+#[derive(Debug, Default)]
+struct Books {
+    ledger: Ledger,
+    tracers: Tracers,
+}
+
 /// A mount's state.
 #[derive(Debug)]
 pub struct Service {
     plan: Plan,
     clock: Clock,
     started: SystemTime,
+    /// When counting began, since 1970.
+    counted_since_ns: AtomicU64,
     inodes: Mutex<InodeTable>,
     handles: Handles,
-    ledger: Ledger,
+    books: Arc<Books>,
     throttle: Mutex<Throttle>,
 }
 
@@ -69,8 +81,9 @@ impl Service {
     pub fn new(plan: Plan, clock: Clock) -> Arc<Self> {
         let inodes = Mutex::new(InodeTable::new(plan.swap_files.len()));
         let throttle = Mutex::new(Throttle::new(&plan.rules));
-        let (handles, ledger) = (Handles::default(), Ledger::default());
-        Arc::new(Service { plan, clock, started: SystemTime::now(), inodes, handles, ledger, throttle })
+        let (handles, books, started) = (Handles::default(), Arc::default(), SystemTime::now());
+        let counted_since_ns = AtomicU64::new(since_1970_ns(started));
+        Arc::new(Service { plan, clock, started, counted_since_ns, inodes, handles, books, throttle })
     }
 
     /// What is counted.
@@ -80,13 +93,12 @@ impl Service {
 
     /// All counts, now. `waiting` is how many requests the throttle holds back.
     pub fn snapshot(&self, waiting: usize) -> Snapshot {
-        let (total, files) = self.ledger.figures();
-        let since_1970 = self.started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (total, files) = self.books.ledger.figures();
         Snapshot {
             version: VERSION,
             pid: std::process::id(),
             mountpoint: self.plan.mountpoint.to_string_lossy().into_owned(),
-            started_unix_ns: u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX),
+            started_unix_ns: since_1970_ns(self.started),
             strict: self.plan.strictness == Strictness::EveryRead,
             counted_reads: self.plan.strictness.counted_reads().to_owned(),
             threads: self.plan.threads as u64,
@@ -95,10 +107,17 @@ impl Service {
             open_files: self.handles.counted_files() as u64,
             total,
             files,
+            processes: self.books.ledger.processes().snapshot(),
+            counted_since_unix_ns: self.counted_since_ns.load(Ordering::Relaxed),
         }
     }
 
     fn node(&self, ino: Ino) -> Result<Node, FsError> {
         self.inodes.lock().node(ino).ok_or(FsError::NotFound)
     }
+}
+
+fn since_1970_ns(time: SystemTime) -> u64 {
+    let since_1970 = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX)
 }

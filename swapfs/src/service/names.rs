@@ -10,7 +10,8 @@ use super::handles::{Body, Handle, HandleId};
 use crate::filesystem::attr::{Attr, FileKind};
 use crate::filesystem::caching::{IMAGE_TTL, OWN_TTL};
 use crate::filesystem::inode::{
-    CONTROL, ControlFile, IMAGES, ImageNode, InodeTable, METRICS, Node, ROOT, STATS, SWAP, SourceIndex, SwapIndex,
+    COMMAND, CONTROL, ControlFile, IMAGES, ImageNode, InodeTable, METRICS, Node, ROOT, STATS, SWAP, SourceIndex,
+    SwapIndex, TRACE,
 };
 use crate::filesystem::{FsError, Ino};
 use crate::images::{Listed, Placement};
@@ -168,6 +169,10 @@ impl Service {
         let (owner, when) = (self.plan.owner, self.started);
         let attr = match self.node(ino)? {
             Node::Root | Node::Images | Node::Swap | Node::Control => Attr::directory(ino, owner, when),
+            Node::ControlFile(ControlFile::Trace) => Attr { permissions: 0o400, ..Attr::regular(ino, owner, when, 0) },
+            Node::ControlFile(ControlFile::Command) => {
+                Attr { permissions: 0o600, ..Attr::regular(ino, owner, when, 0) }
+            }
             Node::ControlFile(_) => Attr::regular(ino, owner, when, 0),
             Node::SwapFile(index) => self.swap_attr(index),
             Node::Image(_) => return Err(FsError::Stale),
@@ -224,6 +229,8 @@ fn control_entry(file: ControlFile) -> DirectoryEntry {
     let (ino, name) = match file {
         ControlFile::Stats => (STATS, "stats.json"),
         ControlFile::Metrics => (METRICS, "metrics"),
+        ControlFile::Trace => (TRACE, "trace"),
+        ControlFile::Command => (COMMAND, "command"),
     };
     DirectoryEntry { ino, kind: FileKind::Regular, name: name.into() }
 }

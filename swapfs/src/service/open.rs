@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Service;
-use super::handles::{Body, CountedFile, Handle, HandleId};
-use crate::accounting::FileClass;
+use super::handles::{Body, CountedFile, Ends, Handle, HandleId};
+use crate::accounting::{FileClass, Occasion};
 use crate::filesystem::caching::{OpenCaching, image_open};
 use crate::filesystem::inode::{ControlFile, ImageNode, Node, SwapIndex};
 use crate::filesystem::{FileKind, FsError, Ino};
+use crate::trace::Operation;
 
 /// What a file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,15 +30,25 @@ pub struct Opened {
 }
 
 impl Service {
-    /// Opens the file `ino`. `text` gives the text of files below `.swapfs`.
+    /// Opens the file `ino` for the thread `tid`. `text` gives the text of files below `.swapfs`.
     ///
     /// # Errors
     /// [`FsError::ReadOnly`] for writing to anything but a swap file, [`FsError::Stale`] if the source was replaced.
-    pub fn open(&self, ino: Ino, access: Access, text: impl FnOnce(ControlFile) -> String) -> Result<Opened, FsError> {
+    pub fn open(
+        &self,
+        tid: u32,
+        ino: Ino,
+        access: Access,
+        text: impl FnOnce(ControlFile) -> String,
+    ) -> Result<Opened, FsError> {
         match (self.node(ino)?, access) {
-            (Node::SwapFile(index), _) => Ok(self.open_swap(ino, index)),
+            (Node::SwapFile(index), _) => Ok(self.open_swap(tid, ino, index)),
             (Node::Image(node), _) if node.kind == FileKind::Directory => Err(FsError::IsADirectory),
-            (Node::Image(node), Access::Read) => self.open_image(ino, &node),
+            (Node::Image(node), Access::Read) => self.open_image(tid, ino, &node),
+            (Node::ControlFile(ControlFile::Command), _) => Ok(self.opened(Handle::Command(Arc::default()))),
+            (Node::ControlFile(ControlFile::Trace), Access::Read) => {
+                Ok(self.opened(Handle::Trace(self.books.tracers.start())))
+            }
             (Node::ControlFile(file), Access::Read) => Ok(self.open_text(text(file))),
             (Node::Image(_) | Node::ControlFile(_), Access::Write) => Err(FsError::ReadOnly),
             (Node::Root | Node::Images | Node::Swap | Node::Control, _) => Err(FsError::IsADirectory),
@@ -46,43 +57,55 @@ impl Service {
 
     /// Closes a file or directory.
     pub fn release(&self, handle: HandleId) {
-        self.handles.remove(handle);
+        match self.handles.remove(handle) {
+            Some(Handle::Counted(file)) => self.note(&file, &file.opener, Operation::Close, (0, 0)),
+            Some(Handle::Trace(ring)) => self.books.tracers.stop(&ring),
+            _ => {}
+        }
     }
 
-    fn open_image(&self, ino: Ino, node: &ImageNode) -> Result<Opened, FsError> {
+    fn open_image(&self, tid: u32, ino: Ino, node: &ImageNode) -> Result<Opened, FsError> {
         let source = &self.plan.sources[node.source.0];
         let image = source.open_image(&node.path, node.identity)?;
         let (version, size_bytes) = (image.seen.version, image.seen.version.size_bytes);
         let caching = image_open(self.plan.strictness, self.inodes.lock().cache(ino, version));
         let path = || source.visible_path(&node.path);
-        let handle = self.insert_counted(ino, FileClass::Image, path, Body::Image { image }, size_bytes);
+        let handle = self.insert_counted(tid, ino, FileClass::Image, path, Body::Image { image }, size_bytes);
         Ok(Opened { handle, caching })
     }
 
-    fn open_swap(&self, ino: Ino, index: SwapIndex) -> Opened {
+    fn open_swap(&self, tid: u32, ino: Ino, index: SwapIndex) -> Opened {
         let file = &self.plan.swap_files[index.0];
         let path = || PathBuf::from("swap").join(&file.name);
         let size_bytes = file.store.size_bytes();
-        let handle = self.insert_counted(ino, FileClass::Swap, path, Body::Swap(index), size_bytes);
+        let handle = self.insert_counted(tid, ino, FileClass::Swap, path, Body::Swap(index), size_bytes);
         Opened { handle, caching: OpenCaching::Direct }
     }
 
     fn open_text(&self, text: String) -> Opened {
-        let handle = self.handles.insert(Handle::Text(Arc::new(text.into_bytes())));
-        Opened { handle, caching: OpenCaching::Direct }
+        self.opened(Handle::Text(Arc::new(text.into_bytes())))
+    }
+
+    fn opened(&self, handle: Handle) -> Opened {
+        Opened { handle: self.handles.insert(handle), caching: OpenCaching::Direct }
     }
 
     fn insert_counted(
         &self,
+        tid: u32,
         ino: Ino,
         class: FileClass,
         path: impl FnOnce() -> PathBuf,
         body: Body,
         size_bytes: u64,
     ) -> HandleId {
-        let account = self.ledger.account(ino, class, path);
+        let account = self.books.ledger.account(ino, class, path);
         account.opened(size_bytes);
+        let opener = self.books.ledger.processes().account(tid, Occasion::Open);
+        opener.enter(|counters| counters.opened());
         let rule = self.throttle.lock().rule_for(account.path());
-        self.handles.insert(Handle::Counted(Arc::new(CountedFile { body, account, rule })))
+        let file = Arc::new(CountedFile { body, account, rule, opener, ends: Ends::default() });
+        self.note(&file, &file.opener, Operation::Open, (0, 0));
+        self.handles.insert(Handle::Counted(file))
     }
 }

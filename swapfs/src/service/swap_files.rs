@@ -2,11 +2,13 @@
 
 use super::handles::{Body, HandleId};
 use super::{Service, handles::CountedFile};
+use crate::accounting::Occasion;
 use crate::filesystem::attr::Attr;
 use crate::filesystem::extent::whole_range;
 use crate::filesystem::inode::{InodeTable, Node, SwapIndex};
 use crate::filesystem::{FsError, Ino};
 use crate::store::{Store, Whence, seek_sparse};
+use crate::trace::Operation;
 use rustix::fs::FallocateFlags;
 
 /// One `--swap NAME:SIZE`.
@@ -46,12 +48,15 @@ impl Service {
     ///
     /// # Errors
     /// What the store says.
-    pub fn fsync(&self, handle: HandleId) -> Result<(), FsError> {
+    pub fn fsync(&self, tid: u32, handle: HandleId) -> Result<(), FsError> {
         let file = self.handles.counted(handle)?;
         if let Body::Swap(index) = file.body {
             self.swap(index).sync()?;
         }
         file.account.synced();
+        let process = self.books.ledger.processes().account(tid, Occasion::Request);
+        process.enter(|counters| counters.synced());
+        self.note(&file, &process, Operation::Sync, (0, 0));
         Ok(())
     }
 
@@ -59,7 +64,7 @@ impl Service {
     ///
     /// # Errors
     /// [`FsError::Unsupported`] for other modes, [`FsError::PastEnd`] for a range that is not wholly in the file.
-    pub fn fallocate(&self, handle: HandleId, mode: u32, offset: u64, bytes: u64) -> Result<(), FsError> {
+    pub fn fallocate(&self, tid: u32, handle: HandleId, mode: u32, offset: u64, bytes: u64) -> Result<(), FsError> {
         let file = self.handles.counted(handle)?;
         let Body::Swap(index) = file.body else { return Err(FsError::ReadOnly) };
         let store = self.swap(index);
@@ -69,6 +74,9 @@ impl Service {
             whole_range(store.size_bytes(), offset, bytes)?;
             store.punch(offset, bytes)?;
             file.account.punched(bytes);
+            let process = self.books.ledger.processes().account(tid, Occasion::Request);
+            process.enter(|counters| counters.punched(bytes));
+            self.note(&file, &process, Operation::Punch, (offset, bytes));
             return Ok(());
         }
         if (mode - keep_size).is_empty() {

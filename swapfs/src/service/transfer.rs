@@ -5,12 +5,13 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use super::Service;
 use super::handles::{Body, CountedFile, Handle, HandleId};
-use crate::accounting::{Answered, Outcome};
+use super::{Books, Service};
+use crate::accounting::{Answered, Occasion, Order, Outcome, ProcessAccount};
 use crate::filesystem::FsError;
 use crate::filesystem::extent::{clip_read, clip_write};
 use crate::throttle::{Direction, Nanos};
+use crate::trace::{Event, Operation};
 
 /// A read or write that is done but not yet answered. Count it by [`Transfer::finish`] right before the answer.
 #[derive(Debug)]
@@ -23,11 +24,75 @@ pub struct Transfer {
 
 #[derive(Debug)]
 struct Count {
-    file: Arc<CountedFile>,
+    under_way: UnderWay,
     direction: Direction,
     offset: u64,
-    service_ns: u64,
+    asked: usize,
+    order: Order,
+    arrived: Nanos,
     served: Nanos,
+}
+
+/// A request that arrived and is not answered. It leaves all queue depths when dropped.
+#[derive(Debug)]
+struct UnderWay {
+    books: Arc<Books>,
+    file: Arc<CountedFile>,
+    process: Arc<ProcessAccount>,
+    /// Of the whole mount.
+    depth: u64,
+}
+
+impl UnderWay {
+    fn arrive(books: Arc<Books>, file: Arc<CountedFile>, tid: u32) -> Self {
+        let process = books.ledger.processes().account(tid, Occasion::Request);
+        file.account.depth().arrive();
+        process.depth().arrive();
+        let depth = books.ledger.depth().arrive();
+        UnderWay { books, file, process, depth }
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.file.account.depth().leave();
+        self.process.depth().leave();
+        self.books.ledger.depth().leave();
+    }
+}
+
+impl Count {
+    fn write_down(&self, outcome: &Result<usize, FsError>, wait_ns: Option<u64>) {
+        let UnderWay { books, file, process, depth } = &self.under_way;
+        let service_ns = self.served.before(self.arrived).0;
+        let answered = Answered {
+            ino: file.account.ino(),
+            direction: self.direction,
+            offset: self.offset,
+            order: self.order,
+            outcome: outcome.as_ref().map_or(Outcome::Failed, |bytes| Outcome::Bytes(*bytes as u64)),
+            service_ns,
+            wait_ns,
+        };
+        file.account.record(&answered);
+        process.record(&answered);
+        books.tracers.record(|| Event {
+            arrived: self.arrived,
+            operation: match self.direction {
+                Direction::Read => Operation::Read,
+                Direction::Write => Operation::Write,
+            },
+            offset: self.offset,
+            asked: self.asked as u64,
+            bytes: *outcome.as_ref().unwrap_or(&0) as u64,
+            errno: outcome.as_ref().err().map_or(0, FsError::errno),
+            service_ns,
+            wait_ns: wait_ns.unwrap_or(0),
+            depth: *depth,
+            process: process.clone(),
+            account: file.account.clone(),
+        });
+    }
 }
 
 impl Transfer {
@@ -47,14 +112,7 @@ impl Transfer {
     /// The transfer's own.
     pub fn finish(self, now: Nanos) -> Result<usize, FsError> {
         if let Some(count) = &self.count {
-            let wait_ns = self.due.map(|_| now.before(count.served).0);
-            count.file.account.record(&Answered {
-                direction: count.direction,
-                offset: count.offset,
-                outcome: self.outcome.as_ref().map_or(Outcome::Failed, |bytes| Outcome::Bytes(*bytes as u64)),
-                service_ns: count.service_ns,
-                wait_ns,
-            });
+            count.write_down(&self.outcome, self.due.map(|_| now.before(count.served).0));
         }
         self.outcome
     }
@@ -64,23 +122,40 @@ impl Transfer {
     }
 }
 
+/// What a client asks for.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    tid: u32,
+    direction: Direction,
+    offset: u64,
+    bytes: usize,
+}
+
 impl Service {
-    /// Reads at `offset` into `buffer`. The transfer says how much of it counts.
-    pub fn read(&self, handle: HandleId, offset: u64, buffer: &mut [u8]) -> Transfer {
+    /// Reads at `offset` into `buffer` for the thread `tid`. The transfer says how much of it counts.
+    pub fn read(&self, tid: u32, handle: HandleId, offset: u64, buffer: &mut [u8]) -> Transfer {
         match self.handles.find(handle) {
             Ok(Handle::Counted(file)) => {
-                self.transfer(file, Direction::Read, offset, |body| self.fill(body, offset, buffer))
+                let asked = Asked { tid, direction: Direction::Read, offset, bytes: buffer.len() };
+                self.transfer(file, asked, |body| self.fill(body, offset, buffer))
             }
+            Ok(Handle::Trace(ring)) => Transfer::uncounted(Ok(ring.read(buffer))),
+            Ok(Handle::Command(answer)) => Transfer::uncounted(Ok(copy_text(answer.read().as_bytes(), offset, buffer))),
             Ok(Handle::Text(text)) => Transfer::uncounted(Ok(copy_text(&text, offset, buffer))),
             Ok(Handle::Directory(_)) => Transfer::uncounted(Err(FsError::IsADirectory)),
             Err(error) => Transfer::uncounted(Err(error)),
         }
     }
 
-    /// Writes `data` at `offset`, as much of it as fits.
-    pub fn write(&self, handle: HandleId, offset: u64, data: &[u8]) -> Transfer {
-        match self.handles.counted(handle) {
-            Ok(file) => self.transfer(file, Direction::Write, offset, |body| self.drain(body, offset, data)),
+    /// Writes `data` at `offset` for the thread `tid`, as much of it as fits; or takes it as a command.
+    pub fn write(&self, tid: u32, handle: HandleId, offset: u64, data: &[u8]) -> Transfer {
+        match self.handles.find(handle) {
+            Ok(Handle::Counted(file)) => {
+                let asked = Asked { tid, direction: Direction::Write, offset, bytes: data.len() };
+                self.transfer(file, asked, |body| self.drain(body, offset, data))
+            }
+            Ok(Handle::Command(answer)) => Transfer::uncounted(self.command(&answer, data)),
+            Ok(_) => Transfer::uncounted(Err(FsError::BadHandle)),
             Err(error) => Transfer::uncounted(Err(error)),
         }
     }
@@ -88,18 +163,43 @@ impl Service {
     fn transfer(
         &self,
         file: Arc<CountedFile>,
-        direction: Direction,
-        offset: u64,
+        asked: Asked,
         perform: impl FnOnce(&Body) -> Result<usize, FsError>,
     ) -> Transfer {
         let arrived = self.clock.now();
+        let under_way = UnderWay::arrive(self.books.clone(), file.clone(), asked.tid);
+        let Asked { direction, offset, .. } = asked;
         let outcome = perform(&file.body);
         let served = self.clock.now();
         let bytes = *outcome.as_ref().unwrap_or(&0) as u64;
         let due = file.rule.map(|rule| self.throttle.lock().plan(rule, arrived, direction, bytes));
         let due = due.filter(|due| *due > arrived);
-        let service_ns = served.before(arrived).0;
-        Transfer { outcome, count: Some(Count { file, direction, offset, service_ns, served }), due }
+        let order = file.ends.order(direction, offset, bytes);
+        let count = Count { under_way, direction, offset, asked: asked.bytes, order, arrived, served };
+        Transfer { outcome, count: Some(count), due }
+    }
+
+    /// Writes down something other than a transfer.
+    pub(super) fn note(
+        &self,
+        file: &CountedFile,
+        process: &Arc<ProcessAccount>,
+        operation: Operation,
+        (offset, asked): (u64, u64),
+    ) {
+        self.books.tracers.record(|| Event {
+            arrived: self.clock.now(),
+            operation,
+            offset,
+            asked,
+            bytes: 0,
+            errno: 0,
+            service_ns: 0,
+            wait_ns: 0,
+            depth: self.books.ledger.depth().figures().now,
+            process: process.clone(),
+            account: file.account.clone(),
+        });
     }
 
     fn fill(&self, body: &Body, offset: u64, buffer: &mut [u8]) -> Result<usize, FsError> {

@@ -1,0 +1,336 @@
+//! The accounts of the processes that use a mount.
+//!
+//! A request comes with the number of a thread. Which process that is, and what it is called, is read from `/proc`: at a thread's
+//! first request, and again at its 2nd, 4th, 8th, ... after each open, since a program gets its new name in the midst of `execve`, when
+//! its file is open already. Nothing is locked meanwhile.
+//!
+//! At most [`MOST`] processes are kept; the one that is idle for longest is then added to one account of all earlier ones, with
+//! pid 0, so that sums stay true.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use super::counters::{Answered, Counters};
+use super::depth::QueueDepth;
+use super::figures::Figures;
+
+/// How many processes have accounts of their own.
+pub const MOST: usize = 512;
+/// How many threads are remembered before all are looked up again.
+const MOST_THREADS: usize = 16_384;
+/// Name of the account of all earlier processes.
+const EARLIER: &str = "(earlier)";
+/// Name of what the kernel does for nobody in particular, and of processes that we cannot see.
+const KERNEL: &str = "(kernel)";
+
+/// The counts of one process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessSnapshot {
+    /// Its number; 0 for the sum of all earlier ones, and for the kernel's own requests.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
+    /// Its counts. Blocks of different files are different blocks.
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+/// The account of one process.
+#[derive(Debug)]
+pub struct ProcessAccount {
+    pid: u32,
+    comm: Mutex<String>,
+    /// When it was last used, in uses of any.
+    used: AtomicU64,
+    depth: QueueDepth,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug)]
+enum Entries {
+    Own(Box<Counters>),
+    /// It was added to another account.
+    At(Arc<ProcessAccount>),
+}
+
+/// What a request is, as far as it matters for finding its process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// The opening of a file.
+    Open,
+    /// Any other.
+    Request,
+}
+
+/// Which process a thread belongs to. A number that is given again comes with another time of its start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Identity {
+    pid: u32,
+    start: u64,
+    comm: String,
+}
+
+#[derive(Debug)]
+struct Thread {
+    account: Arc<ProcessAccount>,
+    requests_since_open: u32,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    threads: HashMap<u32, Thread>,
+    processes: HashMap<(u32, u64), Arc<ProcessAccount>>,
+    earlier: Option<Arc<ProcessAccount>>,
+}
+
+/// All processes that used a mount.
+#[derive(Debug, Default)]
+pub struct Processes {
+    known: Mutex<Known>,
+    uses: AtomicU64,
+}
+
+impl ProcessAccount {
+    fn new(pid: u32, comm: &str) -> Arc<Self> {
+        Arc::new(ProcessAccount {
+            pid,
+            comm: Mutex::new(comm.to_owned()),
+            used: AtomicU64::new(0),
+            depth: QueueDepth::default(),
+            entries: Mutex::new(Entries::Own(Box::default())),
+        })
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Its name, as last seen.
+    pub fn comm(&self) -> String {
+        self.comm.lock().clone()
+    }
+
+    /// Its requests under way.
+    pub fn depth(&self) -> &QueueDepth {
+        &self.depth
+    }
+
+    /// Counts a request.
+    pub fn record(&self, answered: &Answered) {
+        self.enter(|counters| counters.record(answered));
+    }
+
+    /// Counts anything.
+    pub fn enter(&self, write: impl FnOnce(&mut Counters)) {
+        let moved_to = match &mut *self.entries.lock() {
+            Entries::Own(counters) => return write(counters),
+            Entries::At(other) => other.clone(),
+        };
+        // The account of earlier processes is never moved.
+        moved_to.enter(write);
+    }
+
+    fn move_to(&self, other: &Arc<ProcessAccount>) {
+        let old = std::mem::replace(&mut *self.entries.lock(), Entries::At(other.clone()));
+        if let Entries::Own(counters) = old {
+            other.enter(|all| all.merge(&counters));
+        }
+    }
+
+    fn snapshot(&self) -> Option<ProcessSnapshot> {
+        let mut figures = match &*self.entries.lock() {
+            Entries::Own(counters) => counters.figures(),
+            Entries::At(_) => return None,
+        };
+        figures.queue_depth = self.depth.figures();
+        (!figures.is_idle()).then(|| ProcessSnapshot { pid: self.pid, comm: self.comm(), figures })
+    }
+}
+
+impl Processes {
+    /// The account of the process that the thread `tid` belongs to.
+    pub fn account(&self, tid: u32, occasion: Occasion) -> Arc<ProcessAccount> {
+        self.account_as(tid, occasion, identify)
+    }
+
+    fn account_as(
+        &self,
+        tid: u32,
+        occasion: Occasion,
+        identify: impl FnOnce(u32) -> Option<Identity>,
+    ) -> Arc<ProcessAccount> {
+        let use_number = self.uses.fetch_add(1, Ordering::Relaxed);
+        let remembered = self.known.lock().recall(tid, occasion);
+        let account = match remembered {
+            Recalled::Sure(account) => account,
+            Recalled::LookAgain(old) => match (identify(tid), old) {
+                (None, Some(gone)) => gone,
+                (found, _) => {
+                    let unseen = || Identity { pid: tid, start: 0, comm: KERNEL.to_owned() };
+                    self.known.lock().learn(tid, &found.unwrap_or_else(unseen))
+                }
+            },
+        };
+        account.used.store(use_number, Ordering::Relaxed);
+        account
+    }
+
+    /// The counts of each process that has any, by pid.
+    pub fn snapshot(&self) -> Vec<ProcessSnapshot> {
+        let accounts: Vec<_> = {
+            let known = self.known.lock();
+            known.processes.values().chain(&known.earlier).cloned().collect()
+        };
+        let mut all: Vec<_> = accounts.iter().filter_map(|account| account.snapshot()).collect();
+        all.sort_by(|a, b| (a.pid, &a.comm).cmp(&(b.pid, &b.comm)));
+        all
+    }
+
+    /// Forgets all counts.
+    pub fn reset(&self) {
+        let mut known = self.known.lock();
+        known.earlier = None;
+        let all: Vec<_> = known.processes.values().cloned().collect();
+        drop(known);
+        for account in all {
+            account.enter(|counters| *counters = Counters::default());
+            account.depth.reset();
+        }
+    }
+}
+
+enum Recalled {
+    Sure(Arc<ProcessAccount>),
+    LookAgain(Option<Arc<ProcessAccount>>),
+}
+
+impl Known {
+    fn recall(&mut self, tid: u32, occasion: Occasion) -> Recalled {
+        let Some(thread) = self.threads.get_mut(&tid) else { return Recalled::LookAgain(None) };
+        match occasion {
+            Occasion::Open => thread.requests_since_open = 0,
+            Occasion::Request => thread.requests_since_open = thread.requests_since_open.saturating_add(1),
+        }
+        let account = thread.account.clone();
+        match thread.requests_since_open {
+            0 => Recalled::LookAgain(Some(account)),
+            n if n.is_power_of_two() => Recalled::LookAgain(Some(account)),
+            _ => Recalled::Sure(account),
+        }
+    }
+
+    fn learn(&mut self, tid: u32, identity: &Identity) -> Arc<ProcessAccount> {
+        let key = (identity.pid, identity.start);
+        if !self.processes.contains_key(&key) && self.processes.len() >= MOST {
+            self.retire_one();
+        }
+        let new = || ProcessAccount::new(identity.pid, &identity.comm);
+        let account = self.processes.entry(key).or_insert_with(new).clone();
+        account.comm.lock().clone_from(&identity.comm);
+        if self.threads.len() >= MOST_THREADS {
+            self.threads.clear();
+        }
+        match self.threads.get_mut(&tid) {
+            Some(thread) => thread.account = account.clone(),
+            None => drop(self.threads.insert(tid, Thread { account: account.clone(), requests_since_open: 0 })),
+        }
+        account
+    }
+
+    fn retire_one(&mut self) {
+        let oldest = self.processes.iter().min_by_key(|(_, account)| account.used.load(Ordering::Relaxed));
+        let Some(key) = oldest.map(|(key, _)| *key) else { return };
+        let Some(account) = self.processes.remove(&key) else { return };
+        let earlier = self.earlier.get_or_insert_with(|| ProcessAccount::new(0, EARLIER));
+        account.move_to(earlier);
+        self.threads.retain(|_, thread| !Arc::ptr_eq(&thread.account, &account));
+    }
+}
+
+/// Reads `/proc`; neither file needs a lock that a thread which waits for us could hold.
+fn identify(tid: u32) -> Option<Identity> {
+    if tid == 0 {
+        return None;
+    }
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
+    let pid = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()?;
+    parse_stat(pid, &String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/stat")).ok()?))
+}
+
+/// The name stands in the first and last parentheses; the start is the 22nd field.
+fn parse_stat(pid: u32, stat: &str) -> Option<Identity> {
+    let (open, close) = (stat.find('(')?, stat.rfind(')')?);
+    let start = stat.get(close + 1..)?.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    Some(Identity { pid, start, comm: stat.get(open + 1..close)?.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounting::{Order, Outcome};
+    use crate::filesystem::Ino;
+    use crate::throttle::Direction;
+
+    fn read() -> Answered {
+        let (ino, outcome) = (Ino(1), Outcome::Bytes(4096));
+        let (direction, order) = (Direction::Read, Order::Random);
+        Answered { ino, direction, offset: 0, order, outcome, service_ns: 1, wait_ns: None }
+    }
+
+    fn called(comm: &str) -> impl FnOnce(u32) -> Option<Identity> {
+        |tid| Some(Identity { pid: tid / 10 * 10, start: 5, comm: comm.to_owned() })
+    }
+
+    #[test]
+    fn threads_of_a_process_have_one_account() {
+        let processes = Processes::default();
+        for tid in [20, 21, 22] {
+            processes.account_as(tid, Occasion::Request, called("a")).record(&read());
+        }
+        let all = processes.snapshot();
+        assert_eq!(all.len(), 1);
+        assert_eq!((all[0].pid, all[0].comm.as_str(), all[0].figures.read_ops), (20, "a", 3));
+        assert_eq!((all[0].figures.read_distinct_blocks, all[0].figures.read_repeat_blocks), (1, 2));
+        processes.reset();
+        assert!(processes.snapshot().is_empty());
+    }
+
+    #[test]
+    fn a_new_name_is_found_soon_after_an_open() {
+        let processes = Processes::default();
+        for _ in 0..100 {
+            processes.account_as(30, Occasion::Request, called("shell")).record(&read());
+        }
+        processes.account_as(30, Occasion::Open, called("shell"));
+        processes.account_as(30, Occasion::Request, called("program"));
+        assert_eq!(processes.snapshot()[0].comm, "program");
+        let gone = processes.account_as(30, Occasion::Request, |_| None);
+        assert_eq!(gone.comm(), "program");
+    }
+
+    #[test]
+    fn counts_of_retired_processes_are_kept_in_one_sum() {
+        let processes = Processes::default();
+        let first = processes.account_as(10, Occasion::Request, called("first"));
+        for tid in 2..MOST as u32 + 50 {
+            processes.account_as(tid * 10, Occasion::Request, called("x")).record(&read());
+        }
+        first.record(&read());
+        let all = processes.snapshot();
+        assert_eq!(all.len(), MOST + 1);
+        assert_eq!((all[0].pid, all[0].comm.as_str()), (0, EARLIER));
+        assert_eq!(all.iter().map(|process| process.figures.read_ops).sum::<u64>(), MOST as u64 + 49);
+    }
+
+    #[test]
+    fn we_are_found_by_any_of_our_threads() {
+        let tid = rustix::thread::gettid().as_raw_nonzero().get() as u32;
+        assert_eq!(identify(tid).unwrap().pid, std::process::id());
+        assert_eq!(parse_stat(7, "7 (a) b) S 1 2 3"), None);
+    }
+}

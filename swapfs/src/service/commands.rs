@@ -1,0 +1,118 @@
+//! Commands: a line written to `.swapfs/command` is done at once, and its answer is read from the same open file. A command that
+//! fails fails the write, and its answer says why.
+
+use std::path::Path;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
+
+use parking_lot::RwLock;
+
+use super::{Service, since_1970_ns};
+use crate::filesystem::FsError;
+
+/// The longest command.
+const LONGEST: usize = 8192;
+/// Parts that a heatmap may have.
+const MOST_CELLS: usize = 1 << 20;
+
+const KNOWN: &str = "`reset` or `heat CELLS PATH`";
+
+/// A command, read from its line.
+#[derive(Debug, PartialEq, Eq)]
+enum Command<'a> {
+    Reset,
+    Heat { cells: usize, path: &'a Path },
+}
+
+/// Why a command was not done, and what its client's write is answered with.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) why: String,
+    pub(super) error: FsError,
+}
+
+impl Refusal {
+    pub(super) fn invalid(why: impl Into<String>) -> Self {
+        Refusal { why: why.into(), error: FsError::Invalid }
+    }
+}
+
+impl Service {
+    /// Does the command in `data`, and puts its answer, or why it was not done, into `answer`.
+    pub(super) fn command(&self, answer: &RwLock<String>, data: &[u8]) -> Result<usize, FsError> {
+        let done = read_line(data).and_then(parse).and_then(|command| self.perform(&command));
+        let (text, outcome) = match done {
+            Ok(text) => (text, Ok(data.len())),
+            Err(Refusal { why, error }) => (why + "\n", Err(error)),
+        };
+        *answer.write() = text;
+        outcome
+    }
+
+    fn perform(&self, command: &Command) -> Result<String, Refusal> {
+        match *command {
+            Command::Reset => {
+                self.books.ledger.reset();
+                self.counted_since_ns.store(since_1970_ns(SystemTime::now()), Ordering::Relaxed);
+                Ok("reset\n".to_owned())
+            }
+            Command::Heat { cells, path } => match self.books.ledger.heat(path, cells) {
+                Some(heat) => Ok(serde_json::to_string(&heat).unwrap_or_default() + "\n"),
+                None => Err(Refusal {
+                    why: format!(
+                        "no file `{}` was opened yet; paths look like images/ls or swap/swap0",
+                        path.display()
+                    ),
+                    error: FsError::NotFound,
+                }),
+            },
+        }
+    }
+}
+
+fn read_line(data: &[u8]) -> Result<&str, Refusal> {
+    if data.len() > LONGEST {
+        return Err(Refusal::invalid(format!("a command has at most {LONGEST} bytes")));
+    }
+    let text = std::str::from_utf8(data).map_err(|_| Refusal::invalid("a command is text in UTF-8"))?;
+    Ok(text.trim_end_matches('\n'))
+}
+
+fn parse(line: &str) -> Result<Command<'_>, Refusal> {
+    let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match verb {
+        "reset" if rest.is_empty() => Ok(Command::Reset),
+        "heat" => {
+            let (cells, path) = rest.split_once(' ').unwrap_or((rest, ""));
+            let wanted = cells.parse().ok().filter(|cells| (1..=MOST_CELLS).contains(cells));
+            match wanted {
+                Some(cells) if !path.is_empty() => Ok(Command::Heat { cells, path: Path::new(path) }),
+                _ => Err(Refusal::invalid(format!("write `heat CELLS PATH`, with 1 to {MOST_CELLS} cells"))),
+            }
+        }
+        _ => Err(Refusal::invalid(format!("`{line}` is not a command; known are {KNOWN}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn commands() {
+        assert_eq!(parse("reset").unwrap(), Command::Reset);
+        assert_eq!(parse("heat 10 images/a b").unwrap(), Command::Heat { cells: 10, path: Path::new("images/a b") });
+        for wrong in ["", "reset x", "heat", "heat 0 a", "heat 10", "heat 99999999 a", "dance"] {
+            assert!(!parse(wrong).unwrap_err().why.is_empty());
+        }
+        assert!(read_line(&[0xff]).is_err() && read_line(&[b'a'; LONGEST + 1]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_panics(line in "\\PC{0,40}") {
+            let _ = parse(&line);
+        }
+    }
+}
