@@ -64,7 +64,7 @@ pub enum Command {
     /// Look at what this kernel offers and say what is used
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
-    /// Change the cap of a run that is under way; each of its processes keeps to it from its next fault on
+    /// Change the cap of a run that is under way; each of its processes keeps to it at once
     Limit(LimitArgs),
 }
 

@@ -3,14 +3,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
-use pager_core::shared::MAGIC;
+use pager_core::shared::{MAGIC, POKE};
 use thiserror::Error;
 
 use crate::plan::LEAST_CAP_PAGES;
 use crate::size::ByteSize;
-use crate::sys::map::ControlMap;
+use crate::sys::{self, map::ControlMap};
 
 /// How the control file shows among a process's descriptors.
 const CONTROL_LINK: &str = "/memfd:pager-control";
@@ -64,8 +64,8 @@ impl LimitError {
     }
 }
 
-/// Sets the cap of the run that process `pid` belongs to: the supervisor, or any of its programs. Each process of the run keeps to it from its
-/// next fault on.
+/// Sets the cap of the run that process `pid` belongs to: the supervisor, or any of its programs. Each process of the run keeps to it at
+/// once; one that sleeps with a timeout may wake early, with EINTR.
 ///
 /// # Errors
 ///
@@ -82,8 +82,20 @@ pub fn limit(pid: u32, limit: Limit) -> Result<(), LimitError> {
     if control.magic.load(Relaxed) != MAGIC {
         return Err(LimitError::NotPaged { pid });
     }
-    control.settings.cap_pages.store(pages, Relaxed);
+    control.settings.cap_pages.store(pages, SeqCst);
+    for process in &control.processes {
+        poke(process.pid.load(SeqCst));
+    }
     Ok(())
+}
+
+/// Asks a process to keep to the cap now. One that has ended, or belongs to somebody else by now, is left alone by the kernel or by its claim.
+fn poke(pid: u32) {
+    if let Ok(pid) = i32::try_from(pid)
+        && pid > 0
+    {
+        sys::signal::queue(pid, libc::SIGSEGV, POKE);
+    }
 }
 
 /// The control file that a process has open.

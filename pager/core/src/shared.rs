@@ -9,6 +9,8 @@ use core::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 pub const MAGIC: u64 = 0x7067_7231_0000_0001;
 /// Name of the environment entry by which a process finds its run: `__PAGER=CONTROL_FD:PROGRAM_FD:PATH`. Removed before the program sees it.
 pub const ENVIRONMENT_KEY: &str = "__PAGER";
+/// Value of a queued SIGSEGV that asks a process to keep to its cap at once.
+pub const POKE: u64 = 0x0070_6167_6572_0001;
 /// Buckets of a latency histogram, see [`Histogram`].
 pub const BUCKETS: usize = 64 * SUB_BUCKETS;
 /// Linear steps within a power of two.

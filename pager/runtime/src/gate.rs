@@ -9,6 +9,7 @@
 use core::arch::global_asm;
 use core::ops::Range;
 
+use crate::calls::SYSCALL_BYTES;
 use crate::sys::Errno;
 use crate::sys::signal::UContext;
 use crate::thread::{BLOCK_BYTES, HEADER_BYTES, PENDING_OFFSET};
@@ -176,6 +177,12 @@ pub fn copy_window() -> (Range<u64>, u64) {
 pub fn interruptible_window() -> (Range<u64>, u64) {
     let call = &raw const pager_interruptible_call as u64;
     (&raw const pager_interruptible_begin as u64..call + 1, &raw const pager_interruptible_abort as u64)
+}
+
+/// Whether a thread of the runtime that was interrupted at `rip` was in an interruptible call, where it holds nothing.
+pub fn waits_in_kernel(rip: u64) -> bool {
+    let call = &raw const pager_interruptible_call as u64;
+    (call..=call + SYSCALL_BYTES).contains(&rip)
 }
 
 /// Where a thread on its way out has to look again, and where it then starts over.

@@ -1,4 +1,4 @@
-//! What has to be said to the kernel in `unsafe` words: mapping the control block, starting the program, waiting for it, probing features.
+//! What has to be said to the kernel in `unsafe` words: mapping the control block, starting the program, waiting for it, probing features, queueing signals.
 //!
 //! Everything above this module is safe Rust.
 
@@ -7,5 +7,6 @@ pub mod duplicate;
 pub mod inherited;
 pub mod map;
 pub mod probe;
+pub mod signal;
 pub mod spawn;
 pub mod wait;

@@ -2,6 +2,7 @@
 //! named in its environment. What cannot be paged (32-bit, setuid, file capabilities) is executed natively.
 
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering::SeqCst;
 
 use pager_core::elf::{ElfError, HEADER_BYTES, Header, SCRIPT_BYTES, script};
 use pager_core::shared::count;
@@ -11,7 +12,7 @@ use crate::die::{self, Line};
 use crate::root;
 use crate::state;
 use crate::sys::file::{self, AT_EMPTY_PATH, AT_FDCWD, Fd};
-use crate::sys::{Errno, call, nr};
+use crate::sys::{Errno, call, nr, task};
 use crate::user;
 
 const PATH_MAX: usize = 4096;
@@ -50,6 +51,22 @@ pub fn execve(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<u
     let mut image = copy_in(dir, path, argv, envp, flags)?;
     let kind = resolve(&mut image)?;
     Err(start(&image, kind))
+}
+
+/// Executes a script that the run was started with: its interpreter takes its place. Comes back only with an error.
+pub fn interpret(path: &[u8], argv: &[Vec<u8>], envp: &[Vec<u8>]) -> Errno {
+    let texts = |texts: &[Vec<u8>]| texts.iter().map(|text| terminated(text)).collect();
+    let mut image = Image { path: terminated(path), argv: texts(argv), envp: texts(envp) };
+    match resolve(&mut image) {
+        Ok(kind) => start(&image, kind),
+        Err(errno) => errno,
+    }
+}
+
+/// Whether an open file is a script.
+pub fn is_script(fd: Fd) -> bool {
+    let mut first = [0u8; 2];
+    file::pread_all(fd, &mut first, 0) == Ok(2) && &first == b"#!"
 }
 
 fn copy_in(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<Image, Errno> {
@@ -164,8 +181,20 @@ fn kind_of(fd: Fd, first: &[u8]) -> Result<Kind, Errno> {
     }
 }
 
-/// Executes; comes back only with an error.
+/// Executes; comes back only with an error. Meanwhile this process cannot be poked: the next image has no handler yet, or never gets one.
 fn start(image: &Image, kind: Kind) -> Errno {
+    let pid = task::pid();
+    let poked = &state::process().pid;
+    // A vfork child is not the process of this slot.
+    let own = poked.compare_exchange(pid, 0, SeqCst, SeqCst).is_ok();
+    let errno = execute(image, kind);
+    if own {
+        poked.store(pid, SeqCst);
+    }
+    errno
+}
+
+fn execute(image: &Image, kind: Kind) -> Errno {
     match kind {
         Kind::Paged(fd) => {
             let result = start_paged(image, fd);

@@ -13,6 +13,7 @@ use super::frame;
 use crate::calls;
 use crate::clock;
 use crate::die;
+use crate::evict;
 use crate::fault::{self, Outcome};
 use crate::gate;
 use crate::state;
@@ -43,6 +44,9 @@ fn in_runtime(context: &UContext) -> bool {
 pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut UContext) {
     // SAFETY: the kernel passes its own frame, which is ours until we return.
     let (info, context) = unsafe { (&*info, &mut *context) };
+    if info.is_poke() {
+        return poked(context);
+    }
     if info.is_sent() {
         return asynchronous(info, context);
     }
@@ -73,6 +77,13 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
             count(&state::counts().faults_program, 1);
             frame::deliver_fault(block, context, &info);
         }
+    }
+}
+
+/// The cap was lowered: keep to it now, unless the thread is in the middle of something. Then the next fault will.
+fn poked(context: &UContext) {
+    if !in_runtime(context) || gate::waits_in_kernel(context.machine.rip) {
+        evict::make_room(0);
     }
 }
 

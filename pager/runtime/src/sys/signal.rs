@@ -29,6 +29,7 @@ pub const SS_DISABLE: i32 = 2;
 pub const SS_AUTODISARM: i32 = 1 << 31;
 
 pub const SI_USER: i32 = 0;
+pub const SI_QUEUE: i32 = -1;
 pub const SI_KERNEL: i32 = 0x80;
 pub const SEGV_MAPERR: i32 = 1;
 pub const SEGV_ACCERR: i32 = 2;
@@ -122,6 +123,12 @@ impl SigInfo {
     /// `si_addr`, for faults.
     pub const fn address(&self) -> u64 {
         self.fields[0]
+    }
+
+    /// Whether it is the supervisor's request to keep to the cap.
+    pub const fn is_poke(&self) -> bool {
+        // `si_value` of a queued signal lies behind `si_pid` and `si_uid`.
+        self.code == SI_QUEUE && self.fields[1] == pager_core::shared::POKE
     }
 
     /// Whether a process sent it, rather than the kernel in answer to an instruction.
