@@ -78,6 +78,7 @@ pub fn on_fault(addr: VirtAddr, access: Access) -> Outcome {
     loop {
         match decide(addr.page(), access) {
             Step::Done(Outcome::Spurious) if waited => return Outcome::Resolved,
+            Step::Done(Outcome::Denied) if access == Access::Execute => return denied_fetch(addr),
             Step::Done(outcome) => return outcome,
             Step::Wait => {
                 if !waited {
@@ -88,6 +89,14 @@ pub fn on_fault(addr: VirtAddr, access: Access) -> Outcome {
             }
             Step::Fill(work) => return fill::fill(&work),
         }
+    }
+}
+
+/// To Linux the fetch of an instruction is a read until the page is there: contents that cannot be had come before the missing permission.
+fn denied_fetch(addr: VirtAddr) -> Outcome {
+    match make_resident(addr, Access::Read) {
+        Outcome::Unreadable => Outcome::Unreadable,
+        _ => Outcome::Denied,
     }
 }
 

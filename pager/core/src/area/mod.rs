@@ -154,6 +154,46 @@ pub enum ForkPolicy {
     Skip,
     /// The area, emptied (`MADV_WIPEONFORK`).
     Wipe,
+    /// No area at all, and an emptied one once that is taken back: the two are set and taken back apart.
+    SkipThenWipe,
+}
+
+impl ForkPolicy {
+    /// Whether the child has no area at all.
+    #[must_use]
+    pub fn skips(self) -> bool {
+        matches!(self, Self::Skip | Self::SkipThenWipe)
+    }
+
+    /// Whether the area is emptied where the child has it.
+    #[must_use]
+    pub fn wipes(self) -> bool {
+        matches!(self, Self::Wipe | Self::SkipThenWipe)
+    }
+
+    /// After `MADV_DONTFORK`.
+    #[must_use]
+    pub fn with_skip(self) -> Self {
+        if self.wipes() { Self::SkipThenWipe } else { Self::Skip }
+    }
+
+    /// After `MADV_DOFORK`.
+    #[must_use]
+    pub fn without_skip(self) -> Self {
+        if self.wipes() { Self::Wipe } else { Self::Copy }
+    }
+
+    /// After `MADV_WIPEONFORK`.
+    #[must_use]
+    pub fn with_wipe(self) -> Self {
+        if self.skips() { Self::SkipThenWipe } else { Self::Wipe }
+    }
+
+    /// After `MADV_KEEPONFORK`.
+    #[must_use]
+    pub fn without_wipe(self) -> Self {
+        if self.skips() { Self::Skip } else { Self::Copy }
+    }
 }
 
 /// What the area is to the program; only shown and counted, never decided upon.

@@ -28,23 +28,26 @@ pub enum Hold {
     Loose,
 }
 
-/// Makes what lies in areas of ours ready for the kernel. What the program itself may not touch is left for the kernel to refuse.
-pub fn ready(block: &'static Block, span: Span, hold: Hold) {
+/// Makes what lies in areas of ours ready for the kernel; how many pages were not so before. What the program itself may not touch is left for
+/// the kernel to refuse.
+pub fn ready(block: &'static Block, span: Span, hold: Hold) -> u64 {
     if arena::reserves(span.addr, span.len) {
-        return;
+        return 0;
     }
-    let Some(range) = PageRange::touching(VirtAddr(span.addr), span.len) else { return };
-    if hold == Hold::Pinned && state::cap() != u64::MAX {
+    let Some(range) = PageRange::touching(VirtAddr(span.addr), span.len) else { return 0 };
+    if hold == Hold::Pinned {
         block.pin(range);
     }
-    let mut page = range.start();
+    let (mut page, mut brought) = (range.start(), 0);
     while page < range.end() {
-        page = ready_page(page, range.end(), span.direction);
+        page = ready_page(page, range.end(), span.direction, &mut brought);
     }
+    brought
 }
 
-/// Readies one page; the next one to look at, `end` at most unless an area of the kernel's reaches further.
-fn ready_page(page: PageNum, end: PageNum, direction: Direction) -> PageNum {
+/// Readies one page, and counts it in `brought` if it was not so before; the next one to look at, `end` at most unless an area of the kernel's
+/// reaches further.
+fn ready_page(page: PageNum, end: PageNum, direction: Direction, brought: &mut u64) -> PageNum {
     let entry = STATE.table.existing(page).map_or(Entry::Empty, pager_core::table::EntryCell::load);
     match entry {
         Entry::Resident(Dirt::Dirty, _) => return page.plus(1),
@@ -54,12 +57,16 @@ fn ready_page(page: PageNum, end: PageNum, direction: Direction) -> PageNum {
     let access = if direction.writes() { Access::Write } else { Access::Read };
     let mut outcome = fault::make_resident(page.start(), access);
     if outcome == Outcome::Denied && access == Access::Write {
+        if entry.is_resident() {
+            return page.plus(1);
+        }
         // The kernel may only read after all, or answers EFAULT by itself.
         outcome = fault::make_resident(page.start(), Access::Read);
     }
     match outcome {
         Outcome::Resolved | Outcome::Spurious => {
             count(&state::counts().pages_for_calls, 1);
+            *brought += 1;
             page.plus(1)
         }
         Outcome::NotOurs | Outcome::NoArea => behind(page, end),

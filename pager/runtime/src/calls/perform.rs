@@ -50,15 +50,22 @@ pub fn whole(block: &'static Block, call: Call) -> Result<u64, Errno> {
     };
     let pinned = block.pinned();
     let mut result = Err(Errno::EFAULT);
-    for _ in 0..tries {
+    for attempt in 0..tries {
+        let mut brought = 0;
         // A nested structure that cannot be read is the kernel's to refuse.
-        let _ = table::buffers(call.row, &call.args, &mut Memory, &mut |span: Span| fill::ready(block, span, hold));
+        let _ = table::buffers(call.row, &call.args, &mut Memory, &mut |span: Span| {
+            brought += fill::ready(block, span, hold);
+        });
+        if attempt > 0 && brought == 0 {
+            // Nothing was missing: the fault is the program's own. To make the call again would take a second datagram.
+            break;
+        }
         result = make(block, call);
-        block.unpin_to(pinned);
         if result != Err(Errno::EFAULT) {
             break;
         }
     }
+    block.unpin_to(pinned);
     result
 }
 
@@ -86,7 +93,9 @@ pub fn unknown(block: &'static Block, number: u64, args: [u64; 6]) -> Result<u64
     count(&state::counts().calls_unknown, 1);
     die::event!("system call {number} is not known: made with a page filled at each pointer");
     let pinned = block.pinned();
-    table::unknown_buffers(&args, &mut |span: Span| fill::ready(block, span, Hold::Pinned));
+    table::unknown_buffers(&args, &mut |span: Span| {
+        fill::ready(block, span, Hold::Pinned);
+    });
     // SAFETY: as in `make`.
     let result = unsafe { gate::interruptible(number, &args, block.inbox.counter()) };
     block.unpin_to(pinned);

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use pager_core::addr::{PAGE_SIZE, PageRange};
-use pager_core::area::{Access, Area, AreaTree, ForkPolicy, Holding};
+use pager_core::area::{Access, Area, AreaTree, Backing, ForkPolicy, Holding, Protection};
 
 use super::{aligned_range, discard, is_ours};
 use crate::engine;
@@ -36,6 +36,9 @@ const DONTNEED_LOCKED: u64 = 24;
 /// # Errors
 /// As madvise(2). `MADV_GUARD_*` are refused with EINVAL, as kernels before 6.13 do.
 pub fn madvise(addr: u64, len: u64, advice: u64) -> Result<u64, Errno> {
+    if !is_known(advice) {
+        return Err(Errno::EINVAL);
+    }
     if len == 0 && addr.is_multiple_of(PAGE_SIZE) {
         return Ok(0);
     }
@@ -57,6 +60,11 @@ pub fn madvise(addr: u64, len: u64, advice: u64) -> Result<u64, Errno> {
     if areas.covers(range) { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 
+/// Whether Linux takes the advice at all, which it looks at first.
+fn is_known(advice: u64) -> bool {
+    matches!(advice, 0..=4 | 8..=25 | HWPOISON..=GUARD_REMOVE)
+}
+
 fn advise_area(areas: &mut AreaTree, area: &Area, advice: u64) -> Result<(), Errno> {
     let (addr, len) = (area.range.start().start().0, area.range.bytes());
     if matches!(area.holding, Holding::Kernel(_)) {
@@ -67,19 +75,38 @@ fn advise_area(areas: &mut AreaTree, area: &Area, advice: u64) -> Result<(), Err
         areas.update(area.range, |area| area.fork = policy);
         Ok(())
     };
+    let of_file = matches!(area.backing, Backing::Image { .. });
     match advice {
+        FREE | WIPEONFORK if of_file => Err(Errno::EINVAL),
+        REMOVE if of_file => Err(Errno::EACCES),
         DONTNEED | DONTNEED_LOCKED | FREE => {
             drop_contents(area);
             Ok(())
         }
-        DONTFORK => fork(areas, ForkPolicy::Skip),
-        WIPEONFORK => fork(areas, ForkPolicy::Wipe),
-        DOFORK | KEEPONFORK => fork(areas, ForkPolicy::Copy),
+        DONTFORK => fork(areas, area.fork.with_skip()),
+        WIPEONFORK => fork(areas, area.fork.with_wipe()),
+        DOFORK => fork(areas, area.fork.without_skip()),
+        KEEPONFORK => fork(areas, area.fork.without_wipe()),
         REMOVE => Err(Errno::EINVAL),
         // Read-ahead, huge pages, merging, dumping, reclaim: hints about pages that are ours to place.
         0..=3 | 12..=17 | 20 | 21 | 25 => Ok(()),
         _ => Err(Errno::EINVAL),
     }
+}
+
+/// Tells the kernel of `policy` where it has mapped afresh what it knew of it before.
+///
+/// # Errors
+/// As madvise(2).
+pub fn apply_fork_policy(range: PageRange, policy: ForkPolicy) -> Result<(), Errno> {
+    let (addr, len) = (range.start().start().0, range.bytes());
+    if policy.skips() {
+        kernel::madvise(addr, len, DONTFORK)?;
+    }
+    if policy.wipes() {
+        kernel::madvise(addr, len, WIPEONFORK)?;
+    }
+    Ok(())
 }
 
 fn drop_contents(area: &Area) {
@@ -91,8 +118,28 @@ fn drop_contents(area: &Area) {
     }
 }
 
+/// Brings in what lies in `range`, up to the first page that cannot be had.
 fn populate(range: PageRange, access: Access) -> Result<u64, Errno> {
-    for page in range.iter() {
+    let mut page = range.start();
+    while page < range.end() {
+        let area = STATE.areas.read().find(page).copied().ok_or(Errno::ENOMEM)?;
+        let piece = PageRange::new(page, area.range.end().min(range.end())).ok_or(Errno::ENOMEM)?;
+        populate_area(&area, piece, access)?;
+        page = piece.end();
+    }
+    Ok(0)
+}
+
+/// The same for a piece of one area. Memory that is only for writing may not be populated for reading, though it can be read.
+fn populate_area(area: &Area, piece: PageRange, access: Access) -> Result<(), Errno> {
+    if matches!(area.holding, Holding::Kernel(_)) {
+        let advice = if access == Access::Write { POPULATE_WRITE } else { POPULATE_READ };
+        return kernel::madvise(piece.start().start().0, piece.bytes(), advice);
+    }
+    if access == Access::Read && !area.protection.contains(Protection::READ) {
+        return Err(Errno::EINVAL);
+    }
+    for page in piece.iter() {
         match fault::make_resident(page.start(), access) {
             fault::Outcome::Resolved | fault::Outcome::Spurious | fault::Outcome::NotOurs => {}
             fault::Outcome::NoArea => return Err(Errno::ENOMEM),
@@ -100,5 +147,5 @@ fn populate(range: PageRange, access: Access) -> Result<u64, Errno> {
             fault::Outcome::Unreadable => return Err(Errno::EFAULT),
         }
     }
-    Ok(0)
+    Ok(())
 }

@@ -36,6 +36,13 @@ pub struct Request {
 /// # Errors
 /// As mmap(2).
 pub fn mmap(request: Request) -> Result<u64, Errno> {
+    if !request.offset.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::EINVAL);
+    }
+    // Linux looks at the descriptor before the length.
+    if request.flags & MAP_ANONYMOUS == 0 {
+        file::stat_fd(Fd(request.fd as i32))?;
+    }
     let len = request.len.checked_next_multiple_of(PAGE_SIZE).ok_or(Errno::ENOMEM)?;
     if len == 0 {
         return Err(Errno::EINVAL);
@@ -186,7 +193,7 @@ pub fn map_image(request: &Request, backing: Backing, role: Role) -> Result<u64,
     let protection = Protection::from_prot(request.prot);
     let holding = choose_holding(range, protection);
     if holding == Holding::Private {
-        make_private(range, protection)?;
+        make_private(range, protection, ForkPolicy::Copy)?;
     }
     let area = Area { range, protection, holding, backing, fork: ForkPolicy::Copy, role };
     insert(&mut areas, area)?;

@@ -13,7 +13,7 @@ pub mod shared;
 pub mod unmap;
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, VirtAddr};
-use pager_core::area::{Area, Holding, Protection};
+use pager_core::area::{Area, ForkPolicy, Holding, Protection};
 use pager_core::entry::Entry;
 use pager_core::shared::count;
 use pager_core::table::EntryCell;
@@ -86,7 +86,7 @@ pub fn own(page: PageNum, cell: &EntryCell) -> Entry {
 ///
 /// # Errors
 /// What the kernel says; the range is then unmapped or not accessible.
-pub fn make_private(range: PageRange, protection: Protection) -> Result<(), Errno> {
+pub fn make_private(range: PageRange, protection: Protection, fork: ForkPolicy) -> Result<(), Errno> {
     let (addr, len) = (range.start().start().0, range.bytes());
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     kernel::mmap(addr, len, PROT_NONE, flags, -1, 0)?;
@@ -95,7 +95,7 @@ pub fn make_private(range: PageRange, protection: Protection) -> Result<(), Errn
     if !protection.is_empty() {
         kernel::mprotect(addr, len, prot_bits(protection))?;
     }
-    Ok(())
+    advise::apply_fork_policy(range, fork)
 }
 
 /// Counts memory that is left to the kernel.

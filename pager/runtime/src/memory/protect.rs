@@ -70,7 +70,7 @@ fn change(areas: &mut AreaTree, range: PageRange, protection: Protection, prot: 
 /// Pages of the file itself become memory of ours before they can be written to. They are clean, so nothing is lost.
 fn make_writable(areas: &mut AreaTree, area: &Area) -> Result<(), Errno> {
     discard(area.range);
-    make_private(area.range, area.protection)?;
+    make_private(area.range, area.protection, area.fork)?;
     areas.update(area.range, |area| area.holding = Holding::Private);
     Ok(())
 }

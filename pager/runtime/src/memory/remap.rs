@@ -48,13 +48,14 @@ pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Res
     if flags & DONTUNMAP != 0 && request.old_len != request.new_len {
         return Err(Errno::EINVAL);
     }
-    let target = if flags & FIXED != 0 { Some(aligned_range(new, request.new_len)?) } else { None };
+    let place = if flags & (FIXED | DONTUNMAP) != 0 { Some(aligned_range(new, request.new_len)?) } else { None };
     let range = aligned_range(old, request.old_len.max(PAGE_SIZE))?;
+    if place.is_some_and(|place| place.intersect(range).is_some()) {
+        return Err(Errno::EINVAL);
+    }
+    let target = place.filter(|_| flags & FIXED != 0);
     if is_ours(range) || target.is_some_and(is_ours) {
         return Err(Errno::EFAULT);
-    }
-    if target.is_some_and(|target| target.intersect(range).is_some()) {
-        return Err(Errno::EINVAL);
     }
     let mut areas = STATE.areas.write();
     let area = *areas.find(range.start()).ok_or(Errno::EFAULT)?;
@@ -69,9 +70,7 @@ pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Res
     }
     match target {
         // A plain move takes whatever lies in the range, holes too.
-        Some(to) if request.old_len == request.new_len && !kernels => {
-            relocate(&mut areas, &request, range, Some(to))
-        }
+        Some(to) if request.old_len == request.new_len && !kernels => relocate(&mut areas, &request, range, Some(to)),
         _ if kernels => by_kernel(&mut areas, &request, &area, target),
         _ if !areas.covers(range) => Err(Errno::EFAULT),
         _ => resize(&mut areas, &request, range, target),
@@ -123,13 +122,14 @@ fn continuation(areas: &AreaTree, range: PageRange, end: PageNum) -> Option<Area
 
 fn grow_in_place(areas: &mut AreaTree, range: PageRange, wanted: PageRange) -> Result<(), Errno> {
     let more = continuation(areas, range, wanted.end()).ok_or(Errno::ENOMEM)?;
-    if more.holding != Holding::Private || is_ours(more.range) {
+    let more = Area { holding: Holding::Private, ..more };
+    if is_ours(more.range) {
         return Err(Errno::ENOMEM);
     }
     let (addr, len) = (more.range.start().start().0, more.range.bytes());
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
     kernel::mmap(addr, len, PROT_NONE, flags, -1, 0)?;
-    make_private(more.range, more.protection)?;
+    make_private(more.range, more.protection, more.fork)?;
     areas.insert(more).map_err(|_| Errno::ENOMEM)
 }
 
@@ -149,7 +149,9 @@ fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Op
         }
         None => {
             let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-            aligned_range(kernel::mmap(0, request.new_len, PROT_NONE, flags, -1, 0)?, request.new_len)?
+            // Where the old place stays mapped, the new one may be wished for.
+            let wish = if request.flags & DONTUNMAP != 0 { request.new } else { 0 };
+            aligned_range(kernel::mmap(wish, request.new_len, PROT_NONE, flags, -1, 0)?, request.new_len)?
         }
     };
     let addr = to.start().start().0;
@@ -157,7 +159,7 @@ fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Op
         let shift = piece.range.start().0 - from.start().0;
         let place = addr + shift * PAGE_SIZE;
         let flags = MAYMOVE | FIXED | request.flags & DONTUNMAP;
-        kernel::mremap(piece.range.start().start().0, piece.range.bytes(), piece.range.bytes(), flags, place)?;
+        move_mappings(piece.range.start().start().0, piece.range.bytes(), flags, place)?;
         if piece.holding == Holding::Private {
             uffd::register(state::uffd(), place, piece.range.bytes())?;
         }
@@ -179,13 +181,25 @@ fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Op
         let moved = Area { range, ..*piece };
         if more.is_some_and(|more| more.range == piece.range) {
             let moved = Area { holding: Holding::Private, ..moved };
-            make_private(range, moved.protection)?;
+            make_private(range, moved.protection, moved.fork)?;
             areas.insert(moved).map_err(|_| Errno::ENOMEM)?;
         } else {
             areas.insert(moved).map_err(|_| Errno::ENOMEM)?;
         }
     }
     Ok(addr)
+}
+
+/// Has the kernel move a range that is one area of ours, and perhaps several mappings of the kernel's: registered ones it moves one at a time.
+fn move_mappings(from: u64, len: u64, flags: u64, to: u64) -> Result<(), Errno> {
+    match kernel::mremap(from, len, len, flags, to) {
+        Err(Errno::EFAULT) if len > PAGE_SIZE => {
+            let half = (len / 2).next_multiple_of(PAGE_SIZE);
+            move_mappings(from, half, flags, to)?;
+            move_mappings(from + half, len - half, flags, to + half)
+        }
+        moved => moved.map(drop),
+    }
 }
 
 /// Moves the entries of an area's pages to where the pages are now.
