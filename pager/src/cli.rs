@@ -161,7 +161,7 @@ mod tests {
         let words = ["pager", "run"].iter().chain(line);
         match Cli::try_parse_from(words)?.command {
             Command::Run(args) => Ok(args),
-            Command::Doctor(_) => unreachable!("the line says run"),
+            Command::Doctor(_) | Command::Limit(_) => unreachable!("the line says run"),
         }
     }
 

@@ -138,7 +138,7 @@ mod tests {
         let words = ["pager", "run"].iter().chain(line).chain(&["--", "true"]);
         match crate::cli::Cli::parse_from(words).command {
             crate::cli::Command::Run(args) => Plan::new(&args),
-            crate::cli::Command::Doctor(_) => unreachable!("the line says run"),
+            crate::cli::Command::Doctor(_) | crate::cli::Command::Limit(_) => unreachable!("the line says run"),
         }
     }
 

@@ -8,7 +8,7 @@ use pager_core::calls::{Chunk, Direction, Shape};
 use super::Call;
 use super::perform::whole;
 use crate::state;
-use crate::sys::Errno;
+use crate::sys::{Errno, call};
 use crate::sys::file::{self, Fd};
 use crate::sys::memory::IoVec;
 use crate::thread::Block;
@@ -19,6 +19,12 @@ const LARGEST: u64 = 1 << 20;
 /// The part of the cap that one call may pin.
 const SHARE: u64 = 8;
 const IOV_MAX: u64 = 1024;
+const GETSOCKOPT: u64 = 55;
+const PREADV2: u64 = 327;
+const SOL_SOCKET: u64 = 1;
+const SO_TYPE: u64 = 3;
+const SOCK_STREAM: i32 = 1;
+const RWF_NOWAIT: u64 = 8;
 
 /// Bytes that one call may pin.
 fn limit() -> u64 {
@@ -65,9 +71,10 @@ struct Cut {
 
 fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
     let total = call.args[cut.length];
-    if total <= limit() {
+    if total <= limit() || cut.buffer != 0 && takes_messages(call) {
         return whole(block, call);
     }
+    let onward = if cut.buffer == 0 { Onward::Plainly } else { onward(call) };
     let mut done = 0;
     while done < total {
         let piece = (total - done).min(limit());
@@ -77,10 +84,16 @@ fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
         if let Some(offset) = cut.offset {
             part.args[offset] = part.args[offset].wrapping_add(done);
         }
-        match whole(block, part) {
+        let moved = match onward {
+            Onward::WithoutWaiting if done > 0 => {
+                read_what_is_there(block, call, IoVec { base: part.args[cut.buffer], len: piece })
+            }
+            _ => whole(block, part),
+        };
+        match moved {
             Ok(moved) => {
                 done += moved;
-                if moved < piece || !(cut.buffer == 0 || goes_on(call)) {
+                if moved < piece {
                     break;
                 }
             }
@@ -91,9 +104,33 @@ fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
     Ok(done)
 }
 
-/// Whether a full piece may be followed by another, for calls whose first argument is a descriptor: a read that would wait for more must give back what it has.
-fn goes_on(call: Call) -> bool {
-    sends(call) || file::stat_fd(Fd(call.args[0] as i32)).is_ok_and(|stat| stat.is_regular())
+/// How a full piece is followed by the next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Onward {
+    Plainly,
+    /// A read that would wait for more must give back what it has.
+    WithoutWaiting,
+}
+
+fn onward(call: Call) -> Onward {
+    let plainly = sends(call) || file::stat_fd(Fd(call.args[0] as i32)).is_ok_and(|stat| stat.is_regular());
+    if plainly { Onward::Plainly } else { Onward::WithoutWaiting }
+}
+
+/// Whether each call of this kind is one message: two pieces would be two messages, or one and the loss of its end.
+fn takes_messages(call: Call) -> bool {
+    let (mut kind, mut len) = (0i32, 4u32);
+    call!(GETSOCKOPT, call.args[0], SOL_SOCKET, SO_TYPE, &raw mut kind, &raw mut len).is_ok() && kind != SOCK_STREAM
+}
+
+/// Reads what can be had at once; descriptors that do not know of that answer EOPNOTSUPP, and then the read ends where it is.
+fn read_what_is_there(block: &'static Block, call: Call, piece: IoVec) -> Result<u64, Errno> {
+    let pinned = block.pinned();
+    let span = pager_core::calls::Span { addr: piece.base, len: piece.len, direction: Direction::Out };
+    super::fill::ready(block, span, super::fill::Hold::Pinned);
+    let result = call!(PREADV2, call.args[0], &raw const piece, 1, u64::MAX, u64::MAX, RWF_NOWAIT);
+    block.unpin_to(pinned);
+    result
 }
 
 fn sends(call: Call) -> bool {
@@ -116,16 +153,17 @@ fn vector(
     }
     let Ok(parts) = read_vector(call.args[vector_arg], count) else { return whole(block, call) };
     let total = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.len));
-    if total <= limit() {
+    if total <= limit() || takes_messages(call) {
         return whole(block, call);
     }
+    let onward = onward(call);
     let mut done = 0;
     for part in parts.iter().filter(|part| part.len > 0) {
-        let moved = vector_part(block, call, *part, done, (vector_arg, count_arg, offset_arg));
+        let moved = vector_part(block, call, *part, done, (vector_arg, count_arg, offset_arg), onward);
         match moved {
             Ok(moved) => {
                 done += moved;
-                if moved < part.len || !goes_on(call) {
+                if moved < part.len {
                     break;
                 }
             }
@@ -152,6 +190,7 @@ fn vector_part(
     part: IoVec,
     before: u64,
     (vector_arg, count_arg, offset_arg): (usize, usize, Option<usize>),
+    onward: Onward,
 ) -> Result<u64, Errno> {
     let mut done = 0;
     while done < part.len {
@@ -164,10 +203,14 @@ fn vector_part(
         {
             one.args[offset] += before + done;
         }
-        match single(block, one, piece) {
+        let moved = match onward {
+            Onward::WithoutWaiting if before + done > 0 => read_what_is_there(block, call, piece),
+            _ => single(block, one, piece),
+        };
+        match moved {
             Ok(moved) => {
                 done += moved;
-                if moved < piece.len || !goes_on(call) {
+                if moved < piece.len {
                     break;
                 }
             }

@@ -54,16 +54,16 @@ fn covered_from_start(areas: &AreaTree, range: PageRange) -> Option<PageRange> {
     PageRange::new(range.start(), end)
 }
 
+/// Changes area by area: where one refuses, those before it are changed.
 fn change(areas: &mut AreaTree, range: PageRange, protection: Protection, prot: u64) -> Result<(), Errno> {
-    if protection.contains(Protection::WRITE) {
-        let clean: alloc::vec::Vec<Area> =
-            areas.overlapping(range).filter(|area| area.holding == Holding::MapThrough).collect();
-        for area in clean {
+    let pieces: alloc::vec::Vec<Area> = areas.overlapping(range).collect();
+    for area in pieces {
+        if protection.contains(Protection::WRITE) && area.holding == Holding::MapThrough {
             make_writable(areas, &area)?;
         }
+        kernel::mprotect(area.range.start().start().0, area.range.bytes(), prot)?;
+        areas.update(area.range, |area| area.protection = protection);
     }
-    kernel::mprotect(range.start().start().0, range.bytes(), prot)?;
-    areas.update(range, |area| area.protection = protection);
     Ok(())
 }
 
