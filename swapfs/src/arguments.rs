@@ -8,6 +8,10 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::commands::generate::{CompletionsArguments, ManpagesArguments};
+use crate::commands::heatmap::HeatmapArguments;
+use crate::commands::stat::StatArguments;
+use crate::commands::trace::TraceArguments;
 use swapfs::filesystem::caching::Strictness;
 use swapfs::mounting::{Audience, MountOptions, StorePlace, SwapSpec};
 use swapfs::throttle::{Limits, Rule, Scope};
@@ -66,6 +70,14 @@ enum Verb {
     Unmount(UnmountArguments),
     /// Show what was read from and written to a live mount
     Stat(StatArguments),
+    /// Record every request of a live mount, one by one
+    Trace(TraceArguments),
+    /// Draw which parts of a file were read and written, and how often
+    Heatmap(HeatmapArguments),
+    /// Write what a shell needs for completing our command lines to the standard output
+    Completions(CompletionsArguments),
+    /// Write our manual pages into a directory
+    Manpages(ManpagesArguments),
 }
 
 #[derive(Debug, Args)]
@@ -138,24 +150,6 @@ pub struct UnmountArguments {
     pub mountpoint: PathBuf,
 }
 
-/// `swapfs stat`.
-#[derive(Debug, Args)]
-pub struct StatArguments {
-    /// Where it is mounted
-    pub mountpoint: PathBuf,
-    /// Only these files, or files below these directories, such as swap/swap0 or images/lib
-    pub files: Vec<String>,
-    /// Print the mount's .swapfs/stats.json
-    #[arg(long)]
-    pub json: bool,
-    /// Show rates, again and again after so many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = interval)]
-    pub interval: Option<Duration>,
-    /// With --interval: stop after so many times
-    #[arg(long, value_name = "N", requires = "interval")]
-    pub count: Option<u64>,
-}
-
 /// A command line that makes sense.
 #[derive(Debug)]
 pub enum Command {
@@ -165,6 +159,14 @@ pub enum Command {
     Unmount(UnmountArguments),
     /// `swapfs stat`.
     Stat(StatArguments),
+    /// `swapfs trace`.
+    Trace(TraceArguments),
+    /// `swapfs heatmap`.
+    Heatmap(HeatmapArguments),
+    /// `swapfs completions`.
+    Completions(CompletionsArguments),
+    /// `swapfs manpages`.
+    Manpages(ManpagesArguments),
 }
 
 impl Command {
@@ -198,6 +200,11 @@ pub struct MountCommand {
     verbose: u8,
 }
 
+/// The whole command line, for what is made of it: completions and manual pages.
+pub fn definition() -> clap::Command {
+    CommandLine::command()
+}
+
 /// Reads a command line.
 ///
 /// # Errors
@@ -208,6 +215,10 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, c
     match line.verb {
         Verb::Unmount(arguments) => Ok(Command::Unmount(arguments)),
         Verb::Stat(arguments) => Ok(Command::Stat(arguments)),
+        Verb::Trace(arguments) => Ok(Command::Trace(arguments)),
+        Verb::Heatmap(arguments) => Ok(Command::Heatmap(arguments)),
+        Verb::Completions(arguments) => Ok(Command::Completions(arguments)),
+        Verb::Manpages(arguments) => Ok(Command::Manpages(arguments)),
         Verb::Mount(mut arguments) => {
             if arguments.mountpoint.is_none()
                 && let Some(("mount", matches)) = matches.subcommand()
@@ -284,7 +295,8 @@ fn count(text: &str) -> Result<NonZeroU64, UnitError> {
     parse_count(text).and_then(|count| NonZeroU64::new(count).ok_or_else(|| UnitError::Zero(text.to_owned())))
 }
 
-fn interval(text: &str) -> Result<Duration, UnitError> {
+/// A span of time that is not zero.
+pub fn interval(text: &str) -> Result<Duration, UnitError> {
     match parse_duration(text)? {
         Duration::ZERO => Err(UnitError::Zero(text.to_owned())),
         interval => Ok(interval),

@@ -21,6 +21,7 @@ pub mod control;
 pub mod delay;
 pub mod filesystem;
 pub mod fuse;
+pub mod heatmap;
 pub mod images;
 pub mod metrics;
 pub mod mountinfo;

@@ -1,5 +1,9 @@
-//! The three verbs.
+//! The verbs.
 
+mod client;
+pub mod generate;
+pub mod heatmap;
 pub mod mount;
 pub mod stat;
+pub mod trace;
 pub mod unmount;

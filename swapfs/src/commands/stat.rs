@@ -1,34 +1,72 @@
 //! `swapfs stat`.
 
-use std::io::Write;
-use std::path::Path;
-use std::time::Instant;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
+use clap::Args;
 use swapfs::accounting::Snapshot;
-use swapfs::table::{Selection, rates, totals};
+use swapfs::table::{Selection, distributions, rates, totals};
 
-use crate::arguments::StatArguments;
+use super::client::{self, Reader, print};
+use crate::arguments::interval;
+
+/// `swapfs stat`.
+#[derive(Debug, Args)]
+pub struct StatArguments {
+    /// Where it is mounted
+    pub mountpoint: PathBuf,
+    /// Only these files, or files below these directories, such as swap/swap0 or images/lib
+    pub files: Vec<String>,
+    /// Print the mount's .swapfs/stats.json
+    #[arg(long)]
+    pub json: bool,
+    /// Show how long requests took and how large they were, by percentiles
+    #[arg(long, conflicts_with_all = ["json", "interval"])]
+    pub latency: bool,
+    /// Show rates, again and again after so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = interval)]
+    pub interval: Option<Duration>,
+    /// With --interval: stop after so many times
+    #[arg(long, value_name = "N", requires = "interval")]
+    pub count: Option<u64>,
+    /// Show only what came after this snapshot, saved by `swapfs stat --json`
+    #[arg(long, value_name = "FILE.json", conflicts_with = "interval")]
+    pub since: Option<PathBuf>,
+    /// Set all counts to zero, after showing nothing
+    #[arg(long, conflicts_with_all = ["json", "latency", "interval", "since", "files"])]
+    pub reset: bool,
+}
 
 /// Shows the counts once, or again and again.
 pub fn run(arguments: &StatArguments) -> anyhow::Result<()> {
+    if arguments.reset {
+        return client::command(&arguments.mountpoint, "reset").map(drop);
+    }
     let selection = Selection(arguments.files.clone());
-    let (mut text, mut taken) = (read(&arguments.mountpoint)?, Instant::now());
-    let mut snapshot = parse(&arguments.mountpoint, &text)?;
+    let (mut text, mut taken) = (client::stats_text(&arguments.mountpoint)?, Instant::now());
+    let mut snapshot = client::parse_stats(&arguments.mountpoint, &text)?;
     check_selection(&snapshot, &selection)?;
-    let first = if arguments.json { json(&text, &snapshot, &selection)? } else { totals(&snapshot, &selection) };
+    if let Some(path) = &arguments.since {
+        snapshot = snapshot.since(&saved(path, &snapshot)?);
+        text = snapshot.to_json();
+    }
+    let first = match (arguments.json, arguments.latency) {
+        (true, _) => json(&text, &snapshot, &selection),
+        (_, true) => distributions(&snapshot, &selection),
+        _ => totals(&snapshot, &selection),
+    };
     if print(&first)? == Reader::Gone {
         return Ok(());
     }
     let Some(interval) = arguments.interval else { return Ok(()) };
     for _ in 1..arguments.count.unwrap_or(u64::MAX) {
         std::thread::sleep(interval);
-        text = read(&arguments.mountpoint)?;
-        let (now, next) = (Instant::now(), parse(&arguments.mountpoint, &text)?);
-        let shown = if arguments.json {
-            json(&text, &next, &selection)?
-        } else {
-            format!("\n{}", rates(&snapshot, &next, now - taken, &selection))
+        text = client::stats_text(&arguments.mountpoint)?;
+        let (now, next) = (Instant::now(), client::parse_stats(&arguments.mountpoint, &text)?);
+        let shown = match arguments.json {
+            true => json(&text, &next, &selection),
+            false => format!("\n{}", rates(&snapshot, &next, now - taken, &selection)),
         };
         (snapshot, taken) = (next, now);
         if print(&shown)? == Reader::Gone {
@@ -38,24 +76,14 @@ pub fn run(arguments: &StatArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read(mountpoint: &Path) -> anyhow::Result<String> {
-    let path = mountpoint.join(".swapfs/stats.json");
-    std::fs::read_to_string(&path).map_err(|error| {
-        let place = mountpoint.display();
-        match error.raw_os_error() {
-            Some(107) => {
-                anyhow!("the swapfs on {place} is dead, its daemon is gone; clear it with `swapfs unmount {place}`")
-            }
-            Some(2 | 20) => anyhow!("no swapfs is mounted on {place}; see `swapfs mount --help`"),
-            _ => anyhow!(error).context(format!("cannot read {}", path.display())),
-        }
-    })
-}
-
-fn parse(mountpoint: &Path, text: &str) -> anyhow::Result<Snapshot> {
-    serde_json::from_str(text).with_context(|| {
-        format!("{} is served by another version of swapfs; use that one's `stat`", mountpoint.display())
-    })
+fn saved(path: &Path, current: &Snapshot) -> anyhow::Result<Snapshot> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let earlier: Snapshot = serde_json::from_str(&text)
+        .with_context(|| format!("{} is no snapshot; save one by `swapfs stat --json`", path.display()))?;
+    if (earlier.pid, earlier.started_unix_ns) != (current.pid, current.started_unix_ns) {
+        bail!("{} is of another mount, or of an earlier one at this place; there is no difference", path.display());
+    }
+    Ok(earlier)
 }
 
 fn check_selection(snapshot: &Snapshot, selection: &Selection) -> anyhow::Result<()> {
@@ -70,26 +98,11 @@ fn check_selection(snapshot: &Snapshot, selection: &Selection) -> anyhow::Result
 }
 
 /// The mount's own text, byte for byte, unless only some files are wanted.
-fn json(text: &str, snapshot: &Snapshot, selection: &Selection) -> anyhow::Result<String> {
+fn json(text: &str, snapshot: &Snapshot, selection: &Selection) -> String {
     if selection.0.is_empty() {
-        return Ok(text.to_owned());
+        return text.to_owned();
     }
     let mut chosen = snapshot.clone();
     chosen.files.retain(|file| selection.holds(&file.path));
-    Ok(chosen.to_json())
-}
-
-#[derive(PartialEq, Eq)]
-enum Reader {
-    There,
-    Gone,
-}
-
-fn print(text: &str) -> anyhow::Result<Reader> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(Reader::There),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
-        Err(error) => Err(error.into()),
-    }
+    chosen.to_json()
 }
