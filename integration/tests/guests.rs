@@ -79,6 +79,12 @@ macro_rules! guest {
                 let paging = Paging::new().resident("1M").option("--engine", "uffd");
                 same_under(NAME, Link::Dynamic, &$arguments, paging);
             }
+
+            #[test]
+            fn with_every_fault_a_message() {
+                let paging = Paging::new().resident("1M").option("--engine", "thread");
+                same_under(NAME, Link::Dynamic, &$arguments, paging);
+            }
         }
     };
 }

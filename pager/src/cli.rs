@@ -89,6 +89,8 @@ pub enum EngineChoice {
     Sigsegv,
     /// SIGBUS for all pages, by userfaultfd; pages of files are copied
     Uffd,
+    /// No signals: a thread of the pager's own resolves all faults; slow, for comparison
+    Thread,
 }
 
 impl From<EngineChoice> for pager_core::shared::Engine {
@@ -97,6 +99,7 @@ impl From<EngineChoice> for pager_core::shared::Engine {
             EngineChoice::Auto => Self::Auto,
             EngineChoice::Sigsegv => Self::Sigsegv,
             EngineChoice::Uffd => Self::Uffd,
+            EngineChoice::Thread => Self::Thread,
         }
     }
 }

@@ -90,6 +90,9 @@ pub enum Engine {
     Sigsegv = 1,
     /// SIGBUS for all: pages of files are copied into private memory.
     Uffd = 2,
+    /// No signal at all: a thread of the runtime's is told of each fault and resolves it, while the program's thread sleeps. Slow; the oracle
+    /// that the others are compared with.
+    Thread = 3,
 }
 
 /// A swap file and where its map lies.

@@ -12,7 +12,9 @@ use crate::die;
 use crate::fill;
 use crate::state;
 use crate::sys::Errno;
+use crate::sys::file::Fd;
 use crate::sys::memory::{self, IoVec, MADV_GUARD_REMOVE};
+use crate::sys::uffd::{self, Delivery};
 
 fn is(engine: Engine) -> bool {
     state::settings().engine.load(Ordering::Relaxed) == engine as u32
@@ -20,7 +22,20 @@ fn is(engine: Engine) -> bool {
 
 /// Whether clean pages of files may be mapped through.
 pub fn maps_through() -> bool {
-    !is(Engine::Uffd)
+    !is(Engine::Uffd) && !has_server()
+}
+
+/// Whether faults are messages to a thread of the runtime's own.
+pub fn has_server() -> bool {
+    is(Engine::Thread)
+}
+
+/// Opens the userfaultfd that this engine needs.
+///
+/// # Errors
+/// As [`uffd::open`].
+pub fn open() -> Result<Fd, Errno> {
+    uffd::open(if has_server() { Delivery::Message } else { Delivery::Signal })
 }
 
 /// Called for registered memory whose pages are missing, before the program can touch it.

@@ -8,7 +8,7 @@
 //! | [`start`], [`load`] | from exec to the program's first instruction |
 //! | [`gate`] | the assembly |
 //! | [`signals`] | where faults, calls and signals arrive; the program's frames |
-//! | [`fault`], [`fill`], [`evict`], [`engine`] | the life of a page |
+//! | [`fault`], [`fill`], [`evict`], [`engine`], [`server`] | the life of a page |
 //! | [`calls`], [`memory`], [`process`] | the program's system calls |
 //! | [`state`], [`thread`], [`images`], [`swap`], [`queue`] | what is known |
 //! | [`sys`], [`arena`], [`lock`], [`buffers`], [`user`], [`clock`], [`die`] | what all of it stands on |
@@ -36,6 +36,7 @@ pub mod process;
 pub mod queue;
 pub mod readahead;
 pub mod root;
+pub mod server;
 pub mod signals;
 pub mod start;
 pub mod state;

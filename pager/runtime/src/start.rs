@@ -9,16 +9,18 @@ use pager_core::shared::{Control, ENVIRONMENT_KEY, FailureKind, MAGIC, count};
 use crate::arena;
 use crate::clock;
 use crate::die;
+use crate::engine;
 use crate::gate;
 use crate::images;
 use crate::load;
 use crate::process::exec;
+use crate::server;
 use crate::signals;
 use crate::state::{self, STATE};
 use crate::sys::file::{self, Fd};
 use crate::sys::memory::{MAP_SHARED, PROT_READ, PROT_WRITE};
 use crate::sys::signal::{self, SignalSet};
-use crate::sys::{Errno, check, syscall, task, uffd};
+use crate::sys::{Errno, check, syscall, task};
 use crate::thread::Block;
 
 const AT_NULL: u64 = 0;
@@ -185,7 +187,7 @@ fn map_control(fd: Fd) -> Result<(), Errno> {
 }
 
 fn prepare(program: Fd) -> Result<&'static Block, Errno> {
-    match uffd::open() {
+    match engine::open() {
         Ok(fd) => state::set_uffd(fd),
         Err(errno) => die::fail(FailureKind::Kernel, errno.0 as u64, b"userfaultfd", die::INTERNAL_EXIT),
     }
@@ -201,6 +203,7 @@ fn prepare(program: Fd) -> Result<&'static Block, Errno> {
     own.mask = signal::set_mask(SignalSet::default());
     signal::set_mask(own.mask.for_kernel());
     *STATE.program.lock() = images::path_of(program);
+    server::start()?;
     Ok(block)
 }
 

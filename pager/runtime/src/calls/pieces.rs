@@ -8,9 +8,9 @@ use pager_core::calls::{Chunk, Direction, Shape};
 use super::Call;
 use super::perform::whole;
 use crate::state;
-use crate::sys::{Errno, call};
 use crate::sys::file::{self, Fd};
 use crate::sys::memory::IoVec;
+use crate::sys::{Errno, call};
 use crate::thread::Block;
 use crate::user;
 

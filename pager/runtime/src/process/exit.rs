@@ -4,7 +4,8 @@
 use pager_core::calls::{Direction, Span};
 
 use crate::calls::fill::{self, Hold};
-use crate::sys::{Errno, call, futex, nr};
+use crate::server;
+use crate::sys::{Errno, call, futex, nr, task};
 use crate::thread::{self, Block};
 use crate::user;
 
@@ -23,6 +24,10 @@ pub fn exit_thread(block: &'static Block, code: u64) -> ! {
     let clear_tid = block.own().clear_tid;
     if clear_tid != 0 {
         store_and_wake(block, clear_tid, 0);
+    }
+    if server::count() > 0 && thread::count() <= 1 + server::count() {
+        // The server would keep the process alive.
+        task::exit_group(code as i32);
     }
     thread::retire(block);
     loop {

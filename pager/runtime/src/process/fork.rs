@@ -17,6 +17,7 @@ use crate::engine;
 use crate::gate;
 use crate::lock::RawMutex;
 use crate::queue::everything;
+use crate::server;
 use crate::state::{self, STATE};
 use crate::swap;
 use crate::sys::signal::UContext;
@@ -114,7 +115,7 @@ fn take_over(block: &'static Block) -> Result<(), Errno> {
     // SAFETY: the address lives as long as the process.
     check(unsafe { syscall(SET_TID_ADDRESS, [block.alive.as_ptr() as u64, 0, 0, 0, 0, 0]) })?;
     file::close(state::uffd());
-    state::set_uffd(uffd::open()?);
+    state::set_uffd(engine::open()?);
     let mut areas = STATE.areas.write();
     let odd: Vec<Area> = areas.iter().filter(|area| area.fork != ForkPolicy::Copy).copied().collect();
     for area in &odd {
@@ -131,7 +132,7 @@ fn take_over(block: &'static Block) -> Result<(), Errno> {
     }
     drop(areas);
     adopt_pages();
-    Ok(())
+    server::start()
 }
 
 /// Drops entries of pages that the child does not have; their slots were not shared.

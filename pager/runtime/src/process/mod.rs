@@ -11,7 +11,7 @@ pub mod exit;
 mod fork;
 mod thread;
 
-pub use thread::child_entry;
+pub use thread::{child_entry, spawn_server};
 
 use pager_core::calls::{Direction, Span};
 use pager_core::shared::count;

@@ -6,17 +6,20 @@ use core::ptr::NonNull;
 use super::Request;
 use crate::die;
 use crate::gate;
+use crate::server;
 use crate::signals::{self, frame};
 use crate::sys::Errno;
 use crate::sys::signal::{AltStack, UContext};
-use crate::sys::task::{self, CLONE_CHILD_CLEARTID, CLONE_SIGHAND, CLONE_THREAD, CLONE_VFORK};
+use crate::sys::task::{self, CLONE_CHILD_CLEARTID, CLONE_FILES, CLONE_FS, CLONE_SIGHAND, CLONE_SYSVSEM};
+use crate::sys::task::{CLONE_THREAD, CLONE_VFORK, CLONE_VM};
 use crate::thread::{self, Block};
 
 /// What a child finds on its stack.
-pub struct Start {
-    block: &'static Block,
-    resume: *mut UContext,
-    request: Request,
+pub enum Start {
+    /// A thread of the program.
+    Program { block: &'static Block, resume: *mut UContext, request: Request },
+    /// The thread that resolves faults.
+    Server,
 }
 
 /// Starts a thread or lodger that goes on in the program where its creator stands, with 0 as result.
@@ -43,7 +46,7 @@ pub fn spawn(parent: &'static Block, context: &UContext, request: &Request) -> R
     }
     let start = (resume as u64 - size_of::<Start>() as u64 - 64) & !63;
     // SAFETY: unused stack below the frame.
-    unsafe { (start as *mut Start).write(Start { block, resume, request: *request }) };
+    unsafe { (start as *mut Start).write(Start::Program { block, resume, request: *request }) };
     let flags = request.kernel_flags() | CLONE_CHILD_CLEARTID;
     let stack = start & !15;
     // SAFETY: `stack` is the top of what is unused of the block's stack, and `start` lies above it.
@@ -74,14 +77,27 @@ pub fn spawn(parent: &'static Block, context: &UContext, request: &Request) -> R
 /// Called by `gate` only, with the `Start` that `spawn` wrote.
 pub unsafe extern "C" fn child_entry(start: *const Start) -> ! {
     // SAFETY: by the caller.
-    let start = unsafe { &*start };
-    let block = start.block;
+    let Start::Program { block, resume, request } = (unsafe { &*start }) else { server::serve() };
     block.own().tid = task::tid();
     let entered = signals::enter_thread(block).and_then(|()| task::dispatch_on(gate::text()));
     if let Err(errno) = entered {
         die::internal(format_args!("a new thread cannot be taken over: {errno:?}"));
     }
-    start.request.tell_child(block.own().tid);
+    request.tell_child(block.own().tid);
     // SAFETY: the frame that `spawn` made; nothing above it is needed.
-    unsafe { gate::resume(start.resume) }
+    unsafe { gate::resume(*resume) }
+}
+
+/// Starts the thread that resolves faults. It runs on a block of its own, as part of the process.
+///
+/// # Errors
+/// As clone(2).
+pub fn spawn_server() -> Result<(), Errno> {
+    let block = Block::new(server::actions())?;
+    let start = (block.stack_top() - size_of::<Start>() as u64 - 64) & !63;
+    // SAFETY: the block is new: nobody runs on its stack.
+    unsafe { (start as *mut Start).write(Start::Server) };
+    let flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
+    // SAFETY: `start` lies above the unused part of the stack.
+    unsafe { gate::clone(flags, start & !15, (0, block.alive.as_ptr() as u64), 0, start) }.map(drop)
 }

@@ -16,6 +16,11 @@ const UFFDIO_API: u64 = 0xc018_aa3f;
 const UFFDIO_REGISTER: u64 = 0xc020_aa00;
 const UFFDIO_COPY: u64 = 0xc028_aa03;
 const UFFDIO_WRITEPROTECT: u64 = 0xc018_aa06;
+const UFFDIO_WAKE: u64 = 0x8010_aa02;
+const UFFDIO_POISON: u64 = 0xc020_aa08;
+const EVENT_PAGEFAULT: u8 = 0x12;
+const PAGEFAULT_FLAG_WRITE: u64 = 1;
+const PAGEFAULT_FLAG_WP: u64 = 2;
 const REGISTER_MODE_MISSING: u64 = 1;
 const REGISTER_MODE_WP: u64 = 2;
 const COPY_MODE_DONTWAKE: u64 = 1;
@@ -41,13 +46,30 @@ pub enum Copied {
     Present(u64),
 }
 
-/// Opens a userfaultfd whose faults are delivered as SIGBUS to the thread that touched the page.
+/// How a fault makes itself known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    /// As SIGBUS to the thread that touched the page.
+    Signal,
+    /// As a message to be read from the descriptor; the thread sleeps until it is woken.
+    Message,
+}
+
+/// A fault that was delivered as a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    pub address: u64,
+    pub is_write: bool,
+}
+
+/// Opens a userfaultfd.
 ///
 /// # Errors
 /// ENOSYS, EPERM or EINVAL where the kernel has no userfaultfd, denies it, or lacks a feature (Linux 5.7 for write protection).
-pub fn open() -> Result<Fd, Errno> {
+pub fn open(delivery: Delivery) -> Result<Fd, Errno> {
     let fd = Fd(call!(nr::USERFAULTFD, file::O_CLOEXEC | UFFD_USER_MODE_ONLY)? as i32);
-    let mut api = [UFFD_API, UFFD_FEATURE_SIGBUS | UFFD_FEATURE_PAGEFAULT_FLAG_WP, 0];
+    let signal = if delivery == Delivery::Signal { UFFD_FEATURE_SIGBUS } else { 0 };
+    let mut api = [UFFD_API, signal | UFFD_FEATURE_PAGEFAULT_FLAG_WP, 0];
     if let Err(errno) = call!(nr::IOCTL, fd.0, UFFDIO_API, api.as_mut_ptr()) {
         file::close(fd);
         return Err(errno);
@@ -110,4 +132,29 @@ pub fn protect(fd: Fd, addr: u64, len: u64, install: Install) -> Result<(), Errn
             other => return other.map(drop),
         }
     }
+}
+
+/// Waits for a fault; `None` for a message about something else.
+///
+/// # Errors
+/// What the read says.
+pub fn next(fd: Fd) -> Result<Option<Message>, Errno> {
+    // struct uffd_msg: event in the first byte, then flags and address of a page fault at 8 and 16.
+    let mut message = [0u64; 4];
+    call!(nr::READ, fd.0, message.as_mut_ptr(), size_of_val(&message))?;
+    let is_fault = message[0] as u8 == EVENT_PAGEFAULT;
+    let is_write = message[1] & (PAGEFAULT_FLAG_WRITE | PAGEFAULT_FLAG_WP) != 0;
+    Ok(is_fault.then_some(Message { address: message[2], is_write }))
+}
+
+/// Lets the threads go on that sleep on a page.
+pub fn wake(fd: Fd, page: u64) {
+    let mut range = [page, PAGE_SIZE];
+    let _ = call!(nr::IOCTL, fd.0, UFFDIO_WAKE, range.as_mut_ptr());
+}
+
+/// Makes touching a page a SIGBUS from now on (Linux 6.6).
+pub fn poison(fd: Fd, page: u64) {
+    let mut arg = [page, PAGE_SIZE, 0, 0];
+    let _ = call!(nr::IOCTL, fd.0, UFFDIO_POISON, arg.as_mut_ptr());
 }

@@ -1,0 +1,58 @@
+//! The thread that resolves faults under [`pager_core::shared::Engine::Thread`].
+//!
+//! It belongs to the process but not to the program: its system calls are not trapped, it takes no signal, and it never touches a page that is
+//! not there.
+
+use pager_core::addr::VirtAddr;
+use pager_core::area::Access;
+
+use crate::clock;
+use crate::fault::{self, Outcome};
+use crate::process;
+use crate::signals;
+use crate::state;
+use crate::sys::signal::{self, SignalSet};
+use crate::sys::{Errno, task, uffd};
+
+/// Starts the server of this process, if its engine has one.
+///
+/// # Errors
+/// What clone says.
+pub fn start() -> Result<(), Errno> {
+    if crate::engine::has_server() { process::spawn_server() } else { Ok(()) }
+}
+
+/// What the thread does for as long as the process lives.
+pub fn serve() -> ! {
+    signal::set_mask(SignalSet::ALL);
+    task::set_name(b"pager-server\0");
+    loop {
+        match uffd::next(state::uffd()) {
+            Ok(Some(message)) => resolve(&message),
+            Ok(None) | Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Err(errno) => crate::die::internal(format_args!("faults cannot be read: {errno:?}")),
+        }
+    }
+}
+
+fn resolve(message: &uffd::Message) {
+    let begin = clock::ticks();
+    let page = VirtAddr(message.address).page();
+    let access = if message.is_write { Access::Write } else { Access::Read };
+    if fault::on_fault(page.start(), access) == Outcome::Unreadable {
+        uffd::poison(state::uffd(), page.start().0);
+    }
+    // Whatever came of it, the thread looks again: where its area is gone it gets its signal.
+    uffd::wake(state::uffd(), page.start().0);
+    clock::record_fault(begin);
+}
+
+/// Threads of the process that are not the program's.
+pub fn count() -> u64 {
+    u64::from(crate::engine::has_server())
+}
+
+/// The actions that the server's block names; it never looks at them.
+pub fn actions() -> core::ptr::NonNull<signals::Actions> {
+    core::ptr::NonNull::from(&signals::PROCESS)
+}
