@@ -11,6 +11,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use crate::commands::generate::{CompletionsArguments, ManpagesArguments};
 use crate::commands::heatmap::HeatmapArguments;
 use crate::commands::stat::StatArguments;
+use crate::commands::top::TopArguments;
 use crate::commands::trace::TraceArguments;
 use swapfs::filesystem::caching::Strictness;
 use swapfs::mounting::{Audience, MountOptions, StorePlace, SwapSpec};
@@ -70,6 +71,8 @@ enum Verb {
     Unmount(UnmountArguments),
     /// Show what was read from and written to a live mount
     Stat(StatArguments),
+    /// Watch a live mount: busiest files first, with trends and heat
+    Top(TopArguments),
     /// Record every request of a live mount, one by one
     Trace(TraceArguments),
     /// Draw which parts of a file were read and written, and how often
@@ -159,6 +162,8 @@ pub enum Command {
     Unmount(UnmountArguments),
     /// `swapfs stat`.
     Stat(StatArguments),
+    /// `swapfs top`.
+    Top(TopArguments),
     /// `swapfs trace`.
     Trace(TraceArguments),
     /// `swapfs heatmap`.
@@ -215,6 +220,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, c
     match line.verb {
         Verb::Unmount(arguments) => Ok(Command::Unmount(arguments)),
         Verb::Stat(arguments) => Ok(Command::Stat(arguments)),
+        Verb::Top(arguments) => Ok(Command::Top(arguments)),
         Verb::Trace(arguments) => Ok(Command::Trace(arguments)),
         Verb::Heatmap(arguments) => Ok(Command::Heatmap(arguments)),
         Verb::Completions(arguments) => Ok(Command::Completions(arguments)),

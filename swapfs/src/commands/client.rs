@@ -17,6 +17,11 @@ pub fn stats_text(mountpoint: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(&path).map_err(|error| explain(mountpoint, &path, error))
 }
 
+/// All counts, now.
+pub fn stats(mountpoint: &Path) -> anyhow::Result<Snapshot> {
+    parse_stats(mountpoint, &stats_text(mountpoint)?)
+}
+
 /// Reads the text of `.swapfs/stats.json`.
 pub fn parse_stats(mountpoint: &Path, text: &str) -> anyhow::Result<Snapshot> {
     serde_json::from_str(text).with_context(|| {

@@ -5,5 +5,6 @@ pub mod generate;
 pub mod heatmap;
 pub mod mount;
 pub mod stat;
+pub mod top;
 pub mod trace;
 pub mod unmount;
