@@ -144,8 +144,3 @@ unsafe impl GlobalAlloc for RuntimeHeap {
         }
     }
 }
-
-/// Forgets a mapping made with [`map`].
-pub fn unmap(addr: u64, len: u64) {
-    let _ = memory::munmap(addr, len.next_multiple_of(PAGE_SIZE));
-}

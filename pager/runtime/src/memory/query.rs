@@ -6,7 +6,6 @@ use pager_core::table::EntryCell;
 
 use super::aligned_range;
 use crate::state::STATE;
-use crate::sys::memory as kernel;
 use crate::sys::{Errno, call};
 use crate::user;
 
@@ -89,7 +88,6 @@ pub fn kernel_only(number: u64, args: [u64; 6]) -> Result<u64, Errno> {
     if ours {
         return Err(Errno::EINVAL);
     }
-    let _ = kernel::PROT_NONE;
     // SAFETY: the range is shared memory of the program.
     crate::sys::check(unsafe { crate::sys::syscall(number, args) })
 }

@@ -10,7 +10,7 @@ use pager_core::area::{Area, AreaTree, Holding, KernelReason};
 use pager_core::entry::{Dirt, Entry};
 use pager_core::replacement::Install as Arrival;
 
-use super::{aligned_range, discard, is_ours, make_private, own, prot_bits};
+use super::{aligned_range, discard, is_ours, make_private, own};
 use crate::engine;
 use crate::fault::settle;
 use crate::fill;
@@ -242,6 +242,5 @@ fn by_kernel(areas: &mut AreaTree, request: &Request, area: &Area, target: Optio
     }
     let range = aligned_range(addr, request.new_len)?;
     areas.insert(Area { range, ..*area }).map_err(|_| Errno::ENOMEM)?;
-    let _ = prot_bits(area.protection);
     Ok(addr)
 }

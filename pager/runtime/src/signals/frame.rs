@@ -5,7 +5,6 @@
 use pager_core::shared::count;
 
 use super::arrive;
-use crate::gate;
 use crate::state;
 use crate::sys::Errno;
 use crate::sys::signal::{self, Action, AltStack, FP_LEGACY_BYTES, FP_SW_BYTES, FP_XSTATE_MAGIC1, Frame, SIGSEGV};
@@ -224,9 +223,4 @@ pub unsafe fn copy_below(top: u64, context: &UContext) -> *mut UContext {
         (*at).machine.fpstate = if fp == 0 { 0 } else { fp_addr };
     }
     at
-}
-
-/// Address to which a program's frame returns: only for handlers set without a restorer, which x86-64 does not allow.
-pub fn fallback_restorer() -> u64 {
-    gate::restorer()
 }
