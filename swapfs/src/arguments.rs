@@ -11,10 +11,12 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 use crate::commands::generate::{CompletionsArguments, ManpagesArguments};
 use crate::commands::heatmap::HeatmapArguments;
 use crate::commands::stat::StatArguments;
+use crate::commands::swap::SwapArguments;
 use crate::commands::top::TopArguments;
 use crate::commands::trace::TraceArguments;
 use swapfs::filesystem::caching::Strictness;
 use swapfs::mounting::{Audience, MountOptions, StorePlace, SwapSpec};
+use swapfs::service::is_swap_name;
 use swapfs::throttle::{Limits, Rule, Scope};
 use swapfs::units::{UnitError, parse_bytes, parse_count, parse_duration, parse_rate};
 
@@ -77,6 +79,8 @@ enum Verb {
     Trace(TraceArguments),
     /// Draw which parts of a file were read and written, and how often
     Heatmap(HeatmapArguments),
+    /// Make, resize, remove and list the swap files of a live mount
+    Swap(SwapArguments),
     /// Write what a shell needs for completing our command lines to the standard output
     Completions(CompletionsArguments),
     /// Write our manual pages into a directory
@@ -168,6 +172,8 @@ pub enum Command {
     Trace(TraceArguments),
     /// `swapfs heatmap`.
     Heatmap(HeatmapArguments),
+    /// `swapfs swap`.
+    Swap(SwapArguments),
     /// `swapfs completions`.
     Completions(CompletionsArguments),
     /// `swapfs manpages`.
@@ -220,6 +226,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, c
     match line.verb {
         Verb::Unmount(arguments) => Ok(Command::Unmount(arguments)),
         Verb::Stat(arguments) => Ok(Command::Stat(arguments)),
+        Verb::Swap(arguments) => Ok(Command::Swap(arguments)),
         Verb::Top(arguments) => Ok(Command::Top(arguments)),
         Verb::Trace(arguments) => Ok(Command::Trace(arguments)),
         Verb::Heatmap(arguments) => Ok(Command::Heatmap(arguments)),
@@ -283,7 +290,7 @@ fn rules(read: &ReadLimits, write: &WriteLimits) -> Vec<Rule> {
 fn swap_spec(text: &OsString) -> Result<SwapSpec, String> {
     let wrong = |why: &str| format!("--swap `{}`: {why}; write NAME:SIZE, such as swap0:1G", text.display());
     let (name, size) = text.to_str().and_then(|text| text.rsplit_once(':')).ok_or_else(|| wrong("no size"))?;
-    if name.is_empty() || name == "." || name == ".." || name.len() > 255 || name.contains(['/', '\0', '\n']) {
+    if !is_swap_name(name) {
         return Err(wrong("not a file name"));
     }
     let size_bytes = parse_bytes(size).map_err(|error| wrong(&error.to_string()))?;

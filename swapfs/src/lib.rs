@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! MNT/images/...     sources, read-only            images  -> filesystem (rules), accounting
-//! MNT/swap/NAME      swap files of fixed size       store   -> filesystem (rules), accounting
+//! MNT/swap/NAME      swap files                     store   -> filesystem (rules), accounting
 //! MNT/.swapfs/...    counts, as JSON and metrics    control
 //! MNT/.swapfs/trace  every request, one by one       trace
 //! ```

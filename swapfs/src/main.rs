@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::Mount(options) => commands::mount::run(&options),
         Command::Unmount(options) => commands::unmount::run(&options),
         Command::Stat(options) => commands::stat::run(&options),
+        Command::Swap(options) => commands::swap::run(&options),
         Command::Top(options) => commands::top::run(&options),
         Command::Trace(options) => commands::trace::run(&options),
         Command::Heatmap(options) => commands::heatmap::run(&options),

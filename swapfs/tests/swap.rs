@@ -46,14 +46,20 @@ fn what_is_written_is_read() {
 }
 
 #[test]
-fn the_size_is_fixed() {
+fn the_size_changes_by_truncate_but_never_to_nothing() {
     with_swap(|mount| {
         let file = open(mount, "s");
-        assert_eq!(errno(file.set_len(4096)), EPERM);
-        assert_eq!(errno(file.set_len(2 << 20)), EPERM);
-        file.set_len(1 << 20).unwrap();
+        file.write_all_at(&[7; 8192], 0).unwrap();
+        assert_eq!(errno(file.set_len(0)), EPERM);
         assert_eq!(errno(OpenOptions::new().write(true).truncate(true).open(mount.at("swap/s"))), EPERM);
-        assert_eq!(file.metadata().unwrap().len(), 1 << 20);
+        file.set_len(4096).unwrap();
+        assert_eq!(errno(file.write_at(b"x", 4096)), ENOSPC);
+        file.set_len(2 << 20).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 2 << 20);
+        let mut buffer = [1; 8192];
+        file.read_exact_at(&mut buffer, 0).unwrap();
+        assert_eq!((buffer[4095], buffer[4096], buffer[8191]), (7, 0, 0), "what was cut off is gone");
+        file.write_all_at(b"end", (2 << 20) - 3).unwrap();
     });
 }
 
@@ -91,13 +97,121 @@ fn holes_can_be_punched_and_found() {
 }
 
 #[test]
-fn files_in_swap_are_neither_made_nor_removed_nor_opened_up() {
+fn files_in_swap_are_neither_renamed_nor_opened_up() {
     with_swap(|mount| {
-        assert_eq!(errno(File::create(mount.at("swap/new"))), EPERM);
-        assert_eq!(errno(fs::remove_file(mount.at("swap/s"))), EPERM);
         assert_eq!(errno(fs::rename(mount.at("swap/s"), mount.at("swap/t"))), EPERM);
+        assert_eq!(errno(fs::hard_link(mount.at("swap/s"), mount.at("swap/t"))), EPERM);
+        assert_eq!(errno(fs::create_dir(mount.at("swap/d"))), EPERM);
         assert_eq!(errno(fs::set_permissions(mount.at("swap/s"), PermissionsExt::from_mode(0o666))), EPERM);
+        assert_eq!(errno(fs::remove_file(mount.at(".swapfs/stats.json"))), EROFS);
+        assert_eq!(errno(File::create(mount.at("images/x"))), EROFS);
     });
+}
+
+#[test]
+fn swap_files_are_made_and_removed_through_the_mount() {
+    for store in ["memory", "@/source"] {
+        with_mount(
+            &["--swap", "s:1M", "--swap-store", store],
+            |_| {},
+            |mount| {
+                let file =
+                    OpenOptions::new().read(true).write(true).create_new(true).open(mount.at("swap/new")).unwrap();
+                assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
+                assert_eq!(errno(file.write_at(b"x", 0)), ENOSPC, "it is empty");
+                file.set_len(1 << 20).unwrap();
+                file.write_all_at(b"secret", 5000).unwrap();
+                assert_eq!(fs::read_dir(mount.at("swap")).unwrap().count(), 2);
+                assert!(OpenOptions::new().write(true).create_new(true).open(mount.at("swap/new")).is_err());
+                fs::remove_file(mount.at("swap/new")).unwrap();
+                assert_eq!(errno(File::open(mount.at("swap/new"))), ENOENT);
+                assert!(!mount.source().join("new").exists());
+                let mut buffer = [0; 6];
+                file.read_exact_at(&mut buffer, 5000).unwrap();
+                assert_eq!(&buffer, b"secret", "who has it open keeps it");
+                let again = File::create(mount.at("swap/new")).unwrap();
+                again.set_len(1 << 20).unwrap();
+                open(mount, "new").read_exact_at(&mut buffer, 5000).unwrap();
+                assert_eq!(buffer, [0; 6], "another file of that name has nothing of it");
+                file.read_exact_at(&mut buffer, 5000).unwrap();
+                assert_eq!(&buffer, b"secret");
+            },
+        );
+    }
+}
+
+#[test]
+fn swap_files_are_made_resized_and_removed_by_command() {
+    with_mount(
+        &["--swap", "s:1M", "--swap-store", "@/source"],
+        |_| {},
+        |mount| {
+            let swap = |words: &[&str]| {
+                let (verb, rest) = words.split_first().unwrap();
+                finish(program().args(["swap", verb]).arg(mount.point()).args(rest))
+            };
+            let done = |words: &[&str]| {
+                let output = swap(words);
+                assert!(output.status.success(), "{}", complaint(&output));
+                String::from_utf8_lossy(&output.stdout).into_owned()
+            };
+            let refused = |words: &[&str], why: &str| {
+                let output = swap(words);
+                assert!(!output.status.success() && complaint(&output).contains(why), "{}", complaint(&output));
+            };
+            assert!(!mount.at("swap/t").exists());
+            done(&["add", "t", "64K"]);
+            assert_eq!(fs::metadata(mount.at("swap/t")).unwrap().len(), 65536);
+            assert_eq!(fs::metadata(mount.source().join("t")).unwrap().mode() & 0o777, 0o600);
+            open(mount, "t").write_all_at(b"secret", 60_000).unwrap();
+            done(&["resize", "t", "4K"]);
+            done(&["resize", "t", "1M"]);
+            assert_eq!(fs::metadata(mount.at("swap/t")).unwrap().len(), 1 << 20);
+            let mut buffer = [1; 6];
+            open(mount, "t").read_exact_at(&mut buffer, 60_000).unwrap();
+            assert_eq!(buffer, [0; 6]);
+            let list = done(&["list"]);
+            assert_eq!(list.lines().count(), 2, "{list}");
+            assert!(list.contains("1048576 ") && list.ends_with(" t\n"), "{list}");
+            done(&["remove", "t"]);
+            assert!(!mount.at("swap/t").exists() && !mount.source().join("t").exists());
+            refused(&["remove", "t"], "no swap file `t`");
+            refused(&["add", "s", "1M"], "already");
+            refused(&["add", "a/b", "1M"], "cannot be a file's name");
+            refused(&["add", "..", "1M"], "cannot be a file's name");
+            refused(&["add", "u", "0"], "at least one byte");
+            refused(&["resize", "u", "1M"], "no swap file `u`");
+            fs::write(mount.source().join("old"), [1; 100]).unwrap();
+            refused(&["add", "old", "1M"], "100 bytes");
+        },
+    );
+}
+
+/// Other users get no further than the names, whatever the mount allows.
+#[test]
+fn other_users_can_neither_read_nor_make_nor_remove_swap_files() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    with_mount(
+        &["--swap", "s:1M", "--allow-other"],
+        |mount| fs::set_permissions(mount.scratch_path(), PermissionsExt::from_mode(0o755)).unwrap(),
+        |mount| {
+            let script = "
+import os, sys
+os.setgid(65534); os.setuid(65534)
+def errno(f, *a):
+    try: f(*a)
+    except OSError as e: return e.errno
+at = lambda name: sys.argv[1] + '/' + name
+print(os.listdir(at('swap')), errno(os.open, at('swap/s'), 0), errno(os.open, at('swap/n'), os.O_CREAT | os.O_WRONLY),
+    errno(os.unlink, at('swap/s')), errno(os.truncate, at('swap/s'), 9), errno(os.open, at('.swapfs/command'), os.O_RDWR),
+    errno(os.open, at('.swapfs/trace'), 0))
+";
+            let output = finish(std::process::Command::new("python3").arg("-c").arg(script).arg(mount.point()));
+            assert_eq!(String::from_utf8_lossy(&output.stdout), "['s'] 13 13 13 13 13 13\n", "{}", complaint(&output));
+        },
+    );
 }
 
 #[test]

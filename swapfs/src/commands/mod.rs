@@ -5,6 +5,7 @@ pub mod generate;
 pub mod heatmap;
 pub mod mount;
 pub mod stat;
+pub mod swap;
 pub mod top;
 pub mod trace;
 pub mod unmount;

@@ -19,6 +19,9 @@ pub enum FsError {
     /// A change that swap files do not take (their size, owner or mode), or a symlink that leaves its source.
     #[error("operation not permitted")]
     NotPermitted,
+    /// The name is taken.
+    #[error("file exists")]
+    Exists,
     /// A write at or past the end of a swap file.
     #[error("past the end of the swap file")]
     PastEnd,
@@ -50,6 +53,7 @@ impl FsError {
             FsError::Stale => Errno::STALE,
             FsError::ReadOnly => Errno::ROFS,
             FsError::NotPermitted => Errno::PERM,
+            FsError::Exists => Errno::EXIST,
             FsError::PastEnd => Errno::NOSPC,
             FsError::NotADirectory => Errno::NOTDIR,
             FsError::IsADirectory => Errno::ISDIR,

@@ -1,4 +1,4 @@
-//! Which bytes of a file of fixed size a request may touch.
+//! Which bytes of a file of known size a request may touch.
 
 use super::FsError;
 

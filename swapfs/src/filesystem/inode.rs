@@ -25,7 +25,9 @@ pub const METRICS: Ino = Ino(6);
 pub const TRACE: Ino = Ino(7);
 /// The file `.swapfs/command`.
 pub const COMMAND: Ino = Ino(8);
-const FIRST_SWAP: u64 = 16;
+const FIRST_IMAGE: u64 = 16;
+/// Still a number that programs with 32-bit inode numbers can read.
+const FIRST_SWAP: u64 = 1 << 31;
 
 /// Which of the mount's sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,7 +86,7 @@ pub enum Node {
     Control,
     /// A file below `.swapfs`.
     ControlFile(ControlFile),
-    /// A swap file.
+    /// A swap file, if there is one with this index.
     SwapFile(SwapIndex),
     /// A file of a source.
     Image(ImageNode),
@@ -113,9 +115,8 @@ struct Remembered {
 }
 
 /// All inodes of a mount.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct InodeTable {
-    swap_files: usize,
     /// Numbers ever given; kept for good.
     numbers: HashMap<(SourceIndex, Identity), Ino>,
     /// Files that the kernel remembers.
@@ -129,11 +130,6 @@ impl ControlFile {
 }
 
 impl InodeTable {
-    /// A table for a mount with so many swap files.
-    pub fn new(swap_files: usize) -> Self {
-        InodeTable { swap_files, numbers: HashMap::new(), remembered: HashMap::new() }
-    }
-
     /// The number of a swap file.
     pub fn swap_file(index: SwapIndex) -> Ino {
         Ino(FIRST_SWAP + index.0 as u64)
@@ -141,7 +137,7 @@ impl InodeTable {
 
     /// The number of a file of a source, without counting a lookup.
     pub fn number(&mut self, source: SourceIndex, identity: Identity) -> Ino {
-        let next = Ino(FIRST_SWAP + (self.swap_files + self.numbers.len()) as u64);
+        let next = Ino(FIRST_IMAGE + self.numbers.len() as u64);
         *self.numbers.entry((source, identity)).or_insert(next)
     }
 
@@ -175,9 +171,7 @@ impl InodeTable {
             METRICS => Some(Node::ControlFile(ControlFile::Metrics)),
             TRACE => Some(Node::ControlFile(ControlFile::Trace)),
             COMMAND => Some(Node::ControlFile(ControlFile::Command)),
-            Ino(n) if n >= FIRST_SWAP && n < FIRST_SWAP + self.swap_files as u64 => {
-                Some(Node::SwapFile(SwapIndex((n - FIRST_SWAP) as usize)))
-            }
+            Ino(n) if n >= FIRST_SWAP => Some(Node::SwapFile(SwapIndex((n - FIRST_SWAP) as usize))),
             _ => self.remembered.get(&ino).map(|entry| Node::Image(entry.node.clone())),
         }
     }
@@ -217,7 +211,7 @@ mod tests {
 
     #[test]
     fn two_names_are_one_inode() {
-        let mut table = InodeTable::new(1);
+        let mut table = InodeTable::default();
         let a = table.remember(node(7, "a"));
         assert_eq!(table.remember(node(7, "b")), a);
         assert_eq!(table.node(a), Some(Node::Image(node(7, "b"))));
@@ -225,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_number_outlives_being_forgotten() {
-        let mut table = InodeTable::new(0);
+        let mut table = InodeTable::default();
         let a = table.remember(node(7, "a"));
         table.remember(node(7, "a"));
         table.forget(a, 1);
@@ -238,7 +232,7 @@ mod tests {
 
     #[test]
     fn swap_files_and_images_never_share_numbers() {
-        let mut table = InodeTable::new(3);
+        let mut table = InodeTable::default();
         let swaps: Vec<Ino> = (0..3).map(|i| InodeTable::swap_file(SwapIndex(i))).collect();
         let image = table.remember(node(1, "x"));
         assert!(!swaps.contains(&image));
@@ -247,7 +241,7 @@ mod tests {
 
     #[test]
     fn changed_contents_are_not_served_from_the_cache() {
-        let mut table = InodeTable::new(0);
+        let mut table = InodeTable::default();
         let ino = table.remember(node(1, "x"));
         let old = Version { modified: (1, 0), changed: (1, 0), size_bytes: 5 };
         assert_eq!(table.cache(ino, old), Cached::Other);

@@ -22,8 +22,9 @@ use crate::clock::Clock;
 use crate::control;
 use crate::delay::DelayQueue;
 use crate::filesystem::caching::{IMAGE_TTL, Strictness};
+use crate::filesystem::inode::SWAP;
 use crate::filesystem::{FsError, Ino};
-use crate::service::{HandleId, Service, SetAttr};
+use crate::service::{Entry, HandleId, Opened, Service, SetAttr};
 use answer::{guarded, with_buffer};
 use convert::{access, errno, file_attr, file_type, fopen_flags, no_such_file, whence};
 
@@ -84,7 +85,8 @@ impl Filesystem for Adapter {
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         guarded(|| match self.service.lookup(Ino(parent.0), name) {
             Ok(entry) => reply.entry(&entry.ttl, &file_attr(&entry.attr), GENERATION),
-            Err(FsError::NotFound) => reply.entry(&IMAGE_TTL, &no_such_file(), GENERATION),
+            // Swap files may come at any time.
+            Err(FsError::NotFound) if parent.0 != SWAP.0 => reply.entry(&IMAGE_TTL, &no_such_file(), GENERATION),
             Err(error) => reply.error(errno(&error)),
         });
     }
@@ -269,15 +271,20 @@ impl Filesystem for Adapter {
 
     fn create(
         &self,
-        _req: &Request,
+        req: &Request,
         parent: INodeNo,
-        _name: &OsStr,
+        name: &OsStr,
         _mode: u32,
         _umask: u32,
         _flags: i32,
         reply: ReplyCreate,
     ) {
-        reply.error(self.refuse(parent));
+        guarded(|| match self.service.create(req.pid(), Ino(parent.0), name) {
+            Ok((Entry { attr, ttl }, Opened { handle, caching })) => {
+                reply.created(&ttl, &file_attr(&attr), GENERATION, FileHandle(handle.0), fopen_flags(caching));
+            }
+            Err(error) => reply.error(errno(&error)),
+        });
     }
 
     fn mknod(
@@ -297,8 +304,11 @@ impl Filesystem for Adapter {
         reply.error(self.refuse(parent));
     }
 
-    fn unlink(&self, _req: &Request, parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
-        reply.error(self.refuse(parent));
+    fn unlink(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        guarded(|| match self.service.unlink(Ino(parent.0), name) {
+            Ok(()) => reply.ok(),
+            Err(error) => reply.error(errno(&error)),
+        });
     }
 
     fn rmdir(&self, _req: &Request, parent: INodeNo, _name: &OsStr, reply: ReplyEmpty) {

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use fuser::{Config, Session, SessionACL};
 
+pub use crate::store::StorePlace;
 pub use place::{PlaceError, resolve};
 pub use unmount::{Unmounted, unmount};
 
@@ -25,7 +26,7 @@ use crate::fuse::Adapter;
 use crate::images::{Source, SourceError};
 use crate::mountinfo;
 use crate::service::{Plan, Service, SwapFile};
-use crate::store::{SparseStore, Store, StoreError};
+use crate::store::StoreError;
 use crate::throttle::Rule;
 
 /// The file system type under which our mounts are listed.
@@ -39,16 +40,6 @@ pub enum Audience {
     Owner,
     /// All users, as far as the files' modes allow.
     Everyone,
-}
-
-/// Where swap files are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum StorePlace {
-    /// In memory, gone with the mount.
-    #[default]
-    Memory,
-    /// As files in this directory.
-    Directory(PathBuf),
 }
 
 /// One swap file to be.
@@ -192,10 +183,15 @@ fn session_config(threads: usize) -> Config {
 
 fn plan(options: &MountOptions, mountpoint: &Path) -> Result<Plan, MountError> {
     let sources = Source::open_all(&options.images)?;
-    let swap_files = options.swap.iter().map(|spec| swap_file(spec, &options.store, mountpoint));
+    let store = settled(&options.store, mountpoint)?;
+    let swap_file = |spec: &SwapSpec| -> Result<SwapFile, MountError> {
+        Ok(SwapFile { name: spec.name.clone(), store: store.create(&spec.name, spec.size_bytes)? })
+    };
+    let swap_files = options.swap.iter().map(swap_file).collect::<Result<_, _>>()?;
     Ok(Plan {
         sources,
-        swap_files: swap_files.collect::<Result<_, _>>()?,
+        swap_files,
+        store,
         strictness: options.strictness,
         rules: options.rules.clone(),
         owner: Owner { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() },
@@ -204,15 +200,13 @@ fn plan(options: &MountOptions, mountpoint: &Path) -> Result<Plan, MountError> {
     })
 }
 
-fn swap_file(spec: &SwapSpec, place: &StorePlace, mountpoint: &Path) -> Result<SwapFile, MountError> {
-    let store = match place {
-        StorePlace::Memory => SparseStore::in_memory(&spec.name, spec.size_bytes)?,
-        StorePlace::Directory(directory) => {
-            if directory.canonicalize().is_ok_and(|real| real.starts_with(mountpoint)) {
-                return Err(MountError::StoreInside(directory.clone()));
-            }
-            SparseStore::in_directory(directory, &spec.name, spec.size_bytes)?
-        }
-    };
-    Ok(SwapFile { name: spec.name.clone(), store: Box::new(store) as Box<dyn Store> })
+/// The place by its full name, as a daemon leaves its working directory.
+fn settled(place: &StorePlace, mountpoint: &Path) -> Result<StorePlace, MountError> {
+    let StorePlace::Directory(directory) = place else { return Ok(StorePlace::Memory) };
+    match directory.canonicalize() {
+        Ok(real) if real.starts_with(mountpoint) => Err(MountError::StoreInside(directory.clone())),
+        Ok(real) => Ok(StorePlace::Directory(real)),
+        // Making the first file in it will say what is wrong.
+        Err(_) => Ok(place.clone()),
+    }
 }

@@ -7,21 +7,28 @@ use std::time::SystemTime;
 
 use parking_lot::RwLock;
 
+use super::swap_names::AddError;
 use super::{Service, since_1970_ns};
 use crate::filesystem::FsError;
+use crate::units::parse_bytes;
 
 /// The longest command.
 const LONGEST: usize = 8192;
 /// Parts that a heatmap may have.
 const MOST_CELLS: usize = 1 << 20;
 
-const KNOWN: &str = "`reset` or `heat CELLS PATH`";
+const KNOWN: &str =
+    "`reset`, `heat CELLS PATH`, `swap add NAME SIZE`, `swap resize NAME SIZE`, `swap remove NAME`, `swap list`";
 
 /// A command, read from its line.
 #[derive(Debug, PartialEq, Eq)]
 enum Command<'a> {
     Reset,
     Heat { cells: usize, path: &'a Path },
+    SwapAdd(&'a str, u64),
+    SwapResize(&'a str, u64),
+    SwapRemove(&'a str),
+    SwapList,
 }
 
 /// Why a command was not done, and what its client's write is answered with.
@@ -34,6 +41,13 @@ pub(super) struct Refusal {
 impl Refusal {
     pub(super) fn invalid(why: impl Into<String>) -> Self {
         Refusal { why: why.into(), error: FsError::Invalid }
+    }
+
+    fn of_swap(name: &str, error: FsError) -> Self {
+        match error {
+            FsError::NotFound => Refusal { why: format!("there is no swap file `{name}`; see `swap list`"), error },
+            error => Refusal { why: format!("swap file `{name}`: {error}{}", cause(&error)), error },
+        }
     }
 }
 
@@ -56,6 +70,19 @@ impl Service {
                 self.counted_since_ns.store(since_1970_ns(SystemTime::now()), Ordering::Relaxed);
                 Ok("reset\n".to_owned())
             }
+            Command::SwapAdd(name, size_bytes) => match self.add_swap(name, size_bytes) {
+                Ok(_) => Ok(format!("added {name}\n")),
+                Err(error) => Err(refuse_add(name, error)),
+            },
+            Command::SwapResize(name, size_bytes) => {
+                self.resize_swap(name, size_bytes).map_err(|error| Refusal::of_swap(name, error))?;
+                Ok(format!("resized {name}\n"))
+            }
+            Command::SwapRemove(name) => {
+                self.remove_swap(name).map_err(|error| Refusal::of_swap(name, error))?;
+                Ok(format!("removed {name}\n"))
+            }
+            Command::SwapList => Ok(self.list_swaps()),
             Command::Heat { cells, path } => match self.books.ledger.heat(path, cells) {
                 Some(heat) => Ok(serde_json::to_string(&heat).unwrap_or_default() + "\n"),
                 None => Err(Refusal {
@@ -68,6 +95,19 @@ impl Service {
             },
         }
     }
+}
+
+fn cause(error: &FsError) -> String {
+    std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"))
+}
+
+fn refuse_add(name: &str, error: AddError) -> Refusal {
+    let why = match &error {
+        AddError::Name => format!("`{name}` cannot be a file's name"),
+        AddError::Exists => format!("there is a swap file `{name}` already; resize or remove it"),
+        AddError::Store(error) => error.to_string(),
+    };
+    Refusal { why, error: error.into() }
 }
 
 fn read_line(data: &[u8]) -> Result<&str, Refusal> {
@@ -90,7 +130,32 @@ fn parse(line: &str) -> Result<Command<'_>, Refusal> {
                 _ => Err(Refusal::invalid(format!("write `heat CELLS PATH`, with 1 to {MOST_CELLS} cells"))),
             }
         }
+        "swap" => parse_swap(rest),
         _ => Err(Refusal::invalid(format!("`{line}` is not a command; known are {KNOWN}"))),
+    }
+}
+
+/// A name may have blanks: the size is what stands after the last one.
+fn parse_swap(text: &str) -> Result<Command<'_>, Refusal> {
+    let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let sized = || {
+        let usage = || Refusal::invalid(format!("write `swap {verb} NAME SIZE`, such as `swap {verb} swap1 1G`"));
+        let (name, size) = rest.rsplit_once(' ').ok_or_else(usage)?;
+        let bytes = parse_bytes(size).map_err(|error| Refusal::invalid(error.to_string()))?;
+        match bytes {
+            0 => Err(Refusal::invalid("a swap file has at least one byte; use `swap remove`")),
+            bytes if i64::try_from(bytes).is_err() => {
+                Err(Refusal::invalid(format!("`{size}` is too large for a file")))
+            }
+            bytes => Ok((name, bytes)),
+        }
+    };
+    match verb {
+        "add" => sized().map(|(name, bytes)| Command::SwapAdd(name, bytes)),
+        "resize" => sized().map(|(name, bytes)| Command::SwapResize(name, bytes)),
+        "remove" if !rest.is_empty() => Ok(Command::SwapRemove(rest)),
+        "list" if rest.is_empty() => Ok(Command::SwapList),
+        _ => Err(Refusal::invalid(format!("`swap {text}` is not a command; known are {KNOWN}"))),
     }
 }
 
@@ -103,6 +168,11 @@ mod tests {
     fn commands() {
         assert_eq!(parse("reset").unwrap(), Command::Reset);
         assert_eq!(parse("heat 10 images/a b").unwrap(), Command::Heat { cells: 10, path: Path::new("images/a b") });
+        assert_eq!(parse("swap add a b 1M").unwrap(), Command::SwapAdd("a b", 1 << 20));
+        assert_eq!(parse("swap remove a").unwrap(), Command::SwapRemove("a"));
+        for wrong in ["swap", "swap add a", "swap add a 0", "swap resize a 99E", "swap remove", "swap list x"] {
+            assert!(!parse(wrong).unwrap_err().why.is_empty());
+        }
         for wrong in ["", "reset x", "heat", "heat 0 a", "heat 10", "heat 99999999 a", "dance"] {
             assert!(!parse(wrong).unwrap_err().why.is_empty());
         }

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
+use super::SwapFile;
 use super::names::DirectoryEntry;
 use crate::accounting::{Account, Order, ProcessAccount};
 use crate::filesystem::FsError;
-use crate::filesystem::inode::SwapIndex;
 use crate::images::OpenImage;
 use crate::throttle::{Direction, RuleIndex};
 use crate::trace::Ring;
@@ -54,7 +54,7 @@ impl Ends {
 #[derive(Debug)]
 pub(super) enum Body {
     Image { image: OpenImage },
-    Swap(SwapIndex),
+    Swap(Arc<SwapFile>),
 }
 
 #[derive(Debug, Clone)]

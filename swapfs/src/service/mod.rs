@@ -3,7 +3,7 @@
 //! Owns the inode table, the open files, the accounts and the throttle's state. Knows neither FUSE's types nor how an
 //! answer is sent: a transfer says when it is due, and the adapter sees to it.
 //!
-//! Locks: the inode table, the handles, the throttle and the ledger have one each; no two are held at once, and none during
+//! Locks: the inode table, the swap files, the handles, the throttle and the ledger have one each; no two are held at once, and none during
 //! I/O. (The ledger's map and one account's counters are taken one after the other.)
 
 mod commands;
@@ -11,18 +11,21 @@ mod handles;
 mod names;
 mod open;
 mod swap_files;
+mod swap_names;
+mod swap_table;
 mod transfer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 pub use handles::HandleId;
 pub use names::{DirectoryEntry, Entry};
 pub use open::{Access, Opened};
 pub use swap_files::{SetAttr, SwapFile};
+pub use swap_names::is_swap_name;
 pub use transfer::Transfer;
 
 use crate::accounting::blocks::BLOCK_BYTES;
@@ -32,17 +35,21 @@ use crate::filesystem::caching::Strictness;
 use crate::filesystem::inode::{InodeTable, Node};
 use crate::filesystem::{FsError, Ino, Owner};
 use crate::images::Source;
+use crate::store::StorePlace;
 use crate::throttle::{Rule, Throttle};
 use crate::trace::Tracers;
 use handles::Handles;
+use swap_table::SwapTable;
 
 /// What a mount serves and how.
 #[derive(Debug)]
 pub struct Plan {
     /// The sources of images.
     pub sources: Vec<Source>,
-    /// The swap files.
+    /// The swap files to begin with.
     pub swap_files: Vec<SwapFile>,
+    /// Where more of them are kept.
+    pub store: StorePlace,
     /// What is counted.
     pub strictness: Strictness,
     /// What is held back.
@@ -71,6 +78,7 @@ pub struct Service {
     /// When counting began, since 1970.
     counted_since_ns: AtomicU64,
     inodes: Mutex<InodeTable>,
+    swaps: RwLock<SwapTable>,
     handles: Handles,
     books: Arc<Books>,
     throttle: Mutex<Throttle>,
@@ -78,12 +86,13 @@ pub struct Service {
 
 impl Service {
     /// The state of a mount at its beginning.
-    pub fn new(plan: Plan, clock: Clock) -> Arc<Self> {
-        let inodes = Mutex::new(InodeTable::new(plan.swap_files.len()));
+    pub fn new(mut plan: Plan, clock: Clock) -> Arc<Self> {
+        let inodes = Mutex::default();
+        let swaps = RwLock::new(SwapTable::new(std::mem::take(&mut plan.swap_files)));
         let throttle = Mutex::new(Throttle::new(&plan.rules));
         let (handles, books, started) = (Handles::default(), Arc::default(), SystemTime::now());
         let counted_since_ns = AtomicU64::new(since_1970_ns(started));
-        Arc::new(Service { plan, clock, started, counted_since_ns, inodes, handles, books, throttle })
+        Arc::new(Service { plan, clock, started, counted_since_ns, inodes, swaps, handles, books, throttle })
     }
 
     /// What is counted.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Service;
 use super::handles::{Body, Handle, HandleId};
 use crate::filesystem::attr::{Attr, FileKind};
-use crate::filesystem::caching::{IMAGE_TTL, OWN_TTL};
+use crate::filesystem::caching::{IMAGE_TTL, OWN_TTL, SWAP_TTL};
 use crate::filesystem::inode::{
     COMMAND, CONTROL, ControlFile, IMAGES, ImageNode, InodeTable, METRICS, Node, ROOT, STATS, SWAP, SourceIndex,
     SwapIndex, TRACE,
@@ -174,7 +174,7 @@ impl Service {
                 Attr { permissions: 0o600, ..Attr::regular(ino, owner, when, 0) }
             }
             Node::ControlFile(_) => Attr::regular(ino, owner, when, 0),
-            Node::SwapFile(index) => self.swap_attr(index),
+            Node::SwapFile(index) => return Ok(Entry { attr: self.swap_attr(index)?, ttl: SWAP_TTL }),
             Node::Image(_) => return Err(FsError::Stale),
         };
         Ok(Entry { attr, ttl: OWN_TTL })
@@ -187,7 +187,7 @@ impl Service {
                 directory_entry(SWAP, "swap"),
                 directory_entry(CONTROL, ".swapfs"),
             ],
-            Node::Swap => self.plan.swap_files.iter().enumerate().map(swap_entry).collect(),
+            Node::Swap => self.swaps.read().named().map(|(index, file)| swap_entry(index, file)).collect(),
             Node::Control => ControlFile::ALL.map(control_entry).into(),
             _ => vec![],
         }
@@ -220,8 +220,8 @@ fn listed_entry(listed: Listed) -> DirectoryEntry {
     DirectoryEntry { ino: NOT_LOOKED_UP, kind: listed.kind, name: listed.name }
 }
 
-fn swap_entry((index, file): (usize, &super::SwapFile)) -> DirectoryEntry {
-    let ino = InodeTable::swap_file(SwapIndex(index));
+fn swap_entry(index: SwapIndex, file: &super::SwapFile) -> DirectoryEntry {
+    let ino = InodeTable::swap_file(index);
     DirectoryEntry { ino, kind: FileKind::Regular, name: file.name.clone().into() }
 }
 

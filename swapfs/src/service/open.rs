@@ -42,7 +42,7 @@ impl Service {
         text: impl FnOnce(ControlFile) -> String,
     ) -> Result<Opened, FsError> {
         match (self.node(ino)?, access) {
-            (Node::SwapFile(index), _) => Ok(self.open_swap(tid, ino, index)),
+            (Node::SwapFile(index), _) => self.open_swap(tid, ino, index),
             (Node::Image(node), _) if node.kind == FileKind::Directory => Err(FsError::IsADirectory),
             (Node::Image(node), Access::Read) => self.open_image(tid, ino, &node),
             (Node::ControlFile(ControlFile::Command), _) => Ok(self.opened(Handle::Command(Arc::default()))),
@@ -74,12 +74,12 @@ impl Service {
         Ok(Opened { handle, caching })
     }
 
-    fn open_swap(&self, tid: u32, ino: Ino, index: SwapIndex) -> Opened {
-        let file = &self.plan.swap_files[index.0];
+    fn open_swap(&self, tid: u32, ino: Ino, index: SwapIndex) -> Result<Opened, FsError> {
+        let file = self.swap(index)?;
         let path = || PathBuf::from("swap").join(&file.name);
         let size_bytes = file.store.size_bytes();
-        let handle = self.insert_counted(tid, ino, FileClass::Swap, path, Body::Swap(index), size_bytes);
-        Opened { handle, caching: OpenCaching::Direct }
+        let handle = self.insert_counted(tid, ino, FileClass::Swap, path, Body::Swap(file.clone()), size_bytes);
+        Ok(Opened { handle, caching: OpenCaching::Direct })
     }
 
     fn open_text(&self, text: String) -> Opened {

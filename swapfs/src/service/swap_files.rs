@@ -1,17 +1,19 @@
-//! What is particular to swap files: their fixed size, holes, durability.
+//! What is particular to swap files: their size, holes, durability.
+
+use std::sync::Arc;
 
 use super::handles::{Body, HandleId};
 use super::{Service, handles::CountedFile};
 use crate::accounting::Occasion;
 use crate::filesystem::attr::Attr;
 use crate::filesystem::extent::whole_range;
-use crate::filesystem::inode::{InodeTable, Node, SwapIndex};
+use crate::filesystem::inode::{ControlFile, InodeTable, Node, SwapIndex};
 use crate::filesystem::{FsError, Ino};
 use crate::store::{Store, Whence, seek_sparse};
 use crate::trace::Operation;
 use rustix::fs::FallocateFlags;
 
-/// One `--swap NAME:SIZE`.
+/// A swap file.
 #[derive(Debug)]
 pub struct SwapFile {
     /// Its name below `swap/`.
@@ -30,15 +32,23 @@ pub enum SetAttr {
 }
 
 impl Service {
-    /// Changes attributes. Only "changing" a swap file to the size that it has is granted.
+    /// Changes attributes: the size of swap files, to anything but zero. (An `O_TRUNC` comes as zero; `dd of=` would lose all
+    /// that is swapped out to the file, and could then write nothing to it.) For `.swapfs/command` the size is nothing.
     ///
     /// # Errors
-    /// [`FsError::NotPermitted`] for swap files, [`FsError::ReadOnly`] for all else.
+    /// [`FsError::NotPermitted`] for all else of swap files, [`FsError::ReadOnly`] for all other files.
     pub fn setattr(&self, ino: Ino, change: SetAttr) -> Result<super::Entry, FsError> {
         match (self.node(ino)?, change) {
-            (Node::SwapFile(index), SetAttr::Size(size)) if size == self.swap(index).size_bytes() => {
+            (Node::SwapFile(index), SetAttr::Size(size)) => {
+                let file = self.swap(index)?;
+                match size {
+                    _ if size == file.store.size_bytes() => {}
+                    0 => return Err(FsError::NotPermitted),
+                    _ => file.store.resize(size)?,
+                }
                 self.getattr(ino, None)
             }
+            (Node::ControlFile(ControlFile::Command), SetAttr::Size(_)) => self.getattr(ino, None),
             (Node::SwapFile(_), _) => Err(FsError::NotPermitted),
             _ => Err(FsError::ReadOnly),
         }
@@ -50,8 +60,8 @@ impl Service {
     /// What the store says.
     pub fn fsync(&self, tid: u32, handle: HandleId) -> Result<(), FsError> {
         let file = self.handles.counted(handle)?;
-        if let Body::Swap(index) = file.body {
-            self.swap(index).sync()?;
+        if let Body::Swap(swap) = &file.body {
+            swap.store.sync()?;
         }
         file.account.synced();
         let process = self.books.ledger.processes().account(tid, Occasion::Request);
@@ -66,8 +76,8 @@ impl Service {
     /// [`FsError::Unsupported`] for other modes, [`FsError::PastEnd`] for a range that is not wholly in the file.
     pub fn fallocate(&self, tid: u32, handle: HandleId, mode: u32, offset: u64, bytes: u64) -> Result<(), FsError> {
         let file = self.handles.counted(handle)?;
-        let Body::Swap(index) = file.body else { return Err(FsError::ReadOnly) };
-        let store = self.swap(index);
+        let Body::Swap(swap) = &file.body else { return Err(FsError::ReadOnly) };
+        let store = &swap.store;
         let keep_size = FallocateFlags::KEEP_SIZE;
         let mode = FallocateFlags::from_bits_retain(mode);
         if mode == FallocateFlags::PUNCH_HOLE | keep_size || mode - keep_size == FallocateFlags::ZERO_RANGE {
@@ -93,30 +103,32 @@ impl Service {
     pub fn seek(&self, handle: HandleId, whence: Whence, offset: u64) -> Result<u64, FsError> {
         let file: &CountedFile = &*self.handles.counted(handle)?;
         match &file.body {
-            Body::Swap(index) => Ok(self.swap(*index).seek(whence, offset)?),
+            Body::Swap(swap) => Ok(swap.store.seek(whence, offset)?),
             Body::Image { image } => Ok(seek_sparse(&image.file, whence, offset)?),
         }
     }
 
     /// Sizes for `statfs`: bytes of all swap files, and of those the bytes that take no room yet.
     pub fn space(&self) -> (u64, u64) {
-        let stores = || self.plan.swap_files.iter().map(|file| &file.store);
+        let files: Vec<_> = self.swaps.read().named().map(|(_, file)| file.clone()).collect();
+        let stores = || files.iter().map(|file| &file.store);
         let total: u64 = stores().map(|store| store.size_bytes()).sum();
         let used: u64 = stores().map(|store| store.allocated_bytes()).sum();
         (total, total.saturating_sub(used))
     }
 
-    pub(super) fn swap(&self, index: SwapIndex) -> &dyn Store {
-        &*self.plan.swap_files[index.0].store
+    /// # Errors
+    /// [`FsError::NotFound`] if it was removed and nobody has it open.
+    pub(super) fn swap(&self, index: SwapIndex) -> Result<Arc<SwapFile>, FsError> {
+        self.swaps.read().by_index(index).ok_or(FsError::NotFound)
     }
 
-    pub(super) fn swap_attr(&self, index: SwapIndex) -> Attr {
-        let store = self.swap(index);
-        let ino = InodeTable::swap_file(index);
-        Attr {
+    pub(super) fn swap_attr(&self, index: SwapIndex) -> Result<Attr, FsError> {
+        let (ino, file) = (InodeTable::swap_file(index), self.swap(index)?);
+        Ok(Attr {
             permissions: 0o600,
-            blocks_512: store.allocated_bytes() / 512,
-            ..Attr::regular(ino, self.plan.owner, self.started, store.size_bytes())
-        }
+            blocks_512: file.store.allocated_bytes() / 512,
+            ..Attr::regular(ino, self.plan.owner, self.started, file.store.size_bytes())
+        })
     }
 }

@@ -137,7 +137,7 @@ impl Service {
         match self.handles.find(handle) {
             Ok(Handle::Counted(file)) => {
                 let asked = Asked { tid, direction: Direction::Read, offset, bytes: buffer.len() };
-                self.transfer(file, asked, |body| self.fill(body, offset, buffer))
+                self.transfer(file, asked, |body| Self::fill(body, offset, buffer))
             }
             Ok(Handle::Trace(ring)) => Transfer::uncounted(Ok(ring.read(buffer))),
             Ok(Handle::Command(answer)) => Transfer::uncounted(Ok(copy_text(answer.read().as_bytes(), offset, buffer))),
@@ -152,7 +152,7 @@ impl Service {
         match self.handles.find(handle) {
             Ok(Handle::Counted(file)) => {
                 let asked = Asked { tid, direction: Direction::Write, offset, bytes: data.len() };
-                self.transfer(file, asked, |body| self.drain(body, offset, data))
+                self.transfer(file, asked, |body| Self::drain(body, offset, data))
             }
             Ok(Handle::Command(answer)) => Transfer::uncounted(self.command(&answer, data)),
             Ok(_) => Transfer::uncounted(Err(FsError::BadHandle)),
@@ -202,11 +202,11 @@ impl Service {
         });
     }
 
-    fn fill(&self, body: &Body, offset: u64, buffer: &mut [u8]) -> Result<usize, FsError> {
+    fn fill(body: &Body, offset: u64, buffer: &mut [u8]) -> Result<usize, FsError> {
         match body {
             Body::Image { image } => Ok(read_up_to(&image.file, buffer, offset)?),
-            Body::Swap(index) => {
-                let store = self.swap(*index);
+            Body::Swap(swap) => {
+                let store = &swap.store;
                 let extent = clip_read(store.size_bytes(), offset, buffer.len());
                 store.read_at(&mut buffer[..extent.len], offset)?;
                 Ok(extent.len)
@@ -214,9 +214,9 @@ impl Service {
         }
     }
 
-    fn drain(&self, body: &Body, offset: u64, data: &[u8]) -> Result<usize, FsError> {
-        let Body::Swap(index) = body else { return Err(FsError::ReadOnly) };
-        let store = self.swap(*index);
+    fn drain(body: &Body, offset: u64, data: &[u8]) -> Result<usize, FsError> {
+        let Body::Swap(swap) = body else { return Err(FsError::ReadOnly) };
+        let store = &swap.store;
         let extent = clip_write(store.size_bytes(), offset, data.len())?;
         store.write_at(&data[..extent.len], offset)?;
         Ok(extent.len)

@@ -1,19 +1,27 @@
 //! Where the bytes of a swap file are kept.
 //!
-//! A [`Store`] has a fixed size; pages that were never written read as zeros and take no room. Ranges are checked by
+//! A [`Store`] has a size that only [`Store::resize`] changes; pages that were never written read as zeros and take no room. Ranges are checked by
 //! [`crate::filesystem::extent`] before they get here.
 
+mod place;
 mod sparse;
 
 use std::io;
 
+pub use place::StorePlace;
 pub use sparse::{SparseStore, StoreError};
 
 /// Keeps the bytes of one swap file. Called from several threads at once; a range that is written while it is
 /// read may come out half old, half new, as with any file.
 pub trait Store: Send + Sync + std::fmt::Debug {
-    /// Its size in bytes; never changes.
+    /// Its size in bytes.
     fn size_bytes(&self) -> u64;
+
+    /// Gives it another size. What is cut off is gone; what is added is zeros.
+    ///
+    /// # Errors
+    /// What the medium says; the size is as before then.
+    fn resize(&self, size_bytes: u64) -> io::Result<()>;
 
     /// Room taken, in bytes.
     fn allocated_bytes(&self) -> u64;

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FallocateFlags, FlockOperation, MemfdFlags};
 
@@ -51,7 +52,7 @@ pub enum StoreError {
 #[derive(Debug)]
 pub struct SparseStore {
     file: File,
-    size_bytes: u64,
+    size_bytes: AtomicU64,
 }
 
 impl SparseStore {
@@ -66,7 +67,7 @@ impl SparseStore {
             Ok(file)
         };
         let file = create().map_err(|source| StoreError::Memory { bytes: size_bytes, source })?;
-        Ok(SparseStore { file, size_bytes })
+        Ok(SparseStore { file, size_bytes: AtomicU64::new(size_bytes) })
     }
 
     /// A store that is the file `name` in `directory`: made if it is not there, locked against other mounts.
@@ -88,7 +89,7 @@ impl SparseStore {
             found => return Err(StoreError::OtherSize { path, found, asked: size_bytes }),
         }
         file.set_permissions(PermissionsExt::from_mode(0o600)).map_err(failed)?;
-        Ok(SparseStore { file, size_bytes })
+        Ok(SparseStore { file, size_bytes: AtomicU64::new(size_bytes) })
     }
 }
 
@@ -107,7 +108,13 @@ fn open_private(path: &Path) -> io::Result<File> {
 
 impl Store for SparseStore {
     fn size_bytes(&self) -> u64 {
-        self.size_bytes
+        self.size_bytes.load(Ordering::Acquire)
+    }
+
+    fn resize(&self, size_bytes: u64) -> io::Result<()> {
+        self.file.set_len(size_bytes)?;
+        self.size_bytes.store(size_bytes, Ordering::Release);
+        Ok(())
     }
 
     fn allocated_bytes(&self) -> u64 {
@@ -167,6 +174,18 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/etc/passwd", directory.path().join("s")).unwrap();
         assert!(matches!(SparseStore::in_directory(directory.path(), "s", 4096), Err(StoreError::Open { .. })));
+    }
+
+    #[test]
+    fn what_is_cut_off_is_gone() {
+        let store = SparseStore::in_memory("t", 8192).unwrap();
+        store.write_at(&[7; 8192], 0).unwrap();
+        store.resize(4096).unwrap();
+        store.resize(1 << 40).unwrap();
+        assert_eq!(store.size_bytes(), 1 << 40);
+        let mut buffer = [1; 8192];
+        store.read_at(&mut buffer, 0).unwrap();
+        assert_eq!((buffer[4095], buffer[4096], buffer[8191]), (7, 0, 0));
     }
 
     #[test]
