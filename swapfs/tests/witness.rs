@@ -77,6 +77,32 @@ print(os.getpid(), rc - 1, r - length, wc, w)
     });
 }
 
+/// `strace -c` counts the calls on the file, dd's own and those that copy nothing at its end.
+#[test]
+fn reads_are_counted_as_strace_counts_them() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        eprintln!("skipped: there is no strace here");
+        return;
+    }
+    with_mount(&["--images", "@/source", "--strict"], pages, |mount| {
+        let (image, report) = (mount.at("images/source/f"), mount.scratch_path().join("strace"));
+        let mut strace = Command::new("strace");
+        strace.args(["-c", "-U", "name,calls", "-e", "trace=read", "-P"]).arg(&image).arg("-o").arg(&report);
+        strace.args(["dd", "bs=3000", "of=/dev/null"]).arg(format!("if={}", image.display()));
+        let traced = finish(&mut strace);
+        if !traced.status.success() {
+            eprintln!("skipped: strace may not trace here: {}", complaint(&traced));
+            return;
+        }
+        let report = fs::read_to_string(report).unwrap();
+        let line = report.lines().find(|line| line.trim_start().starts_with("read ")).unwrap();
+        let calls: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        let figures = mount.stats_of("images/source/f").figures;
+        assert_eq!((figures.read_ops, figures.read_bytes), (calls, PAGES * 4096), "{report}");
+        assert_eq!(calls, (PAGES * 4096).div_ceil(3000) + 1);
+    });
+}
+
 #[test]
 fn a_program_that_runs_from_the_mount_is_known_by_its_own_name() {
     with_mount(
