@@ -5,7 +5,9 @@
 //! Owns no assertion: those stand in `tests/`. Depends on neither `pager` nor `swapfs` as a library: it sees what a user sees.
 
 pub mod binaries;
+pub mod catalogue;
 pub mod comparison;
+pub mod differential;
 pub mod floor;
 pub mod guests;
 pub mod inputs;

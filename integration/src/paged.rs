@@ -80,6 +80,12 @@ impl Paging {
 }
 
 impl PagedOutcome {
+    /// Whether the pager left a report.
+    #[must_use]
+    pub fn has_report(&self) -> bool {
+        self.report.exists()
+    }
+
     /// The pager's report.
     ///
     /// # Panics
