@@ -25,6 +25,9 @@ pub struct Peak {
     pub bytes: u64,
     /// How often it was looked at.
     pub samples: u64,
+    /// How often looking took longer than from one sample to the next, so that it says nothing: pages that moved meanwhile are counted
+    /// twice, where they left and where they came in.
+    pub torn: u64,
 }
 
 /// What was seen of a tree of processes.
@@ -97,8 +100,10 @@ fn sample_until(stop: &AtomicBool, root: i32, interval: Duration) -> ResidentPea
             look_again = started + DISCOVERY;
         }
         for process in &known {
+            let looked = Instant::now();
             if let Some(bytes) = resident_bytes(process.pid) {
-                note(&mut peaks, root, process, bytes);
+                let whole = looked.elapsed() <= interval;
+                note(&mut peaks, root, process, whole.then_some(bytes));
             }
         }
         std::thread::sleep(interval.saturating_sub(started.elapsed()));
@@ -106,16 +111,18 @@ fn sample_until(stop: &AtomicBool, root: i32, interval: Duration) -> ResidentPea
     peaks
 }
 
-fn note(peaks: &mut ResidentPeaks, root: i32, process: &processes::Process, bytes: u64) {
-    let fresh = || Peak { name: String::new(), bytes: 0, samples: 0 };
+/// Takes a sample in; one without bytes was torn.
+fn note(peaks: &mut ResidentPeaks, root: i32, process: &processes::Process, bytes: Option<u64>) {
+    let fresh = || Peak { name: String::new(), bytes: 0, samples: 0, torn: 0 };
     let peak = if process.pid == root {
         peaks.root.get_or_insert_with(fresh)
     } else {
         peaks.descendants.entry(process.pid).or_insert_with(fresh)
     };
     peak.name.clone_from(&process.name);
-    peak.bytes = peak.bytes.max(bytes);
+    peak.bytes = peak.bytes.max(bytes.unwrap_or(0));
     peak.samples += 1;
+    peak.torn += u64::from(bytes.is_none());
 }
 
 /// The `Rss:` line of a process's rollup, in bytes; none when the process has ended.
