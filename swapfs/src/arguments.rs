@@ -12,12 +12,13 @@ use crate::commands::generate::{CompletionsArguments, ManpagesArguments};
 use crate::commands::heatmap::HeatmapArguments;
 use crate::commands::stat::StatArguments;
 use crate::commands::swap::SwapArguments;
+use crate::commands::throttle::ThrottleArguments;
 use crate::commands::top::TopArguments;
 use crate::commands::trace::TraceArguments;
 use swapfs::filesystem::caching::Strictness;
 use swapfs::mounting::{Audience, MountOptions, StorePlace, SwapSpec};
 use swapfs::service::is_swap_name;
-use swapfs::throttle::{Limits, Rule, Scope};
+use swapfs::throttle::{Glob, Latency, Limits, Rule, parse_rules};
 use swapfs::units::{UnitError, parse_bytes, parse_count, parse_duration, parse_rate};
 
 const EXAMPLES: &str = "\
@@ -83,6 +84,10 @@ enum Verb {
     Stat(StatArguments),
     /// Watch a live mount: busiest files first, with trends and heat
     Top(TopArguments),
+    /// Show or change how a live mount is slowed
+    Throttle(ThrottleArguments),
+    /// List the devices that a throttle rule can name with profile=
+    Profiles,
     /// Record every request of a live mount, one by one
     Trace(TraceArguments),
     /// Draw which parts of a file were read and written, and how often
@@ -122,6 +127,12 @@ struct MountArguments {
     /// Serving threads
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u8).range(1..=64))]
     threads: u8,
+    /// Slow some files, such as 'swap/*: bw=20M, iops=300' or 'images/**: profile=hdd-7200' (repeatable; first match wins)
+    #[arg(long, value_name = "RULE")]
+    throttle: Vec<String>,
+    /// What all random latencies follow from
+    #[arg(long, value_name = "N", default_value = "0")]
+    seed: u64,
     /// An existing directory
     mountpoint: Option<OsString>,
     #[command(flatten)]
@@ -176,6 +187,10 @@ pub enum Command {
     Stat(StatArguments),
     /// `swapfs top`.
     Top(TopArguments),
+    /// `swapfs throttle`.
+    Throttle(ThrottleArguments),
+    /// `swapfs profiles`.
+    Profiles,
     /// `swapfs trace`.
     Trace(TraceArguments),
     /// `swapfs heatmap`.
@@ -236,6 +251,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, c
         Verb::Stat(arguments) => Ok(Command::Stat(arguments)),
         Verb::Swap(arguments) => Ok(Command::Swap(arguments)),
         Verb::Top(arguments) => Ok(Command::Top(arguments)),
+        Verb::Throttle(arguments) => Ok(Command::Throttle(arguments)),
+        Verb::Profiles => Ok(Command::Profiles),
         Verb::Trace(arguments) => Ok(Command::Trace(arguments)),
         Verb::Heatmap(arguments) => Ok(Command::Heatmap(arguments)),
         Verb::Completions(arguments) => Ok(Command::Completions(arguments)),
@@ -261,7 +278,7 @@ fn take_last_value(arguments: &mut MountArguments, matches: &ArgMatches) -> Opti
 }
 
 fn mount_command(arguments: MountArguments, verbose: u8) -> Result<Command, String> {
-    let mountpoint = arguments.mountpoint.ok_or("the mount point is missing; it comes last")?;
+    let mountpoint = arguments.mountpoint.clone().ok_or("the mount point is missing; it comes last")?;
     let swap = arguments.swap.iter().map(swap_spec).collect::<Result<Vec<_>, _>>()?;
     if arguments.images.is_empty() && swap.is_empty() {
         return Err("there is nothing to mount; give --images, --swap or both".to_owned());
@@ -269,6 +286,7 @@ fn mount_command(arguments: MountArguments, verbose: u8) -> Result<Command, Stri
     if let Some(twice) = swap.iter().enumerate().find(|(i, spec)| swap[..*i].iter().any(|s| s.name == spec.name)) {
         return Err(format!("two swap files are called `{}`; give each its own name", twice.1.name));
     }
+    let rules = rules(&arguments)?;
     let in_memory = arguments.swap_store.as_os_str() == "memory";
     let options = MountOptions {
         mountpoint: mountpoint.into(),
@@ -277,22 +295,37 @@ fn mount_command(arguments: MountArguments, verbose: u8) -> Result<Command, Stri
         store: if in_memory { StorePlace::Memory } else { StorePlace::Directory(arguments.swap_store) },
         strictness: if arguments.strict { Strictness::EveryRead } else { Strictness::CacheMisses },
         audience: if arguments.allow_other { Audience::Everyone } else { Audience::Owner },
-        rules: rules(&arguments.read, &arguments.write),
+        rules,
+        seed: arguments.seed,
         threads: arguments.threads.into(),
     };
     let ground = if arguments.daemon { Ground::Back } else { Ground::Fore };
     Ok(Command::Mount(MountCommand { options, ground, log: arguments.log, verbose }))
 }
 
-fn rules(read: &ReadLimits, write: &WriteLimits) -> Vec<Rule> {
-    let read =
-        Limits { bytes_per_second: read.read_bw, operations_per_second: read.read_iops, latency: read.read_latency };
+/// The rules in the order in which they were given; the plain options are a last one, for everything.
+fn rules(MountArguments { read, write, throttle, .. }: &MountArguments) -> Result<Vec<Rule>, String> {
+    let latency = |time: Duration| (!time.is_zero()).then_some(Latency::Fixed(time));
+    let read = Limits {
+        bytes_per_second: read.read_bw,
+        operations_per_second: read.read_iops,
+        latency: latency(read.read_latency),
+        ..Limits::default()
+    };
     let write = Limits {
         bytes_per_second: write.write_bw,
         operations_per_second: write.write_iops,
-        latency: write.write_latency,
+        latency: latency(write.write_latency),
+        ..Limits::default()
     };
-    if read.is_none() && write.is_none() { vec![] } else { vec![Rule { scope: Scope::Everything, read, write }] }
+    let mut rules = Vec::new();
+    for text in throttle {
+        rules.extend(parse_rules(text).map_err(|error| format!("--throttle `{text}`: {error}"))?);
+    }
+    if !read.is_none() || !write.is_none() {
+        rules.push(Rule { glob: Glob::new("**"), read, write });
+    }
+    Ok(rules)
 }
 
 fn swap_spec(text: &OsString) -> Result<SwapSpec, String> {

@@ -20,6 +20,8 @@ fn main() -> ExitCode {
         Command::Stat(options) => commands::stat::run(&options),
         Command::Swap(options) => commands::swap::run(&options),
         Command::Top(options) => commands::top::run(&options),
+        Command::Throttle(options) => commands::throttle::run(&options),
+        Command::Profiles => commands::throttle::profiles(),
         Command::Trace(options) => commands::trace::run(&options),
         Command::Heatmap(options) => commands::heatmap::run(&options),
         Command::Completions(options) => commands::generate::completions(&options),

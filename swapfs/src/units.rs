@@ -85,6 +85,23 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     scale(text, number, nanoseconds).map(Duration::from_nanos)
 }
 
+/// Writes a duration in the largest unit that keeps it whole; [`parse_duration`] reads it back.
+pub fn exact_duration(time: Duration) -> String {
+    let ns = time.as_nanos();
+    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
+    let (factor, unit) = units.into_iter().find(|(factor, _)| ns.is_multiple_of(*factor)).unwrap_or((1, "ns"));
+    format!("{}{unit}", ns / factor)
+}
+
+/// Writes a size in the largest binary unit that keeps it whole; [`parse_bytes`] reads it back.
+pub fn exact_bytes(bytes: u64) -> String {
+    let units = [(1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
+    match units.into_iter().find(|(factor, _)| bytes > 0 && bytes.is_multiple_of(*factor)) {
+        Some((factor, unit)) => format!("{}{unit}", bytes / factor),
+        None => bytes.to_string(),
+    }
+}
+
 /// Writes a size with one binary unit, for tables: `512`, `4.0K`, `1.5G`.
 pub fn show_bytes(bytes: u64) -> String {
     show_scaled(bytes as f64, 1024.0, &["", "K", "M", "G", "T", "P"])

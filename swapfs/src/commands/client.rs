@@ -37,12 +37,17 @@ pub fn open(mountpoint: &Path, name: &str) -> anyhow::Result<File> {
 
 /// Has the mount do a command; returns its answer.
 pub fn command(mountpoint: &Path, line: &str) -> anyhow::Result<String> {
+    exchange(mountpoint, "command", line)
+}
+
+/// Writes `text` to a control file; returns its answer.
+pub fn exchange(mountpoint: &Path, name: &str, text: &str) -> anyhow::Result<String> {
     // Tells a dead mount from none.
     stats_text(mountpoint)?;
-    let path = mountpoint.join(".swapfs/command");
+    let path = mountpoint.join(".swapfs").join(name);
     let opened = OpenOptions::new().read(true).write(true).open(&path);
     let mut file = opened.map_err(|error| explain(mountpoint, &path, error))?;
-    if let Err(error) = file.write_all(line.as_bytes()) {
+    if let Err(error) = file.write_all(text.as_bytes()) {
         let mut buffer = [0; LONGEST_COMPLAINT];
         let bytes = file.read_at(&mut buffer, 0).unwrap_or(0);
         match String::from_utf8_lossy(&buffer[..bytes]).trim() {

@@ -6,6 +6,7 @@ pub mod heatmap;
 pub mod mount;
 pub mod stat;
 pub mod swap;
+pub mod throttle;
 pub mod top;
 pub mod trace;
 pub mod unmount;

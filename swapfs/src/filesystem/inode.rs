@@ -25,6 +25,8 @@ pub const METRICS: Ino = Ino(6);
 pub const TRACE: Ino = Ino(7);
 /// The file `.swapfs/command`.
 pub const COMMAND: Ino = Ino(8);
+/// The file `.swapfs/throttle`.
+pub const THROTTLE: Ino = Ino(9);
 const FIRST_IMAGE: u64 = 16;
 /// Still a number that programs with 32-bit inode numbers can read.
 const FIRST_SWAP: u64 = 1 << 31;
@@ -103,6 +105,8 @@ pub enum ControlFile {
     Trace,
     /// `command`: takes one command, and holds its answer.
     Command,
+    /// `throttle`: the rules in force; takes others.
+    Throttle,
 }
 
 #[derive(Debug)]
@@ -125,8 +129,8 @@ pub struct InodeTable {
 
 impl ControlFile {
     /// All of them.
-    pub const ALL: [ControlFile; 4] =
-        [ControlFile::Stats, ControlFile::Metrics, ControlFile::Trace, ControlFile::Command];
+    pub const ALL: [ControlFile; 5] =
+        [ControlFile::Stats, ControlFile::Metrics, ControlFile::Trace, ControlFile::Command, ControlFile::Throttle];
 }
 
 impl InodeTable {
@@ -171,6 +175,7 @@ impl InodeTable {
             METRICS => Some(Node::ControlFile(ControlFile::Metrics)),
             TRACE => Some(Node::ControlFile(ControlFile::Trace)),
             COMMAND => Some(Node::ControlFile(ControlFile::Command)),
+            THROTTLE => Some(Node::ControlFile(ControlFile::Throttle)),
             Ino(n) if n >= FIRST_SWAP => Some(Node::SwapFile(SwapIndex((n - FIRST_SWAP) as usize))),
             _ => self.remembered.get(&ino).map(|entry| Node::Image(entry.node.clone())),
         }

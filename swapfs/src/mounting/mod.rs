@@ -68,6 +68,8 @@ pub struct MountOptions {
     pub audience: Audience,
     /// What is held back.
     pub rules: Vec<Rule>,
+    /// What all that is random follows from.
+    pub seed: u64,
     /// Serving threads, at least one.
     pub threads: usize,
 }
@@ -194,6 +196,7 @@ fn plan(options: &MountOptions, mountpoint: &Path) -> Result<Plan, MountError> {
         store,
         strictness: options.strictness,
         rules: options.rules.clone(),
+        seed: options.seed,
         owner: Owner { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() },
         mountpoint: mountpoint.to_owned(),
         threads: options.threads,

@@ -11,7 +11,7 @@ use super::names::DirectoryEntry;
 use crate::accounting::{Account, Order, ProcessAccount};
 use crate::filesystem::FsError;
 use crate::images::OpenImage;
-use crate::throttle::{Direction, RuleIndex};
+use crate::throttle::Direction;
 use crate::trace::Ring;
 
 /// Names an open file or directory.
@@ -23,8 +23,8 @@ pub struct HandleId(pub u64);
 pub(super) struct CountedFile {
     pub(super) body: Body,
     pub(super) account: Arc<Account>,
-    /// The throttle's rule for it, if any.
-    pub(super) rule: Option<RuleIndex>,
+    /// What the throttle last said of its rule, a [`crate::throttle::Known`].
+    pub(super) rule: AtomicU64,
     /// Who opened it.
     pub(super) opener: Arc<ProcessAccount>,
     pub(super) ends: Ends,
@@ -66,6 +66,8 @@ pub(super) enum Handle {
     Trace(Arc<Ring>),
     /// `.swapfs/command`: the answer to the last command.
     Command(Arc<RwLock<String>>),
+    /// `.swapfs/throttle`: the rules as of its opening, or why the last ones written were refused.
+    Rules(Arc<RwLock<String>>),
     /// A directory: its entries as of its opening, so that offsets stay good.
     Directory(Arc<Vec<DirectoryEntry>>),
 }

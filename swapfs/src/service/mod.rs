@@ -10,6 +10,7 @@ mod commands;
 mod handles;
 mod names;
 mod open;
+mod rules;
 mod swap_files;
 mod swap_names;
 mod swap_table;
@@ -54,6 +55,8 @@ pub struct Plan {
     pub strictness: Strictness,
     /// What is held back.
     pub rules: Vec<Rule>,
+    /// What all that is random follows from.
+    pub seed: u64,
     /// Who owns our own directories and the swap files.
     pub owner: Owner,
     /// The mount point, for statistics.
@@ -89,7 +92,7 @@ impl Service {
     pub fn new(mut plan: Plan, clock: Clock) -> Arc<Self> {
         let inodes = Mutex::default();
         let swaps = RwLock::new(SwapTable::new(std::mem::take(&mut plan.swap_files)));
-        let throttle = Mutex::new(Throttle::new(&plan.rules));
+        let throttle = Mutex::new(Throttle::new(&plan.rules, plan.seed));
         let (handles, books, started) = (Handles::default(), Arc::default(), SystemTime::now());
         let counted_since_ns = AtomicU64::new(since_1970_ns(started));
         Arc::new(Service { plan, clock, started, counted_since_ns, inodes, swaps, handles, books, throttle })

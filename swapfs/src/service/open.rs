@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::Service;
 use super::handles::{Body, CountedFile, Ends, Handle, HandleId};
@@ -46,6 +47,9 @@ impl Service {
             (Node::Image(node), _) if node.kind == FileKind::Directory => Err(FsError::IsADirectory),
             (Node::Image(node), Access::Read) => self.open_image(tid, ino, &node),
             (Node::ControlFile(ControlFile::Command), _) => Ok(self.opened(Handle::Command(Arc::default()))),
+            (Node::ControlFile(ControlFile::Throttle), _) => {
+                Ok(self.opened(Handle::Rules(Arc::new(self.rules_text().into()))))
+            }
             (Node::ControlFile(ControlFile::Trace), Access::Read) => {
                 Ok(self.opened(Handle::Trace(self.books.tracers.start())))
             }
@@ -103,8 +107,7 @@ impl Service {
         account.opened(size_bytes);
         let opener = self.books.ledger.processes().account(tid, Occasion::Open);
         opener.enter(|counters| counters.opened());
-        let rule = self.throttle.lock().rule_for(account.path());
-        let file = Arc::new(CountedFile { body, account, rule, opener, ends: Ends::default() });
+        let file = Arc::new(CountedFile { body, account, rule: AtomicU64::new(0), opener, ends: Ends::default() });
         self.note(&file, &file.opener, Operation::Open, (0, 0));
         self.handles.insert(Handle::Counted(file))
     }

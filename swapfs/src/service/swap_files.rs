@@ -48,7 +48,9 @@ impl Service {
                 }
                 self.getattr(ino, None)
             }
-            (Node::ControlFile(ControlFile::Command), SetAttr::Size(_)) => self.getattr(ino, None),
+            (Node::ControlFile(ControlFile::Command | ControlFile::Throttle), SetAttr::Size(_)) => {
+                self.getattr(ino, None)
+            }
             (Node::SwapFile(_), _) => Err(FsError::NotPermitted),
             _ => Err(FsError::ReadOnly),
         }

@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::handles::{Body, CountedFile, Handle, HandleId};
 use super::{Books, Service};
 use crate::accounting::{Answered, Occasion, Order, Outcome, ProcessAccount};
 use crate::filesystem::FsError;
 use crate::filesystem::extent::{clip_read, clip_write};
-use crate::throttle::{Direction, Nanos};
+use crate::throttle::{Direction, Known, Nanos, Request};
 use crate::trace::{Event, Operation};
 
 /// A read or write that is done but not yet answered. Count it by [`Transfer::finish`] right before the answer.
@@ -140,7 +141,9 @@ impl Service {
                 self.transfer(file, asked, |body| Self::fill(body, offset, buffer))
             }
             Ok(Handle::Trace(ring)) => Transfer::uncounted(Ok(ring.read(buffer))),
-            Ok(Handle::Command(answer)) => Transfer::uncounted(Ok(copy_text(answer.read().as_bytes(), offset, buffer))),
+            Ok(Handle::Command(answer) | Handle::Rules(answer)) => {
+                Transfer::uncounted(Ok(copy_text(answer.read().as_bytes(), offset, buffer)))
+            }
             Ok(Handle::Text(text)) => Transfer::uncounted(Ok(copy_text(&text, offset, buffer))),
             Ok(Handle::Directory(_)) => Transfer::uncounted(Err(FsError::IsADirectory)),
             Err(error) => Transfer::uncounted(Err(error)),
@@ -155,6 +158,7 @@ impl Service {
                 self.transfer(file, asked, |body| Self::drain(body, offset, data))
             }
             Ok(Handle::Command(answer)) => Transfer::uncounted(self.command(&answer, data)),
+            Ok(Handle::Rules(answer)) => Transfer::uncounted(self.set_rules(&answer, data)),
             Ok(_) => Transfer::uncounted(Err(FsError::BadHandle)),
             Err(error) => Transfer::uncounted(Err(error)),
         }
@@ -172,11 +176,18 @@ impl Service {
         let outcome = perform(&file.body);
         let served = self.clock.now();
         let bytes = *outcome.as_ref().unwrap_or(&0) as u64;
-        let due = file.rule.map(|rule| self.throttle.lock().plan(rule, arrived, direction, bytes));
-        let due = due.filter(|due| *due > arrived);
+        let request = Request { file: file.account.ino().0, direction, offset, bytes };
+        let due = self.plan_answer(&file, arrived, &request).filter(|due| *due > arrived);
         let order = file.ends.order(direction, offset, bytes);
         let count = Count { under_way, direction, offset, asked: asked.bytes, order, arrived, served };
         Transfer { outcome, count: Some(count), due }
+    }
+
+    fn plan_answer(&self, file: &CountedFile, arrived: Nanos, request: &Request) -> Option<Nanos> {
+        let mut throttle = self.throttle.lock();
+        let known = throttle.know(Known(file.rule.load(Ordering::Relaxed)), file.account.path());
+        file.rule.store(known.0, Ordering::Relaxed);
+        throttle.plan(known, arrived, request)
     }
 
     /// Writes down something other than a transfer.

@@ -25,17 +25,34 @@ pub struct Pace {
     free_at: Option<Nanos>,
     /// What `free_at` leaves out, in units of 1 / `units_per_second` nanoseconds.
     remainder: u128,
+    /// How far in the past a request may begin, if it was asked for more than [`IDLE_CREDIT`].
+    burst: Option<Nanos>,
 }
+
+/// Room before the beginning of time, for bursts right at the start.
+const EPOCH: Nanos = Nanos(1 << 60);
 
 impl Pace {
     /// A pace at which nothing was scheduled yet.
     pub fn new(units_per_second: NonZeroU64) -> Self {
-        Pace { units_per_second, free_at: None, remainder: 0 }
+        Pace { units_per_second, free_at: None, remainder: 0, burst: None }
+    }
+
+    /// A pace that lets `units` come at once at its start and after idling.
+    pub fn with_burst(units_per_second: NonZeroU64, units: u64) -> Self {
+        let time = u128::from(units) * NANOS_PER_SECOND / u128::from(units_per_second.get());
+        let time = Nanos(u64::try_from(time).unwrap_or(u64::MAX).min(EPOCH.0));
+        Pace { burst: (units > 0).then_some(time), ..Pace::new(units_per_second) }
     }
 
     /// Schedules `units` that are asked for at `now`; returns when the last of them is done.
     pub fn schedule(&mut self, now: Nanos, units: u64) -> Nanos {
-        let earliest = self.free_at.map_or(now, |_| now.before(IDLE_CREDIT));
+        let now = now.after(EPOCH);
+        let earliest = match (self.burst, self.free_at) {
+            (Some(burst), _) => now.before(burst.max(IDLE_CREDIT)),
+            (None, Some(_)) => now.before(IDLE_CREDIT),
+            (None, None) => now,
+        };
         let begin = match self.free_at {
             Some(free_at) if free_at >= earliest => free_at,
             _ => {
@@ -48,7 +65,7 @@ impl Pace {
         self.remainder = cost % rate;
         let end = begin.after(Nanos(u64::try_from(cost / rate).unwrap_or(u64::MAX)));
         self.free_at = Some(end);
-        end
+        end.before(EPOCH)
     }
 }
 

@@ -1,0 +1,68 @@
+//! `swapfs throttle` and `swapfs profiles`: rules of a live mount, and the devices that rules can name.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use swapfs::throttle::profiles::PROFILES;
+
+use super::client;
+
+const EXAMPLES: &str = "\
+Examples:
+  swapfs throttle /mnt/s
+      Shows the rules in force; the first that matches a file decides.
+  swapfs throttle /mnt/s --set 'images/**: profile=hdd-7200' \\
+      --set 'swap/*: read-bw=20M, iops=300, latency=lognormal(2ms,0.5)'
+      Puts these in force instead, at once, also for open files.
+  swapfs throttle /mnt/s --clear";
+
+/// `swapfs throttle`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ThrottleArguments {
+    /// Where it is mounted
+    mountpoint: PathBuf,
+    /// Put this rule in force instead of all others (repeatable: the first that matches decides)
+    #[arg(long, value_name = "RULE", conflicts_with_all = ["file", "clear"])]
+    set: Vec<String>,
+    /// Put the rules in this file in force, one a line
+    #[arg(long, value_name = "FILE", conflicts_with = "clear")]
+    file: Option<PathBuf>,
+    /// Hold nothing back any more
+    #[arg(long)]
+    clear: bool,
+    /// Show the rules in force as a JSON array of strings
+    #[arg(long)]
+    json: bool,
+}
+
+/// Shows or changes the rules.
+pub fn run(arguments: &ThrottleArguments) -> anyhow::Result<()> {
+    let point = &arguments.mountpoint;
+    let text = match &arguments.file {
+        Some(path) => Some(std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?),
+        None if arguments.clear => Some("# none\n".to_owned()),
+        None if arguments.set.is_empty() => None,
+        None => Some(arguments.set.join("\n") + "\n"),
+    };
+    let rules = match text {
+        // An empty write would never reach the mount.
+        Some(text) if text.is_empty() => client::exchange(point, "throttle", "# none\n")?,
+        Some(text) => client::exchange(point, "throttle", &text)?,
+        None => std::io::read_to_string(client::open(point, "throttle")?)?,
+    };
+    if arguments.json {
+        let lines: Vec<&str> = rules.lines().collect();
+        client::print(&(serde_json::to_string(&lines)? + "\n"))?;
+    } else if arguments.set.is_empty() && arguments.file.is_none() && !arguments.clear {
+        client::print(&rules)?;
+    }
+    Ok(())
+}
+
+/// Lists the profiles.
+pub fn profiles() -> anyhow::Result<()> {
+    let lines = PROFILES.iter().map(|p| format!("{:<9} {}\n{:<9} ({})\n", p.name, p.settings, "", p.source));
+    client::print(&lines.collect::<String>()).map(drop)
+}
