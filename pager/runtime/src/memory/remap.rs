@@ -187,7 +187,27 @@ fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Op
             areas.insert(moved).map_err(|_| Errno::ENOMEM)?;
         }
     }
+    for piece in pieces.iter().filter(|piece| piece.holding == Holding::Private) {
+        let start = to.start().plus(piece.range.start().0 - from.start().0);
+        register_neighbours(areas, PageRange::with_count(start, piece.range.count()).ok_or(Errno::EINVAL)?)?;
+    }
     Ok(addr)
+}
+
+/// Registers what adjoins a range that was moved to: where the kernel joined it to a neighbour, it dropped the neighbour's registration too.
+fn register_neighbours(areas: &AreaTree, moved: PageRange) -> Result<(), Errno> {
+    let private = |page: PageNum| areas.find(page).filter(|area| area.holding == Holding::Private);
+    let (mut start, mut end) = (moved.start(), moved.end());
+    while let Some(area) = private(PageNum(start.0.saturating_sub(1))) {
+        start = area.range.start();
+    }
+    while let Some(area) = private(end) {
+        end = area.range.end();
+    }
+    for side in [PageRange::new(start, moved.start()), PageRange::new(moved.end(), end)].into_iter().flatten() {
+        uffd::register(state::uffd(), side.start().start().0, side.bytes())?;
+    }
+    Ok(())
 }
 
 /// Has the kernel move a range that is one area of ours, and perhaps several mappings of the kernel's: registered ones it moves one at a time.
