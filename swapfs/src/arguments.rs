@@ -12,9 +12,10 @@ use crate::commands::generate::{CompletionsArguments, ManpagesArguments};
 use crate::commands::heatmap::HeatmapArguments;
 use crate::commands::stat::StatArguments;
 use crate::commands::swap::SwapArguments;
-use crate::commands::throttle::ThrottleArguments;
+use crate::commands::throttle::{FaultArguments, ThrottleArguments};
 use crate::commands::top::TopArguments;
 use crate::commands::trace::TraceArguments;
+use swapfs::faults::{FaultRule, parse_faults};
 use swapfs::filesystem::caching::Strictness;
 use swapfs::mounting::{Audience, MountOptions, StorePlace, SwapSpec};
 use swapfs::service::is_swap_name;
@@ -86,6 +87,8 @@ enum Verb {
     Top(TopArguments),
     /// Show or change how a live mount is slowed
     Throttle(ThrottleArguments),
+    /// Show or change what fails on purpose in a live mount
+    Fault(FaultArguments),
     /// List the devices that a throttle rule can name with profile=
     Profiles,
     /// Record every request of a live mount, one by one
@@ -130,7 +133,10 @@ struct MountArguments {
     /// Slow some files, such as 'swap/*: bw=20M, iops=300' or 'images/**: profile=hdd-7200' (repeatable; first match wins)
     #[arg(long, value_name = "RULE")]
     throttle: Vec<String>,
-    /// What all random latencies follow from
+    /// Fail on purpose, such as 'swap/*: eio=1e-4, hang=10s@p0.001' (repeatable; first match wins)
+    #[arg(long, value_name = "RULE")]
+    fault: Vec<String>,
+    /// What all that is random follows from
     #[arg(long, value_name = "N", default_value = "0")]
     seed: u64,
     /// An existing directory
@@ -189,6 +195,8 @@ pub enum Command {
     Top(TopArguments),
     /// `swapfs throttle`.
     Throttle(ThrottleArguments),
+    /// `swapfs fault`.
+    Fault(FaultArguments),
     /// `swapfs profiles`.
     Profiles,
     /// `swapfs trace`.
@@ -252,6 +260,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, c
         Verb::Swap(arguments) => Ok(Command::Swap(arguments)),
         Verb::Top(arguments) => Ok(Command::Top(arguments)),
         Verb::Throttle(arguments) => Ok(Command::Throttle(arguments)),
+        Verb::Fault(arguments) => Ok(Command::Fault(arguments)),
         Verb::Profiles => Ok(Command::Profiles),
         Verb::Trace(arguments) => Ok(Command::Trace(arguments)),
         Verb::Heatmap(arguments) => Ok(Command::Heatmap(arguments)),
@@ -287,6 +296,7 @@ fn mount_command(arguments: MountArguments, verbose: u8) -> Result<Command, Stri
         return Err(format!("two swap files are called `{}`; give each its own name", twice.1.name));
     }
     let rules = rules(&arguments)?;
+    let faults = faults(&arguments.fault)?;
     let in_memory = arguments.swap_store.as_os_str() == "memory";
     let options = MountOptions {
         mountpoint: mountpoint.into(),
@@ -296,6 +306,7 @@ fn mount_command(arguments: MountArguments, verbose: u8) -> Result<Command, Stri
         strictness: if arguments.strict { Strictness::EveryRead } else { Strictness::CacheMisses },
         audience: if arguments.allow_other { Audience::Everyone } else { Audience::Owner },
         rules,
+        faults,
         seed: arguments.seed,
         threads: arguments.threads.into(),
     };
@@ -324,6 +335,14 @@ fn rules(MountArguments { read, write, throttle, .. }: &MountArguments) -> Resul
     }
     if !read.is_none() || !write.is_none() {
         rules.push(Rule { glob: Glob::new("**"), read, write });
+    }
+    Ok(rules)
+}
+
+fn faults(texts: &[String]) -> Result<Vec<FaultRule>, String> {
+    let mut rules = Vec::new();
+    for text in texts {
+        rules.extend(parse_faults(text).map_err(|error| format!("--fault `{text}`: {error}"))?);
     }
     Ok(rules)
 }

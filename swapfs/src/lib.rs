@@ -19,6 +19,7 @@ pub mod accounting;
 pub mod clock;
 pub mod control;
 pub mod delay;
+pub mod faults;
 pub mod filesystem;
 pub mod fuse;
 pub mod heatmap;

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Command::Swap(options) => commands::swap::run(&options),
         Command::Top(options) => commands::top::run(&options),
         Command::Throttle(options) => commands::throttle::run(&options),
+        Command::Fault(options) => commands::throttle::fault(&options),
         Command::Profiles => commands::throttle::profiles(),
         Command::Trace(options) => commands::trace::run(&options),
         Command::Heatmap(options) => commands::heatmap::run(&options),

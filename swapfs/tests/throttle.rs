@@ -61,3 +61,32 @@ fn a_wrong_line_changes_nothing_and_says_where() {
     let profiles = finish(program().arg("profiles"));
     assert!(String::from_utf8_lossy(&profiles.stdout).contains("hdd-7200"));
 }
+
+#[test]
+fn faults_are_made_counted_and_changed_live() {
+    with_mount(
+        &["--swap", "s:1M", "t:1M", "--fault", "swap/s: eio=1"],
+        |_| {},
+        |mount| {
+            let open = |path| OpenOptions::new().read(true).write(true).open(mount.at(path)).unwrap();
+            let (s, t) = (open("swap/s"), open("swap/t"));
+            assert_eq!(errno(s.write_all_at(&[1; 512], 0)), 5);
+            t.write_all_at(&[1; 512], 0).unwrap();
+            let fault = |rule: &str| finish(program().arg("fault").arg(mount.point()).args(["--set", rule]));
+            assert!(fault("swap/*: enospc-after=4K, short-read=1").status.success());
+            s.write_all_at(&[1; 4096], 0).unwrap();
+            assert_eq!(errno(s.write_all_at(&[1; 512], 0)), ENOSPC);
+            assert!(s.read_at(&mut [0; 4096], 0).unwrap() < 4096);
+            assert!(fault("swap/*: corrupt=1, hang=100ms@p1").status.success());
+            let (began, mut buffer) = (Instant::now(), [1; 4096]);
+            s.read_exact_at(&mut buffer, 0).unwrap();
+            assert!(began.elapsed() >= Duration::from_millis(100) && buffer.iter().all(|byte| *byte != 1));
+            let refused = fault("swap/*: eio=2");
+            assert!(complaint(&refused).contains("line 1, column 13"), "{}", complaint(&refused));
+            let counts = mount.stats().faults;
+            assert_eq!((counts.eio, counts.enospc, counts.short_reads), (1, 1, 1));
+            assert_eq!((counts.corrupt_bytes, counts.hangs), (4096, 1));
+            assert_eq!(fs::read_to_string(mount.at(".swapfs/faults")).unwrap().lines().count(), 1);
+        },
+    );
+}

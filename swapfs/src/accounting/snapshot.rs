@@ -34,6 +34,9 @@ pub struct Snapshot {
     pub total: Figures,
     /// Each file that was ever opened, sorted by path.
     pub files: Vec<FileSnapshot>,
+    /// Faults made on purpose.
+    #[serde(default)]
+    pub faults: crate::faults::FaultCounts,
     /// Each process that used the mount, by pid.
     #[serde(default)]
     pub processes: Vec<ProcessSnapshot>,
@@ -129,6 +132,7 @@ impl Snapshot {
             open_files: 0,
             total: figures.clone(),
             files: paths.iter().map(file).collect(),
+            faults: crate::faults::FaultCounts::default(),
             processes: vec![process],
             counted_since_unix_ns: 0,
         }

@@ -1,4 +1,4 @@
-//! `swapfs throttle` and `swapfs profiles`: rules of a live mount, and the devices that rules can name.
+//! `swapfs throttle`, `swapfs fault` and `swapfs profiles`: rules of a live mount, and the devices that rules can name.
 
 use std::path::PathBuf;
 
@@ -17,10 +17,31 @@ Examples:
       Puts these in force instead, at once, also for open files.
   swapfs throttle /mnt/s --clear";
 
+const FAULT_EXAMPLES: &str = "\
+Examples:
+  swapfs fault /mnt/s --set 'swap/*: eio=1e-4, short-read=1e-3, corrupt=1e-6'
+  swapfs fault /mnt/s --set 'swap/*: enospc-after=100M, hang=10s@p0.001'
+  swapfs fault /mnt/s --clear
+What was done so far is counted in .swapfs/stats.json, under `faults`.";
+
+/// `swapfs fault`.
+#[derive(Debug, Args)]
+#[command(after_help = FAULT_EXAMPLES)]
+pub struct FaultArguments {
+    #[command(flatten)]
+    rules: RuleArguments,
+}
+
 /// `swapfs throttle`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ThrottleArguments {
+    #[command(flatten)]
+    rules: RuleArguments,
+}
+
+#[derive(Debug, Args)]
+struct RuleArguments {
     /// Where it is mounted
     mountpoint: PathBuf,
     /// Put this rule in force instead of all others (repeatable: the first that matches decides)
@@ -29,7 +50,7 @@ pub struct ThrottleArguments {
     /// Put the rules in this file in force, one a line
     #[arg(long, value_name = "FILE", conflicts_with = "clear")]
     file: Option<PathBuf>,
-    /// Hold nothing back any more
+    /// Have no rules any more
     #[arg(long)]
     clear: bool,
     /// Show the rules in force as a JSON array of strings
@@ -37,8 +58,17 @@ pub struct ThrottleArguments {
     json: bool,
 }
 
-/// Shows or changes the rules.
+/// Shows or changes the throttle's rules.
 pub fn run(arguments: &ThrottleArguments) -> anyhow::Result<()> {
+    exchange(&arguments.rules, "throttle")
+}
+
+/// Shows or changes the fault rules.
+pub fn fault(arguments: &FaultArguments) -> anyhow::Result<()> {
+    exchange(&arguments.rules, "faults")
+}
+
+fn exchange(arguments: &RuleArguments, file: &str) -> anyhow::Result<()> {
     let point = &arguments.mountpoint;
     let text = match &arguments.file {
         Some(path) => Some(std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?),
@@ -48,9 +78,9 @@ pub fn run(arguments: &ThrottleArguments) -> anyhow::Result<()> {
     };
     let rules = match text {
         // An empty write would never reach the mount.
-        Some(text) if text.is_empty() => client::exchange(point, "throttle", "# none\n")?,
-        Some(text) => client::exchange(point, "throttle", &text)?,
-        None => std::io::read_to_string(client::open(point, "throttle")?)?,
+        Some(text) if text.is_empty() => client::exchange(point, file, "# none\n")?,
+        Some(text) => client::exchange(point, file, &text)?,
+        None => std::io::read_to_string(client::open(point, file)?)?,
     };
     if arguments.json {
         let lines: Vec<&str> = rules.lines().collect();

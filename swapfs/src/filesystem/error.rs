@@ -31,6 +31,12 @@ pub enum FsError {
     /// Something other than a directory was needed.
     #[error("is a directory")]
     IsADirectory,
+    /// A fault that was asked for: no space.
+    #[error("no space, on purpose")]
+    NoSpaceOnPurpose,
+    /// A fault that was asked for: an I/O error.
+    #[error("I/O error, on purpose")]
+    IoOnPurpose,
     /// The arguments make no sense.
     #[error("invalid argument")]
     Invalid,
@@ -54,7 +60,8 @@ impl FsError {
             FsError::ReadOnly => Errno::ROFS,
             FsError::NotPermitted => Errno::PERM,
             FsError::Exists => Errno::EXIST,
-            FsError::PastEnd => Errno::NOSPC,
+            FsError::PastEnd | FsError::NoSpaceOnPurpose => Errno::NOSPC,
+            FsError::IoOnPurpose => Errno::IO,
             FsError::NotADirectory => Errno::NOTDIR,
             FsError::IsADirectory => Errno::ISDIR,
             FsError::Invalid => Errno::INVAL,

@@ -27,6 +27,8 @@ pub const TRACE: Ino = Ino(7);
 pub const COMMAND: Ino = Ino(8);
 /// The file `.swapfs/throttle`.
 pub const THROTTLE: Ino = Ino(9);
+/// The file `.swapfs/faults`.
+pub const FAULTS: Ino = Ino(10);
 const FIRST_IMAGE: u64 = 16;
 /// Still a number that programs with 32-bit inode numbers can read.
 const FIRST_SWAP: u64 = 1 << 31;
@@ -107,6 +109,8 @@ pub enum ControlFile {
     Command,
     /// `throttle`: the rules in force; takes others.
     Throttle,
+    /// `faults`: the fault rules in force; takes others.
+    Faults,
 }
 
 #[derive(Debug)]
@@ -129,8 +133,14 @@ pub struct InodeTable {
 
 impl ControlFile {
     /// All of them.
-    pub const ALL: [ControlFile; 5] =
-        [ControlFile::Stats, ControlFile::Metrics, ControlFile::Trace, ControlFile::Command, ControlFile::Throttle];
+    pub const ALL: [ControlFile; 6] = [
+        ControlFile::Stats,
+        ControlFile::Metrics,
+        ControlFile::Trace,
+        ControlFile::Command,
+        ControlFile::Throttle,
+        ControlFile::Faults,
+    ];
 }
 
 impl InodeTable {
@@ -176,6 +186,7 @@ impl InodeTable {
             TRACE => Some(Node::ControlFile(ControlFile::Trace)),
             COMMAND => Some(Node::ControlFile(ControlFile::Command)),
             THROTTLE => Some(Node::ControlFile(ControlFile::Throttle)),
+            FAULTS => Some(Node::ControlFile(ControlFile::Faults)),
             Ino(n) if n >= FIRST_SWAP => Some(Node::SwapFile(SwapIndex((n - FIRST_SWAP) as usize))),
             _ => self.remembered.get(&ino).map(|entry| Node::Image(entry.node.clone())),
         }

@@ -20,6 +20,7 @@ pub use unmount::{Unmounted, unmount};
 
 use crate::clock::Clock;
 use crate::delay::DelayQueue;
+use crate::faults::FaultRule;
 use crate::filesystem::Owner;
 use crate::filesystem::caching::Strictness;
 use crate::fuse::Adapter;
@@ -68,6 +69,8 @@ pub struct MountOptions {
     pub audience: Audience,
     /// What is held back.
     pub rules: Vec<Rule>,
+    /// What fails on purpose.
+    pub faults: Vec<FaultRule>,
     /// What all that is random follows from.
     pub seed: u64,
     /// Serving threads, at least one.
@@ -196,6 +199,7 @@ fn plan(options: &MountOptions, mountpoint: &Path) -> Result<Plan, MountError> {
         store,
         strictness: options.strictness,
         rules: options.rules.clone(),
+        faults: options.faults.clone(),
         seed: options.seed,
         owner: Owner { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() },
         mountpoint: mountpoint.to_owned(),

@@ -68,6 +68,8 @@ pub(super) enum Handle {
     Command(Arc<RwLock<String>>),
     /// `.swapfs/throttle`: the rules as of its opening, or why the last ones written were refused.
     Rules(Arc<RwLock<String>>),
+    /// `.swapfs/faults`: the same for fault rules.
+    Faults(Arc<RwLock<String>>),
     /// A directory: its entries as of its opening, so that offsets stay good.
     Directory(Arc<Vec<DirectoryEntry>>),
 }

@@ -32,6 +32,7 @@ pub use transfer::Transfer;
 use crate::accounting::blocks::BLOCK_BYTES;
 use crate::accounting::{Ledger, Snapshot, VERSION};
 use crate::clock::Clock;
+use crate::faults::{FaultRule, Faults};
 use crate::filesystem::caching::Strictness;
 use crate::filesystem::inode::{InodeTable, Node};
 use crate::filesystem::{FsError, Ino, Owner};
@@ -55,6 +56,8 @@ pub struct Plan {
     pub strictness: Strictness,
     /// What is held back.
     pub rules: Vec<Rule>,
+    /// What fails on purpose.
+    pub faults: Vec<FaultRule>,
     /// What all that is random follows from.
     pub seed: u64,
     /// Who owns our own directories and the swap files.
@@ -85,6 +88,7 @@ pub struct Service {
     handles: Handles,
     books: Arc<Books>,
     throttle: Mutex<Throttle>,
+    faults: Mutex<Faults>,
 }
 
 impl Service {
@@ -93,9 +97,10 @@ impl Service {
         let inodes = Mutex::default();
         let swaps = RwLock::new(SwapTable::new(std::mem::take(&mut plan.swap_files)));
         let throttle = Mutex::new(Throttle::new(&plan.rules, plan.seed));
+        let faults = Mutex::new(Faults::new(std::mem::take(&mut plan.faults), plan.seed));
         let (handles, books, started) = (Handles::default(), Arc::default(), SystemTime::now());
         let counted_since_ns = AtomicU64::new(since_1970_ns(started));
-        Arc::new(Service { plan, clock, started, counted_since_ns, inodes, swaps, handles, books, throttle })
+        Arc::new(Service { plan, clock, started, counted_since_ns, inodes, swaps, handles, books, throttle, faults })
     }
 
     /// What is counted.
@@ -119,6 +124,7 @@ impl Service {
             open_files: self.handles.counted_files() as u64,
             total,
             files,
+            faults: self.faults.lock().counts(),
             processes: self.books.ledger.processes().snapshot(),
             counted_since_unix_ns: self.counted_since_ns.load(Ordering::Relaxed),
         }

@@ -10,8 +10,8 @@ use super::handles::{Body, Handle, HandleId};
 use crate::filesystem::attr::{Attr, FileKind};
 use crate::filesystem::caching::{IMAGE_TTL, OWN_TTL, SWAP_TTL};
 use crate::filesystem::inode::{
-    COMMAND, CONTROL, ControlFile, IMAGES, ImageNode, InodeTable, METRICS, Node, ROOT, STATS, SWAP, SourceIndex,
-    SwapIndex, THROTTLE, TRACE,
+    COMMAND, CONTROL, ControlFile, FAULTS, IMAGES, ImageNode, InodeTable, METRICS, Node, ROOT, STATS, SWAP,
+    SourceIndex, SwapIndex, THROTTLE, TRACE,
 };
 use crate::filesystem::{FsError, Ino};
 use crate::images::{Listed, Placement};
@@ -170,7 +170,7 @@ impl Service {
         let attr = match self.node(ino)? {
             Node::Root | Node::Images | Node::Swap | Node::Control => Attr::directory(ino, owner, when),
             Node::ControlFile(ControlFile::Trace) => Attr { permissions: 0o400, ..Attr::regular(ino, owner, when, 0) },
-            Node::ControlFile(ControlFile::Command | ControlFile::Throttle) => {
+            Node::ControlFile(ControlFile::Command | ControlFile::Throttle | ControlFile::Faults) => {
                 Attr { permissions: 0o600, ..Attr::regular(ino, owner, when, 0) }
             }
             Node::ControlFile(_) => Attr::regular(ino, owner, when, 0),
@@ -232,6 +232,7 @@ fn control_entry(file: ControlFile) -> DirectoryEntry {
         ControlFile::Trace => (TRACE, "trace"),
         ControlFile::Command => (COMMAND, "command"),
         ControlFile::Throttle => (THROTTLE, "throttle"),
+        ControlFile::Faults => (FAULTS, "faults"),
     };
     DirectoryEntry { ino, kind: FileKind::Regular, name: name.into() }
 }

@@ -50,6 +50,9 @@ impl Service {
             (Node::ControlFile(ControlFile::Throttle), _) => {
                 Ok(self.opened(Handle::Rules(Arc::new(self.rules_text().into()))))
             }
+            (Node::ControlFile(ControlFile::Faults), _) => {
+                Ok(self.opened(Handle::Faults(Arc::new(self.faults_text().into()))))
+            }
             (Node::ControlFile(ControlFile::Trace), Access::Read) => {
                 Ok(self.opened(Handle::Trace(self.books.tracers.start())))
             }

@@ -3,8 +3,9 @@
 use parking_lot::RwLock;
 
 use super::Service;
+use crate::faults::parse_faults;
 use crate::filesystem::FsError;
-use crate::throttle::{Rule, parse_rules};
+use crate::throttle::{RuleError, parse_rules};
 
 /// The most bytes of rules, so that each change is one request.
 const LONGEST: usize = 128 << 10;
@@ -16,24 +17,39 @@ impl Service {
 
     /// Puts the rules in `data` in force, all or none; `answer` says them, or why they were refused.
     pub(super) fn set_rules(&self, answer: &RwLock<String>, data: &[u8]) -> Result<usize, FsError> {
-        match read_rules(data) {
-            Ok(rules) => {
-                self.throttle.lock().replace(rules);
-                *answer.write() = self.rules_text();
-                Ok(data.len())
-            }
-            Err(why) => {
-                *answer.write() = why + "\n";
-                Err(FsError::Invalid)
-            }
-        }
+        let done = read(data, parse_rules).map(|rules| self.throttle.lock().replace(rules));
+        settle(answer, done, data, || self.rules_text())
+    }
+
+    pub(super) fn faults_text(&self) -> String {
+        self.faults.lock().rules().iter().map(|rule| format!("{rule}\n")).collect()
+    }
+
+    /// The same for fault rules.
+    pub(super) fn set_faults(&self, answer: &RwLock<String>, data: &[u8]) -> Result<usize, FsError> {
+        let done = read(data, parse_faults).map(|rules| self.faults.lock().replace(rules));
+        settle(answer, done, data, || self.faults_text())
     }
 }
 
-fn read_rules(data: &[u8]) -> Result<Vec<Rule>, String> {
+fn settle(
+    answer: &RwLock<String>,
+    done: Result<(), String>,
+    data: &[u8],
+    in_force: impl FnOnce() -> String,
+) -> Result<usize, FsError> {
+    let (text, outcome) = match done {
+        Ok(()) => (in_force(), Ok(data.len())),
+        Err(why) => (why + "\n", Err(FsError::Invalid)),
+    };
+    *answer.write() = text;
+    outcome
+}
+
+fn read<T>(data: &[u8], parse: impl FnOnce(&str) -> Result<T, RuleError>) -> Result<T, String> {
     if data.len() > LONGEST {
         return Err(format!("rules have at most {LONGEST} bytes"));
     }
     let text = std::str::from_utf8(data).map_err(|_| "rules are text in UTF-8".to_owned())?;
-    parse_rules(text).map_err(|error| error.to_string())
+    parse(text).map_err(|error| error.to_string())
 }

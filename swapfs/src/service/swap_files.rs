@@ -48,9 +48,10 @@ impl Service {
                 }
                 self.getattr(ino, None)
             }
-            (Node::ControlFile(ControlFile::Command | ControlFile::Throttle), SetAttr::Size(_)) => {
-                self.getattr(ino, None)
-            }
+            (
+                Node::ControlFile(ControlFile::Command | ControlFile::Throttle | ControlFile::Faults),
+                SetAttr::Size(_),
+            ) => self.getattr(ino, None),
             (Node::SwapFile(_), _) => Err(FsError::NotPermitted),
             _ => Err(FsError::ReadOnly),
         }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use super::handles::{Body, CountedFile, Handle, HandleId};
 use super::{Books, Service};
 use crate::accounting::{Answered, Occasion, Order, Outcome, ProcessAccount};
+use crate::faults::{Failure, Verdict};
 use crate::filesystem::FsError;
 use crate::filesystem::extent::{clip_read, clip_write};
 use crate::throttle::{Direction, Known, Nanos, Request};
@@ -138,10 +139,10 @@ impl Service {
         match self.handles.find(handle) {
             Ok(Handle::Counted(file)) => {
                 let asked = Asked { tid, direction: Direction::Read, offset, bytes: buffer.len() };
-                self.transfer(file, asked, |body| Self::fill(body, offset, buffer))
+                self.transfer(file, asked, |body, verdict| self.fill_with_faults(body, offset, buffer, verdict))
             }
             Ok(Handle::Trace(ring)) => Transfer::uncounted(Ok(ring.read(buffer))),
-            Ok(Handle::Command(answer) | Handle::Rules(answer)) => {
+            Ok(Handle::Command(answer) | Handle::Rules(answer) | Handle::Faults(answer)) => {
                 Transfer::uncounted(Ok(copy_text(answer.read().as_bytes(), offset, buffer)))
             }
             Ok(Handle::Text(text)) => Transfer::uncounted(Ok(copy_text(&text, offset, buffer))),
@@ -155,10 +156,11 @@ impl Service {
         match self.handles.find(handle) {
             Ok(Handle::Counted(file)) => {
                 let asked = Asked { tid, direction: Direction::Write, offset, bytes: data.len() };
-                self.transfer(file, asked, |body| Self::drain(body, offset, data))
+                self.transfer(file, asked, |body, _| Self::drain(body, offset, data))
             }
             Ok(Handle::Command(answer)) => Transfer::uncounted(self.command(&answer, data)),
             Ok(Handle::Rules(answer)) => Transfer::uncounted(self.set_rules(&answer, data)),
+            Ok(Handle::Faults(answer)) => Transfer::uncounted(self.set_faults(&answer, data)),
             Ok(_) => Transfer::uncounted(Err(FsError::BadHandle)),
             Err(error) => Transfer::uncounted(Err(error)),
         }
@@ -168,16 +170,22 @@ impl Service {
         &self,
         file: Arc<CountedFile>,
         asked: Asked,
-        perform: impl FnOnce(&Body) -> Result<usize, FsError>,
+        perform: impl FnOnce(&Body, &Verdict) -> Result<usize, FsError>,
     ) -> Transfer {
         let arrived = self.clock.now();
         let under_way = UnderWay::arrive(self.books.clone(), file.clone(), asked.tid);
         let Asked { direction, offset, .. } = asked;
-        let outcome = perform(&file.body);
+        let verdict = self.faults.lock().judge(file.account.path(), direction, asked.bytes);
+        let outcome = match verdict.failure {
+            Some(Failure::Io) => Err(FsError::IoOnPurpose),
+            Some(Failure::NoSpace) => Err(FsError::NoSpaceOnPurpose),
+            None => perform(&file.body, &verdict),
+        };
         let served = self.clock.now();
         let bytes = *outcome.as_ref().unwrap_or(&0) as u64;
         let request = Request { file: file.account.ino().0, direction, offset, bytes };
-        let due = self.plan_answer(&file, arrived, &request).filter(|due| *due > arrived);
+        let due = self.plan_answer(&file, arrived, &request).unwrap_or(arrived).after(verdict.hang);
+        let due = Some(due).filter(|due| *due > arrived);
         let order = file.ends.order(direction, offset, bytes);
         let count = Count { under_way, direction, offset, asked: asked.bytes, order, arrived, served };
         Transfer { outcome, count: Some(count), due }
@@ -211,6 +219,19 @@ impl Service {
             process: process.clone(),
             account: file.account.clone(),
         });
+    }
+
+    fn fill_with_faults(
+        &self,
+        body: &Body,
+        offset: u64,
+        buffer: &mut [u8],
+        verdict: &Verdict,
+    ) -> Result<usize, FsError> {
+        let most = verdict.most_bytes.unwrap_or(buffer.len()).min(buffer.len());
+        let bytes = Self::fill(body, offset, &mut buffer[..most])?;
+        self.faults.lock().corrupt(verdict, &mut buffer[..bytes]);
+        Ok(bytes)
     }
 
     fn fill(body: &Body, offset: u64, buffer: &mut [u8]) -> Result<usize, FsError> {
