@@ -13,7 +13,6 @@ use crate::engine;
 use crate::gate;
 use crate::images;
 use crate::load;
-use crate::process::exec;
 use crate::server;
 use crate::signals;
 use crate::state::{self, STATE};
@@ -27,7 +26,6 @@ const AT_NULL: u64 = 0;
 const AT_RANDOM: u64 = 25;
 const SET_TID_ADDRESS: u64 = 218;
 const EXIT_USAGE: i32 = 2;
-const EXIT_NOT_EXECUTABLE: i32 = 126;
 
 /// What the kernel handed over, and what of it is for the program.
 pub struct Inherited {
@@ -83,10 +81,6 @@ unsafe extern "C" fn run(job: u64) -> ! {
     let counts = state::counts();
     count(&counts.execs, 1);
     name_process(&job.path);
-    if exec::is_script(job.program_fd) {
-        let errno = exec::interpret(&job.path, &job.inherited.argv, &job.inherited.envp);
-        die::fail(FailureKind::Interpreter, errno.0 as u64, &job.path, EXIT_NOT_EXECUTABLE);
-    }
     let ready = load::load(job.program_fd, &job.path, &job.inherited);
     file::close(job.program_fd);
     if let Err(errno) = task::dispatch_on(gate::text()) {

@@ -16,7 +16,9 @@ use crate::die;
 use crate::images;
 use crate::memory::map::{Request, map_anonymous, map_image};
 use crate::memory::{brk, prot_bits};
+use crate::process::exec;
 use crate::root;
+use crate::start::Inherited;
 use crate::state::{self, STATE};
 use crate::sys::file::{self, Fd};
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
@@ -47,8 +49,8 @@ pub struct Ready {
 }
 
 /// Loads the program open at `fd`, its interpreter and its stack.
-pub fn load(fd: Fd, path: &[u8], start: &crate::start::Inherited) -> Ready {
-    let main = load_file(fd, path, Place::Program);
+pub fn load(fd: Fd, path: &[u8], start: &Inherited) -> Ready {
+    let main = load_file(fd, path, Place::Program(start));
     let interpreter = main.program.interpreter.map(|name| {
         let name = interpreter_path(fd, &main, path, name.offset, name.len);
         load_interpreter(&name)
@@ -66,9 +68,11 @@ pub fn load(fd: Fd, path: &[u8], start: &crate::start::Inherited) -> Ready {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Program,
+/// What a file is loaded as.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    /// The program, with what is to be passed on if it turns out to be a script.
+    Program(&'a Inherited),
     Interpreter,
 }
 
@@ -95,11 +99,11 @@ fn load_interpreter(name: &[u8]) -> Loaded {
     }
 }
 
-fn load_file(fd: Fd, path: &[u8], place: Place) -> Loaded {
+fn load_file(fd: Fd, path: &[u8], place: Place<'_>) -> Loaded {
     let stat = file::stat_fd(fd).unwrap_or_else(|errno| fail_io(errno, path));
     let image = STATE.images.lock().enter(fd, &stat, &images::path_of(fd));
     let image = image.unwrap_or_else(|errno| fail_io(errno, path));
-    let (program, first_page) = read_program(fd, stat.size, image, path);
+    let (program, first_page) = read_program(fd, stat.size, image, path, place);
     let bias = choose_bias(&program, place);
     let mut program_headers = None;
     for piece in program.pieces(bias) {
@@ -120,8 +124,14 @@ fn load_file(fd: Fd, path: &[u8], place: Place) -> Loaded {
 }
 
 /// Reads header and program headers; the first page is kept, since the interpreter's name is in it too.
-fn read_program(fd: Fd, file_len: u64, image: ImageId, path: &[u8]) -> (Program, Vec<u8>) {
+fn read_program(fd: Fd, file_len: u64, image: ImageId, path: &[u8], place: Place<'_>) -> (Program, Vec<u8>) {
     let first = read_pages(fd, image, 0, PAGE_SIZE, path);
+    if let Place::Program(start) = place
+        && first.starts_with(b"#!")
+    {
+        let errno = exec::interpret(path, &start.argv, &start.envp);
+        die::fail(FailureKind::Interpreter, errno.0 as u64, path, EXIT_NOT_EXECUTABLE);
+    }
     let header = Header::parse(&first[..first.len().min(HEADER_BYTES)], file_len);
     let header = header.unwrap_or_else(|error| fail_elf(error, path));
     let (start, len) = (header.phoff as usize, header.table_bytes() as usize);
@@ -174,7 +184,7 @@ fn random_pages(limit: u64) -> u64 {
     u64::from_le_bytes(bytes) % limit
 }
 
-fn choose_bias(program: &Program, place: Place) -> u64 {
+fn choose_bias(program: &Program, place: Place<'_>) -> u64 {
     let span = program.span();
     let first = span.start().start().0;
     if program.header.kind == Kind::Fixed {
@@ -182,7 +192,7 @@ fn choose_bias(program: &Program, place: Place) -> u64 {
     }
     let align = program.align.max(PAGE_SIZE);
     let wanted = match place {
-        Place::Program => (PIE_BASE + random_pages(PIE_RANDOM_PAGES) * PAGE_SIZE) & !(align - 1),
+        Place::Program(_) => (PIE_BASE + random_pages(PIE_RANDOM_PAGES) * PAGE_SIZE) & !(align - 1),
         Place::Interpreter => 0,
     };
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;

@@ -63,12 +63,6 @@ pub fn interpret(path: &[u8], argv: &[Vec<u8>], envp: &[Vec<u8>]) -> Errno {
     }
 }
 
-/// Whether an open file is a script.
-pub fn is_script(fd: Fd) -> bool {
-    let mut first = [0u8; 2];
-    file::pread_all(fd, &mut first, 0) == Ok(2) && &first == b"#!"
-}
-
 fn copy_in(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<Image, Errno> {
     let mut text = user::read_string(path, PATH_MAX)?;
     if text.is_empty() && flags & AT_EMPTY_PATH == 0 {
