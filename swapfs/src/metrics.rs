@@ -6,11 +6,14 @@ use std::fmt::Write;
 
 use crate::accounting::{Figures, LatencySummary, Snapshot};
 
+/// Picks a number out of a file's or process's figures.
+type Pick = fn(&Figures) -> f64;
+
 struct Counter {
     name: &'static str,
     help: &'static str,
-    read: fn(&Figures) -> f64,
-    write: fn(&Figures) -> f64,
+    read: Pick,
+    write: Pick,
 }
 
 const COUNTERS: &[Counter] = &[
