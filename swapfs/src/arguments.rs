@@ -1,7 +1,8 @@
 //! What is typed: the command line, with help that teaches by examples.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::num::NonZeroU64;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::commands::top::TopArguments;
 use crate::commands::trace::TraceArguments;
 use swapfs::faults::{FaultRule, parse_faults};
 use swapfs::filesystem::caching::Strictness;
+use swapfs::images::{ImageSpec, is_image_name};
 use swapfs::mounting::{Audience, MountOptions, StorePlace, SwapSpec};
 use swapfs::service::is_swap_name;
 use swapfs::throttle::{Glob, Latency, Limits, Rule, parse_rules};
@@ -42,13 +44,15 @@ Examples:
       One more swap file, while mounted.
   swapfs unmount /mnt/s";
 
-const MOUNT_USAGE: &str = "swapfs mount [OPTIONS] [--images SRC...] [--swap NAME:SIZE...] MOUNTPOINT";
+const MOUNT_USAGE: &str =
+    "swapfs mount [OPTIONS] [--images SRC...] [--image NAME=PATH] [--swap NAME:SIZE...] MOUNTPOINT";
 
 const MOUNT_EXAMPLES: &str = "\
 Sources:
   --images /opt/tool     the directory, as images/tool
   --images /opt/tool/    its contents, in images/ itself (one such at most)
   --images /bin/ls       the file, as images/ls
+  --image old=/opt/t-1   the directory or file, as images/old
   Read-only; nothing outside a source can be reached through it.
 
 Sizes: K, M, G, T are powers of 1024; KB, MB, GB, TB of 1000.
@@ -109,6 +113,9 @@ struct MountArguments {
     /// Directories and files to show below images/ (repeatable)
     #[arg(long, value_name = "SRC", num_args = 1..)]
     images: Vec<OsString>,
+    /// A directory or file to show as images/NAME (repeatable)
+    #[arg(long, value_name = "NAME=PATH")]
+    image: Vec<OsString>,
     /// Swap files to make below swap/, such as swap0:1G (repeatable)
     #[arg(long, value_name = "NAME:SIZE", num_args = 1..)]
     swap: Vec<OsString>,
@@ -289,8 +296,9 @@ fn take_last_value(arguments: &mut MountArguments, matches: &ArgMatches) -> Opti
 fn mount_command(arguments: MountArguments, verbose: u8) -> Result<Command, String> {
     let mountpoint = arguments.mountpoint.clone().ok_or("the mount point is missing; it comes last")?;
     let swap = arguments.swap.iter().map(swap_spec).collect::<Result<Vec<_>, _>>()?;
-    if arguments.images.is_empty() && swap.is_empty() {
-        return Err("there is nothing to mount; give --images, --swap or both".to_owned());
+    let images = images(&arguments)?;
+    if images.is_empty() && swap.is_empty() {
+        return Err("there is nothing to mount; give --images, --image or --swap".to_owned());
     }
     if let Some(twice) = swap.iter().enumerate().find(|(i, spec)| swap[..*i].iter().any(|s| s.name == spec.name)) {
         return Err(format!("two swap files are called `{}`; give each its own name", twice.1.name));
@@ -300,7 +308,7 @@ fn mount_command(arguments: MountArguments, verbose: u8) -> Result<Command, Stri
     let in_memory = arguments.swap_store.as_os_str() == "memory";
     let options = MountOptions {
         mountpoint: mountpoint.into(),
-        images: arguments.images,
+        images,
         swap,
         store: if in_memory { StorePlace::Memory } else { StorePlace::Directory(arguments.swap_store) },
         strictness: if arguments.strict { Strictness::EveryRead } else { Strictness::CacheMisses },
@@ -345,6 +353,22 @@ fn faults(texts: &[String]) -> Result<Vec<FaultRule>, String> {
         rules.extend(parse_faults(text).map_err(|error| format!("--fault `{text}`: {error}"))?);
     }
     Ok(rules)
+}
+
+fn images(arguments: &MountArguments) -> Result<Vec<ImageSpec>, String> {
+    let shown = arguments.images.iter().map(|source| Ok(ImageSpec::Shown(source.clone())));
+    shown.chain(arguments.image.iter().map(|text| named_image(text))).collect()
+}
+
+fn named_image(text: &OsStr) -> Result<ImageSpec, String> {
+    let wrong = |why: &str| format!("--image `{}`: {why}; write NAME=PATH, such as tools=/opt/tools", text.display());
+    let bytes = text.as_bytes();
+    let equals = bytes.iter().position(|byte| *byte == b'=').ok_or_else(|| wrong("no name"))?;
+    let (name, path) = (OsStr::from_bytes(&bytes[..equals]), OsStr::from_bytes(&bytes[equals + 1..]));
+    if !is_image_name(name) {
+        return Err(wrong("the name must be one that a file can have"));
+    }
+    Ok(ImageSpec::Named { name: name.to_owned(), path: path.into() })
 }
 
 fn swap_spec(text: &OsString) -> Result<SwapSpec, String> {

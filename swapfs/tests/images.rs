@@ -152,6 +152,21 @@ fn contents_of_a_source_can_fill_images_itself() {
 }
 
 #[test]
+fn several_sources_stand_side_by_side_under_names_of_ones_own() {
+    let arguments = ["--image", "one=@/source", "--image", "two=@/source/d/", "--image", "data=@/source/d/data"];
+    with_mount(&arguments, tree, |mount| {
+        let mut names: Vec<_> = fs::read_dir(mount.at("images")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["data", "one", "two"]);
+        for path in ["images/one/d/data", "images/two/data", "images/data"] {
+            assert_eq!(fs::metadata(mount.at(path)).unwrap().len(), 400_000, "{path}");
+        }
+        fs::read(mount.at("images/two/data")).unwrap();
+        assert_eq!(mount.stats_of("images/two/data").figures.read_bytes, 400_000);
+    });
+}
+
+#[test]
 fn other_mounts_inside_a_source_are_not_entered() {
     // The mount itself lies below the source, as do /proc and the like: none may be walked into.
     with_mount(&["--images", "@/"], tree, |mount| {

@@ -1,23 +1,15 @@
 //! What a directory of a source holds.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{Dir, FileType, OFlags};
 
+use super::tree::Listed;
 use super::walk::{look, open_below};
 use crate::filesystem::{FileKind, FsError};
-
-/// One name of a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// The name.
-    pub name: OsString,
-    /// Its kind.
-    pub kind: FileKind,
-}
 
 /// Everything that is shown of the directory `path` below `directory`, without `.` and `..`.
 ///

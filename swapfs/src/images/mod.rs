@@ -1,13 +1,15 @@
 //! Sources of images: directories and single files, read and never written, and never left.
 //!
-//! Every access walks from one descriptor of the source's directory with `openat2(2)`, `RESOLVE_BENEATH`, `NO_SYMLINKS`,
-//! `NO_MAGICLINKS` and `NO_XDEV`: not a `..`, a link or a mount that appears while we look can lead out. What a source
-//! holds besides regular files, directories and symlinks is not shown.
+//! A [`Source`] is a [`Tree`] of files and the place where it is shown. In directories, every access walks from one descriptor
+//! of the source's top with `openat2(2)`, `RESOLVE_BENEATH`, `NO_SYMLINKS`, `NO_MAGICLINKS` and `NO_XDEV`: not a `..`, a
+//! link or a mount that appears while we look can lead out. What a source holds besides regular files, directories and
+//! symlinks is not shown.
 
+mod directory;
 mod listing;
 mod source;
+mod tree;
 mod walk;
 
-pub use listing::Listed;
-pub use source::{Placement, Source, SourceError};
-pub use walk::{OpenImage, Seen};
+pub use source::{ImageSpec, Placement, Source, SourceError, is_image_name};
+pub use tree::{ImageBytes, Listed, OpenImage, Seen, Tree};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags, StatxTimestamp};
 use rustix::io::Errno;
 
+use super::tree::Seen;
 use crate::filesystem::attr::system_time;
 use crate::filesystem::inode::{Identity, Version};
 use crate::filesystem::{Attr, FileKind, FsError, Ino};
@@ -17,44 +18,6 @@ const STAY_BELOW: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_XDEV);
 /// `openat2` says EAGAIN when something was renamed during the walk.
 const ATTEMPTS: u32 = 32;
-
-/// What `stat` saw of a file of a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
-    /// Its kind.
-    pub kind: FileKind,
-    /// Who it is.
-    pub identity: Identity,
-    /// Its contents' state.
-    pub version: Version,
-    attr: Attr,
-}
-
-impl Seen {
-    /// Its attributes under the number `ino`.
-    pub fn attr(&self, ino: Ino) -> Attr {
-        Attr { ino, ..self.attr }
-    }
-}
-
-/// A regular file of a source, open for reading.
-#[derive(Debug)]
-pub struct OpenImage {
-    /// The file.
-    pub file: File,
-    /// What it was when it was opened.
-    pub seen: Seen,
-}
-
-impl OpenImage {
-    /// What it is by now; answers even where its name is gone.
-    ///
-    /// # Errors
-    /// What the source says.
-    pub fn look_again(&self) -> Result<Seen, FsError> {
-        look_at(self.file.as_fd())
-    }
-}
 
 /// Opens `path` below `directory`; an empty path is the directory itself.
 ///
@@ -95,7 +58,7 @@ pub fn look_at(file: BorrowedFd<'_>) -> Result<Seen, FsError> {
 ///
 /// # Errors
 /// [`FsError::Stale`] if another file stands there now, or none.
-pub fn open_image(directory: BorrowedFd<'_>, path: &Path, identity: Identity) -> Result<OpenImage, FsError> {
+pub fn open_image(directory: BorrowedFd<'_>, path: &Path, identity: Identity) -> Result<(File, Seen), FsError> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = match open_below(directory, path, flags).map_err(FsError::from_walk) {
         Err(FsError::NotFound | FsError::NotADirectory) => return Err(FsError::Stale),
@@ -105,7 +68,7 @@ pub fn open_image(directory: BorrowedFd<'_>, path: &Path, identity: Identity) ->
     if seen.identity != identity || seen.kind != FileKind::Regular {
         return Err(FsError::Stale);
     }
-    Ok(OpenImage { file: file.into(), seen })
+    Ok((file.into(), seen))
 }
 
 /// The text of the symlink `path` below `directory`.

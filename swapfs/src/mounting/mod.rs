@@ -7,7 +7,6 @@ mod connect;
 mod place;
 mod unmount;
 
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +23,7 @@ use crate::faults::FaultRule;
 use crate::filesystem::Owner;
 use crate::filesystem::caching::Strictness;
 use crate::fuse::Adapter;
-use crate::images::{Source, SourceError};
+use crate::images::{ImageSpec, Source, SourceError};
 use crate::mountinfo;
 use crate::service::{Plan, Service, SwapFile};
 use crate::store::StoreError;
@@ -57,8 +56,8 @@ pub struct SwapSpec {
 pub struct MountOptions {
     /// Where.
     pub mountpoint: PathBuf,
-    /// Sources of images, as typed: a `/` at the end matters.
-    pub images: Vec<OsString>,
+    /// Sources of images.
+    pub images: Vec<ImageSpec>,
     /// Swap files.
     pub swap: Vec<SwapSpec>,
     /// Where those are kept.

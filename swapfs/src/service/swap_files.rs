@@ -9,7 +9,7 @@ use crate::filesystem::attr::Attr;
 use crate::filesystem::extent::whole_range;
 use crate::filesystem::inode::{ControlFile, InodeTable, Node, SwapIndex};
 use crate::filesystem::{FsError, Ino};
-use crate::store::{Store, Whence, seek_sparse};
+use crate::store::{Store, Whence};
 use crate::trace::Operation;
 use rustix::fs::FallocateFlags;
 
@@ -107,7 +107,7 @@ impl Service {
         let file: &CountedFile = &*self.handles.counted(handle)?;
         match &file.body {
             Body::Swap(swap) => Ok(swap.store.seek(whence, offset)?),
-            Body::Image { image } => Ok(seek_sparse(&image.file, whence, offset)?),
+            Body::Image { image } => Ok(image.seek(whence, offset)?),
         }
     }
 

@@ -1,8 +1,5 @@
 //! Reading and writing, and when the answer is due.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -236,7 +233,7 @@ impl Service {
 
     fn fill(body: &Body, offset: u64, buffer: &mut [u8]) -> Result<usize, FsError> {
         match body {
-            Body::Image { image } => Ok(read_up_to(&image.file, buffer, offset)?),
+            Body::Image { image } => Ok(image.read_at(buffer, offset)?),
             Body::Swap(swap) => {
                 let store = &swap.store;
                 let extent = clip_read(store.size_bytes(), offset, buffer.len());
@@ -253,20 +250,6 @@ impl Service {
         store.write_at(&data[..extent.len], offset)?;
         Ok(extent.len)
     }
-}
-
-/// Fills `buffer`, or as much of it as the file has left.
-fn read_up_to(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(bytes) => filled += bytes,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }
 
 fn copy_text(text: &[u8], offset: u64, buffer: &mut [u8]) -> usize {

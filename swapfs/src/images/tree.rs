@@ -1,0 +1,125 @@
+//! What a source of images must be able to do, whatever it is made of.
+//!
+//! A [`Tree`] is read and never written. Paths are relative to its top, of plain names only; an empty path is the top itself.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::filesystem::inode::{Identity, Version};
+use crate::filesystem::{Attr, FileKind, FsError, Ino};
+use crate::store::Whence;
+
+/// What `stat` saw of a file of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Its kind.
+    pub kind: FileKind,
+    /// Who it is.
+    pub identity: Identity,
+    /// Its contents' state.
+    pub version: Version,
+    pub(super) attr: Attr,
+}
+
+impl Seen {
+    /// Its attributes under the number `ino`.
+    pub fn attr(&self, ino: Ino) -> Attr {
+        Attr { ino, ..self.attr }
+    }
+}
+
+/// One name of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The name.
+    pub name: OsString,
+    /// Its kind.
+    pub kind: FileKind,
+}
+
+/// The files of one source. Called from several threads at once.
+pub trait Tree: Send + Sync + std::fmt::Debug {
+    /// What is at `path`.
+    ///
+    /// # Errors
+    /// [`FsError::NotFound`] if nothing that we show.
+    fn look(&self, path: &Path) -> Result<Seen, FsError>;
+
+    /// Opens the regular file at `path` if it is still the one with `identity`.
+    ///
+    /// # Errors
+    /// [`FsError::Stale`] if it is not.
+    fn open(&self, path: &Path, identity: Identity) -> Result<OpenImage, FsError>;
+
+    /// Where the symlink at `path` points, in a form that stays inside.
+    ///
+    /// # Errors
+    /// [`FsError::NotPermitted`] if it leaves the source.
+    fn read_link(&self, path: &Path) -> Result<PathBuf, FsError>;
+
+    /// The names in the directory at `path`, without `.` and `..`.
+    ///
+    /// # Errors
+    /// As reading a directory.
+    fn list(&self, path: &Path) -> Result<Vec<Listed>, FsError>;
+}
+
+/// A regular file of a source, open for reading.
+#[derive(Debug)]
+pub struct OpenImage {
+    /// What it was when it was opened.
+    pub seen: Seen,
+    bytes: Box<dyn ImageBytes>,
+}
+
+/// The bytes of an open file. They are those of the file that was opened, or an error; never another file's.
+pub trait ImageBytes: Send + Sync + std::fmt::Debug {
+    /// Fills `buffer` from `offset`, or as much of it as the file has left.
+    ///
+    /// # Errors
+    /// What the source says; nothing of `buffer` counts then.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// The next data or hole at or after `offset`.
+    ///
+    /// # Errors
+    /// `ENXIO` past the end, or where there is no more data.
+    fn seek(&self, whence: Whence, offset: u64) -> io::Result<u64>;
+
+    /// What it is by now; answers even where its name is gone.
+    ///
+    /// # Errors
+    /// What the source says.
+    fn look_again(&self) -> Result<Seen, FsError>;
+}
+
+impl OpenImage {
+    pub(super) fn new(seen: Seen, bytes: impl ImageBytes + 'static) -> Self {
+        OpenImage { seen, bytes: Box::new(bytes) }
+    }
+
+    /// See [`ImageBytes::read_at`].
+    ///
+    /// # Errors
+    /// What the source says.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.bytes.read_at(buffer, offset)
+    }
+
+    /// See [`ImageBytes::seek`].
+    ///
+    /// # Errors
+    /// As `lseek(2)`.
+    pub fn seek(&self, whence: Whence, offset: u64) -> io::Result<u64> {
+        self.bytes.seek(whence, offset)
+    }
+
+    /// See [`ImageBytes::look_again`].
+    ///
+    /// # Errors
+    /// What the source says.
+    pub fn look_again(&self) -> Result<Seen, FsError> {
+        self.bytes.look_again()
+    }
+}
