@@ -19,7 +19,7 @@ use crate::commands::trace::TraceArguments;
 use swapfs::faults::{FaultRule, parse_faults};
 use swapfs::filesystem::caching::Strictness;
 use swapfs::images::{ImageSpec, is_image_name};
-use swapfs::mounting::{Audience, MountOptions, StorePlace, SwapSpec};
+use swapfs::mounting::{Audience, Host, MountOptions, StorePlace, SwapSpec};
 use swapfs::service::is_swap_name;
 use swapfs::throttle::{Glob, Latency, Limits, Rule, parse_rules};
 use swapfs::units::{UnitError, parse_bytes, parse_count, parse_duration, parse_rate};
@@ -312,6 +312,7 @@ fn mount_command(arguments: MountArguments, verbose: u8) -> Result<Command, Stri
         swap,
         store: if in_memory { StorePlace::Memory } else { StorePlace::Directory(arguments.swap_store) },
         strictness: if arguments.strict { Strictness::EveryRead } else { Strictness::CacheMisses },
+        host: Host::Daemon,
         audience: if arguments.allow_other { Audience::Everyone } else { Audience::Owner },
         rules,
         faults,

@@ -78,23 +78,6 @@ fn a_store_inside_the_mount_is_refused() {
 }
 
 #[test]
-fn a_dead_mount_is_explained_and_cleared() {
-    with_mount(
-        &["--swap", "s:1M"],
-        |_| {},
-        |mount| {
-            let pid = rustix::process::Pid::from_raw(mount.stats().pid as i32).unwrap();
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-            wait_until(|| fs::metadata(mount.at("swap")).is_err());
-            refused(&mount.try_start(&["--swap", "s:1M"]), 1, &["dead", "swapfs unmount"]);
-            refused(&finish(program().arg("stat").arg(mount.point())), 1, &["dead", "swapfs unmount"]);
-            assert!(mount.unmount().status.success() && !mount.is_mounted());
-            mount.start(&["--swap", "s:1M"]);
-        },
-    );
-}
-
-#[test]
 fn a_busy_mount_is_detached_and_its_daemon_ends() {
     with_mount(
         &["--images", "/bin/ls", "--swap", "s:1M"],
@@ -164,13 +147,5 @@ fn wait_for(child: &mut Child) -> Option<i32> {
             }
             None => std::thread::sleep(Duration::from_millis(5)),
         }
-    }
-}
-
-fn wait_until(holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "does not come to hold");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }

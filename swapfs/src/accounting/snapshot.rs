@@ -14,6 +14,9 @@ pub struct Snapshot {
     pub version: u32,
     /// The daemon's process.
     pub pid: u32,
+    /// Whether that process ends at SIGTERM, as `swapfs mount` does, and not a program that serves a mount from within.
+    #[serde(default)]
+    pub ends_on_sigterm: bool,
     /// Where it is mounted.
     pub mountpoint: String,
     /// When it was mounted, since 1970.
@@ -122,6 +125,7 @@ impl Snapshot {
         Snapshot {
             version: VERSION,
             pid: 7,
+            ends_on_sigterm: false,
             mountpoint: "/m".into(),
             started_unix_ns: 0,
             strict: false,

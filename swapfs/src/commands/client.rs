@@ -71,8 +71,12 @@ fn read_answer(file: &File) -> io::Result<String> {
 fn explain(mountpoint: &Path, path: &Path, error: io::Error) -> anyhow::Error {
     let place = mountpoint.display();
     match error.raw_os_error() {
-        Some(107) => {
-            anyhow!("the swapfs on {place} is dead, its daemon is gone; clear it with `swapfs unmount {place}`")
+        // ENOTCONN; ECONNABORTED from a daemon that is just being killed.
+        Some(107 | 103) => {
+            anyhow!(
+                "the swapfs on {place} is dead: its daemon was killed or crashed, and its counts are lost; `swapfs mount` there mounts \
+                 anew (swap files in a directory are kept), `swapfs unmount {place}` clears it"
+            )
         }
         Some(2 | 20) => anyhow!("no swapfs is mounted on {place}; see `swapfs mount --help`"),
         _ => anyhow!(error).context(format!("cannot use {}", path.display())),

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
-use swapfs::mounting::{MountOptions, Mounted, Place, Unmounted};
+use swapfs::mounting::{Found, MountOptions, Mounted, Place, StorePlace, Unmounted};
 use swapfs::process::{EndSignals, leave_terminal, raise_open_files, settle_in_memory};
 
 use crate::arguments::{Ground, MountCommand};
@@ -51,6 +51,9 @@ fn serve(command: &MountCommand) -> anyhow::Result<()> {
     settle_in_memory();
     let mounted = Mounted::new(&command.options)?;
     let place = mounted.place().clone();
+    if mounted.found() == Found::DeadMount {
+        eprintln!("swapfs: {}", recovery(&command.options, &place));
+    }
     let ender = place.clone();
     std::thread::Builder::new().name("swapfs-signals".into()).spawn(move || end_on_signal(&signals, &ender))?;
     if let Err(error) = announce(command, &place) {
@@ -72,6 +75,18 @@ fn announce(command: &MountCommand, place: &Place) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a user should know who mounts where a daemon was killed.
+fn recovery(options: &MountOptions, place: &Place) -> String {
+    let kept = match &options.store {
+        StorePlace::Memory => "swap files that it had in memory are lost".to_owned(),
+        StorePlace::Directory(directory) => format!("swap files in {} are as last written", directory.display()),
+    };
+    let path = place.path.display();
+    format!(
+        "a dead swapfs was mounted on {path} (its daemon was killed or crashed); cleared it and mounted anew; {kept}"
+    )
 }
 
 fn banner(options: &MountOptions, place: &Place) -> String {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use fuser::{Config, Session, SessionACL};
 
 pub use crate::store::StorePlace;
-pub use place::{PlaceError, resolve};
+pub use place::{Found, PlaceError, resolve};
 pub use unmount::{Unmounted, unmount};
 
 use crate::clock::Clock;
@@ -42,6 +42,16 @@ pub enum Audience {
     Everyone,
 }
 
+/// Whose process serves a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Host {
+    /// A program that uses this library: nobody else's to end.
+    #[default]
+    Program,
+    /// `swapfs mount`'s own: SIGTERM ends it and the mount.
+    Daemon,
+}
+
 /// One swap file to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwapSpec {
@@ -64,6 +74,8 @@ pub struct MountOptions {
     pub store: StorePlace,
     /// What is counted.
     pub strictness: Strictness,
+    /// Whose process serves it.
+    pub host: Host,
     /// Who may use it.
     pub audience: Audience,
     /// What is held back.
@@ -116,6 +128,7 @@ pub enum MountError {
 pub struct Mounted {
     session: Session<Adapter>,
     place: Place,
+    found: Found,
 }
 
 /// Which mount is ours, to take away that one and no other.
@@ -133,7 +146,7 @@ impl Mounted {
     /// # Errors
     /// [`MountError`]; nothing is left mounted then.
     pub fn new(options: &MountOptions) -> Result<Self, MountError> {
-        let path = place::check(&options.mountpoint)?;
+        let (path, found) = place::claim(&options.mountpoint)?;
         let clock = Clock::start();
         let plan = plan(options, &path)?;
         let owner = plan.owner;
@@ -146,7 +159,7 @@ impl Mounted {
         let adapter = Adapter::new(service, delays, clock);
         // The kernel checks who may come in (allow_other, default_permissions), so fuser need not.
         match Session::from_fd(adapter, connection, SessionACL::All, config) {
-            Ok(session) => Ok(Mounted { session, place }),
+            Ok(session) => Ok(Mounted { session, place, found }),
             Err(source) => {
                 let _ = unmount::take_away(&place);
                 Err(MountError::Handshake { path: place.path, source })
@@ -157,6 +170,11 @@ impl Mounted {
     /// Which mount this is.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// What stood at its place before, and was cleared.
+    pub fn found(&self) -> Found {
+        self.found
     }
 
     /// Serves until the mount is gone.
@@ -197,6 +215,7 @@ fn plan(options: &MountOptions, mountpoint: &Path) -> Result<Plan, MountError> {
         swap_files,
         store,
         strictness: options.strictness,
+        host: options.host,
         rules: options.rules.clone(),
         faults: options.faults.clone(),
         seed: options.seed,

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::FILE_SYSTEM;
+use super::unmount::take_away;
+use super::{FILE_SYSTEM, Place};
 use crate::mountinfo;
 
 /// Why there can be no mount here, or none can be taken away.
@@ -44,12 +45,33 @@ pub enum PlaceError {
     },
 }
 
-/// The mount point without symlinks, fit to mount on.
-pub(super) fn check(given: &Path) -> Result<PathBuf, PlaceError> {
+/// What stood in the way at a mount point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing.
+    Free,
+    /// A mount of ours whose daemon ended without unmounting.
+    DeadMount,
+}
+
+/// The mount point without symlinks, fit to mount on: a dead mount of ours is taken away. (A dead one of another file system
+/// is not ours to take.)
+pub(super) fn claim(given: &Path) -> Result<(PathBuf, Found), PlaceError> {
     let path = resolve(given)?;
-    if mountinfo::on_top(&mountinfo::current(), &path).is_some_and(|mount| mount.file_system == FILE_SYSTEM) {
-        return Err(if is_dead(&path) { PlaceError::Dead(path) } else { PlaceError::Taken(path) });
+    let ours = || mountinfo::on_top(&mountinfo::current(), &path).filter(|mount| mount.file_system == FILE_SYSTEM);
+    let mut found = Found::Free;
+    while let Some(mount) = ours() {
+        if !is_dead(&path) {
+            return Err(PlaceError::Taken(path));
+        }
+        let place = Place { id: Some(mount.id), path: path.clone() };
+        take_away(&place).map_err(|source| PlaceError::Unreadable { path: path.clone(), source })?;
+        found = Found::DeadMount;
     }
+    check(path).map(|path| (path, found))
+}
+
+fn check(path: PathBuf) -> Result<PathBuf, PlaceError> {
     match std::fs::metadata(&path) {
         Ok(metadata) if metadata.is_dir() => Ok(path),
         Ok(_) => Err(PlaceError::NotADirectory(path)),
@@ -81,12 +103,17 @@ pub fn resolve(given: &Path) -> Result<PathBuf, PlaceError> {
 }
 
 pub(super) fn is_not_connected(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(Errno::NOTCONN.raw_os_error())
+    Errno::from_io_error(error).is_some_and(is_end_of_connection)
+}
+
+/// What a dead mount answers; a daemon that is just being killed takes the question along (ECONNABORTED).
+fn is_end_of_connection(error: Errno) -> bool {
+    matches!(error, Errno::NOTCONN | Errno::CONNABORTED)
 }
 
 /// Asks for something that the kernel never has cached.
 fn is_dead(path: &Path) -> bool {
-    rustix::fs::statvfs(path).is_err_and(|error| error == Errno::NOTCONN)
+    rustix::fs::statvfs(path).is_err_and(is_end_of_connection)
 }
 
 #[cfg(test)]
@@ -98,9 +125,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("file");
         std::fs::write(&file, "").unwrap();
-        assert!(matches!(check(&directory.path().join("no/such")), Err(PlaceError::Missing(_))));
-        assert!(matches!(check(&file), Err(PlaceError::NotADirectory(_))));
-        assert!(matches!(check(&file.join("x")), Err(PlaceError::NotADirectory(_))));
-        assert_eq!(check(directory.path()).unwrap(), directory.path().canonicalize().unwrap());
+        assert!(matches!(claim(&directory.path().join("no/such")), Err(PlaceError::Missing(_))));
+        assert!(matches!(claim(&file), Err(PlaceError::NotADirectory(_))));
+        assert!(matches!(claim(&file.join("x")), Err(PlaceError::NotADirectory(_))));
+        assert_eq!(claim(directory.path()).unwrap(), (directory.path().canonicalize().unwrap(), Found::Free));
     }
 }

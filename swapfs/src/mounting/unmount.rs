@@ -20,7 +20,7 @@ use crate::mountinfo;
 /// How long a daemon may take to answer, and to be gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the users of a busy mount have to close their files.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(500);
 
 /// How a mount went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +86,8 @@ fn kernel_unmount(path: &Path, lazily: Lazily) -> io::Result<()> {
 struct DaemonProcess {
     pid: Pid,
     pidfd: OwnedFd,
+    /// Whether it may be told to end: a program that serves from within (a test, a library's user) is not ours to end.
+    ends_on_sigterm: bool,
 }
 
 impl PartialEq for DaemonProcess {
@@ -109,27 +111,26 @@ fn ask_for_pid(path: &Path) -> Daemon {
     match receiver.recv_timeout(PATIENCE) {
         Ok(Ok(json)) => {
             let snapshot = serde_json::from_slice::<Snapshot>(&json).ok();
-            Daemon::Alive(snapshot.and_then(|snapshot| open_process(snapshot.pid)))
+            Daemon::Alive(snapshot.and_then(|snapshot| open_process(&snapshot)))
         }
         Ok(Err(error)) if super::place::is_not_connected(&error) => Daemon::Gone,
         _ => Daemon::Alive(None),
     }
 }
 
-fn open_process(pid: u32) -> Option<DaemonProcess> {
-    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
+fn open_process(snapshot: &Snapshot) -> Option<DaemonProcess> {
+    let pid = Pid::from_raw(i32::try_from(snapshot.pid).ok()?)?;
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
-    Some(DaemonProcess { pid, pidfd })
+    Some(DaemonProcess { pid, pidfd, ends_on_sigterm: snapshot.ends_on_sigterm })
 }
 
 /// Waits until the daemon is gone; one that busy clients keep alive is told to go.
 fn see_off(daemon: &DaemonProcess, went: Unmounted) {
     if went == Unmounted::WhileBusy && !is_gone_within(daemon, GRACE) {
-        let comm = std::fs::read_to_string(format!("/proc/{}/comm", daemon.pid.as_raw_nonzero()));
-        // A process that serves from within (a test, a library user) is not ours to end.
-        if comm.is_ok_and(|name| name.trim() == "swapfs") {
-            let _ = rustix::process::pidfd_send_signal(&daemon.pidfd, Signal::TERM);
+        if !daemon.ends_on_sigterm {
+            return;
         }
+        let _ = rustix::process::pidfd_send_signal(&daemon.pidfd, Signal::TERM);
     }
     if !is_gone_within(daemon, PATIENCE) {
         tracing::warn!("unmounted, but the daemon (pid {}) is still there", daemon.pid.as_raw_nonzero());

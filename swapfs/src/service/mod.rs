@@ -37,6 +37,7 @@ use crate::filesystem::caching::Strictness;
 use crate::filesystem::inode::{InodeTable, Node};
 use crate::filesystem::{FsError, Ino, Owner};
 use crate::images::Source;
+use crate::mounting::Host;
 use crate::store::StorePlace;
 use crate::throttle::{Rule, Throttle};
 use crate::trace::Tracers;
@@ -54,6 +55,8 @@ pub struct Plan {
     pub store: StorePlace,
     /// What is counted.
     pub strictness: Strictness,
+    /// Whose process serves.
+    pub host: Host,
     /// What is held back.
     pub rules: Vec<Rule>,
     /// What fails on purpose.
@@ -121,6 +124,7 @@ impl Service {
             threads: self.plan.threads as u64,
             block_bytes: BLOCK_BYTES,
             waiting_requests: waiting as u64,
+            ends_on_sigterm: self.plan.host == Host::Daemon,
             open_files: self.handles.counted_files() as u64,
             total,
             files,
