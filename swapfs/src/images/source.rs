@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use super::archive::{ArchiveError, open_archive};
 use super::directory::DirectoryTree;
 use super::tree::{Listed, OpenImage, Seen, Tree};
 use crate::filesystem::FsError;
@@ -15,7 +16,7 @@ use crate::filesystem::inode::Identity;
 pub enum ImageSpec {
     /// `--images SRC`: under its own last component; one that ends in `/` fills `images/` itself.
     Shown(OsString),
-    /// `--image NAME=PATH`: under that name.
+    /// `--image NAME=PATH`: under that name; an archive is shown as the directory that it holds.
     Named {
         /// The name.
         name: OsString,
@@ -38,6 +39,14 @@ pub enum SourceError {
     /// It is a device, a socket, ...
     #[error("image source {0} is neither a directory nor a regular file")]
     Kind(PathBuf),
+    /// It looks like an archive, and is a bad one.
+    #[error("image source {path} cannot be shown as an archive")]
+    Archive {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        source: ArchiveError,
+    },
     /// It has no last component to be shown under.
     #[error(
         "image source {0} has no name to be shown under; end it in `/` to show its contents directly, or use --image NAME={0}"
@@ -116,6 +125,12 @@ impl Source {
         }
         if !metadata.is_file() {
             return Err(SourceError::Kind(given.to_owned()));
+        }
+        if let ImageSpec::Named { .. } = spec {
+            let archive = open_archive(&real);
+            if let Some(tree) = archive.map_err(|source| SourceError::Archive { path: given.to_owned(), source })? {
+                return Ok(Source { tree, placement: spec.placement(PathBuf::new())? });
+            }
         }
         let (Some(parent), Some(base)) = (real.parent(), real.file_name()) else {
             return Err(SourceError::Kind(given.to_owned()));

@@ -1,0 +1,123 @@
+//! Tar archives (ustar, GNU, pax; not compressed): all headers are read when mounting, and file data where it lies.
+//!
+//! The `tar` crate knows the layout of headers. The walk over them is ours: the crate's own reads names and pax records into
+//! memory as long as they say they are, and does not tell where the pieces of a sparse member lie.
+
+mod extents;
+mod field;
+mod member;
+mod pax;
+mod sparse;
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{ArchiveError, Medium, printable};
+use crate::filesystem::FsError;
+use crate::filesystem::inode::Identity;
+use crate::images::index::{Body, Index, IndexError, Meta, NodeIndex, Xattrs};
+use crate::images::tree::{ImageBytes, Listed, OpenImage, Seen, Tree};
+use crate::store::Whence;
+use extents::Extents;
+use member::{Member, Members, What};
+
+pub(super) use member::is_tar;
+
+/// The files of a tar archive.
+#[derive(Debug)]
+pub struct TarTree(Arc<Contents>);
+
+#[derive(Debug)]
+struct Contents {
+    medium: Arc<dyn Medium>,
+    index: Index<Extents>,
+}
+
+impl TarTree {
+    /// Reads all headers of the archive on `medium`.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] for the first thing that is wrong.
+    pub fn open(medium: Arc<dyn Medium>) -> Result<Self, ArchiveError> {
+        let top = Meta { permissions: 0o755, uid: 0, gid: 0, modified: (0, 0), xattrs: Xattrs::new() };
+        let mut index = Index::new(top);
+        let mut members = Members::new(&*medium);
+        while let Some(member) = members.next()? {
+            let (name, at) = (printable(&member.path), member.at);
+            take_in(&mut index, member).map_err(|why| ArchiveError::Member { name, at, why })?;
+        }
+        Ok(TarTree(Arc::new(Contents { medium, index })))
+    }
+}
+
+fn take_in(index: &mut Index<Extents>, member: Member) -> Result<(), IndexError> {
+    let Member { path, meta, what, .. } = member;
+    let body = match what {
+        What::HardLink(target) => return index.link(&path, &target),
+        What::NotShown => return Ok(()),
+        What::Directory => Body::Directory(BTreeMap::new()),
+        What::Symlink(target) => Body::Symlink(PathBuf::from(OsStr::from_bytes(&target))),
+        What::File(extents) => {
+            index.charge(extents.index_bytes())?;
+            Body::File(extents)
+        }
+    };
+    index.insert(&path, meta, body).map(drop)
+}
+
+impl Tree for TarTree {
+    fn look(&self, path: &Path) -> Result<Seen, FsError> {
+        Ok(self.0.index.seen(self.0.index.find(path)?))
+    }
+
+    fn open(&self, path: &Path, identity: Identity) -> Result<OpenImage, FsError> {
+        let node = self.0.index.find(path)?;
+        let seen = self.0.index.seen(node);
+        self.0.index.leaf(node)?;
+        if seen.identity != identity {
+            return Err(FsError::Stale);
+        }
+        Ok(OpenImage::new(seen, OpenMember { contents: self.0.clone(), node }))
+    }
+
+    fn read_link(&self, path: &Path) -> Result<PathBuf, FsError> {
+        self.0.index.read_link(path)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Listed>, FsError> {
+        self.0.index.list(path)
+    }
+}
+
+#[derive(Debug)]
+struct OpenMember {
+    contents: Arc<Contents>,
+    node: NodeIndex,
+}
+
+impl OpenMember {
+    fn extents(&self) -> io::Result<&Extents> {
+        self.contents.index.leaf(self.node).map_err(io::Error::other)
+    }
+}
+
+impl ImageBytes for OpenMember {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.extents()?.read_at(&*self.contents.medium, buffer, offset)
+    }
+
+    fn seek(&self, whence: Whence, offset: u64) -> io::Result<u64> {
+        self.extents()?.seek(whence, offset)
+    }
+
+    fn look_again(&self) -> Result<Seen, FsError> {
+        Ok(self.contents.index.seen(self.node))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! Archives made by hand, good and hostile.
+
+use super::*;
+use crate::filesystem::FileKind;
+use ::tar::{EntryType, Header};
+
+/// An archive in the making.
+#[derive(Default)]
+struct Maker(Vec<u8>);
+
+fn header(kind: EntryType, name: &str, size: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.as_old_mut().name[..name.len().min(100)].copy_from_slice(&name.as_bytes()[..name.len().min(100)]);
+    header.set_entry_type(kind);
+    header.set_size(size);
+    header.set_mode(0o640);
+    header.set_uid(7);
+    header.set_gid(8);
+    header.set_mtime(9);
+    header
+}
+
+impl Maker {
+    fn raw(mut self, mut header: Header, data: &[u8]) -> Self {
+        header.set_cksum();
+        self.0.extend(header.as_bytes());
+        self.0.extend(data);
+        self.0.resize(self.0.len().next_multiple_of(512), 0);
+        self
+    }
+
+    fn put(self, kind: EntryType, name: &str, data: &[u8]) -> Self {
+        self.raw(header(kind, name, data.len() as u64), data)
+    }
+
+    fn file(self, name: &str, data: &[u8]) -> Self {
+        self.put(EntryType::Regular, name, data)
+    }
+
+    fn link(self, kind: EntryType, name: &str, target: &str) -> Self {
+        let mut header = header(kind, name, 0);
+        header.set_link_name_literal(target).unwrap();
+        self.raw(header, b"")
+    }
+
+    fn pax(self, records: &[(&str, &str)]) -> Self {
+        let text: String = records.iter().map(|(key, value)| record(key, value)).collect();
+        self.put(EntryType::XHeader, "pax", text.as_bytes())
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.resize(self.0.len() + 1024, 0);
+        self.0
+    }
+
+    fn open(self) -> Result<TarTree, String> {
+        open(self.end())
+    }
+}
+
+fn record(key: &str, value: &str) -> String {
+    let rest = format!(" {key}={value}\n");
+    let len = (rest.len()..).find(|len| len.to_string().len() + rest.len() == *len).unwrap();
+    format!("{len}{rest}")
+}
+
+fn open(archive: Vec<u8>) -> Result<TarTree, String> {
+    TarTree::open(Arc::new(archive)).map_err(|error| error.to_string())
+}
+
+fn contents(tree: &TarTree, path: &str) -> Vec<u8> {
+    let seen = tree.look(Path::new(path)).unwrap();
+    let open = tree.open(Path::new(path), seen.identity).unwrap();
+    let mut buffer = vec![0xff; usize::try_from(seen.version.size_bytes).unwrap() + 5];
+    let got = open.read_at(&mut buffer, 0).unwrap();
+    buffer.truncate(got);
+    buffer
+}
+
+#[test]
+fn ordinary_members() {
+    let tree = Maker::default()
+        .put(EntryType::Directory, "./d/", b"")
+        .file("d/f", b"contents")
+        .file("/absolute", b"is below the top")
+        .link(EntryType::Symlink, "d/s", "/absolute")
+        .link(EntryType::Link, "hard", "./d/f")
+        .put(EntryType::Fifo, "pipe", b"")
+        .file("d/f2", &[3; 1024])
+        .open()
+        .unwrap();
+    assert_eq!(contents(&tree, "d/f"), b"contents");
+    assert_eq!(contents(&tree, "d/f2"), [3; 1024]);
+    assert_eq!(contents(&tree, "absolute"), b"is below the top");
+    assert_eq!(tree.read_link(Path::new("d/s")).unwrap(), Path::new("../absolute"));
+    assert_eq!(tree.look(Path::new("hard")).unwrap(), tree.look(Path::new("d/f")).unwrap());
+    let attr = tree.look(Path::new("hard")).unwrap().attr;
+    assert_eq!((attr.permissions, attr.uid, attr.gid, attr.links), (0o640, 7, 8, 2));
+    assert!(tree.look(Path::new("pipe")).is_err());
+    let listed = tree.list(Path::new("")).unwrap();
+    assert_eq!(listed.iter().map(|entry| entry.name.to_str().unwrap()).collect::<Vec<_>>(), ["absolute", "d", "hard"]);
+    assert_eq!(listed[1].kind, FileKind::Directory);
+}
+
+#[test]
+fn long_names() {
+    let long = "n".repeat(200);
+    let gnu = format!("{long}\0");
+    let tree = Maker::default()
+        .put(EntryType::GNULongName, "././@LongLink", gnu.as_bytes())
+        .put(EntryType::GNULongLink, "././@LongLink", b"some/where\0")
+        .link(EntryType::Symlink, "short", "x")
+        .pax(&[("path", "pax\nname"), ("size", "3"), ("mtime", "5.25"), ("SCHILY.xattr.user.k", "v=\n")])
+        .raw(header(EntryType::Regular, "other", 0), b"abc")
+        .file("after", b"z")
+        .open()
+        .unwrap();
+    assert_eq!(tree.read_link(Path::new(&long)).unwrap(), Path::new("some/where"));
+    assert_eq!(contents(&tree, "pax\nname"), b"abc");
+    let node = tree.0.index.find(Path::new("pax\nname")).unwrap();
+    assert_eq!(tree.0.index.xattrs(node)[OsStr::new("user.k")], b"v=\n");
+    assert_eq!(tree.0.index.seen(node).version.modified, (5, 250_000_000));
+    assert_eq!(contents(&tree, "after"), b"z");
+}
+
+#[test]
+fn sparse_members() {
+    let mut want = vec![0; 3000];
+    want[1000..1100].fill(1);
+    want[2000..2100].fill(2);
+    let stored = [[1; 100], [2; 100]].concat();
+    let mut old = header(EntryType::GNUSparse, "old", 200);
+    let gnu = old.as_gnu_mut().unwrap();
+    gnu.set_real_size(3000);
+    gnu.sparse[0].set_offset(1000);
+    gnu.sparse[0].set_length(100);
+    gnu.set_is_extended(true);
+    let mut extension = ::tar::GnuExtSparseHeader::new();
+    extension.sparse_mut()[0].set_offset(2000);
+    extension.sparse_mut()[0].set_length(100);
+    let old_data = [extension.as_bytes().as_slice(), &stored].concat();
+    let mut map = b"2\n1000\n100\n2000\n100\n".to_vec();
+    map.resize(512, 0);
+    let new_data = [map, stored.clone()].concat();
+    let tree = Maker::default()
+        .raw(old, &old_data)
+        .pax(&[
+            ("GNU.sparse.major", "1"),
+            ("GNU.sparse.minor", "0"),
+            ("GNU.sparse.name", "new"),
+            ("GNU.sparse.realsize", "3000"),
+        ])
+        .file("GNUSparseFile.0/new", &new_data)
+        .pax(&[("GNU.sparse.size", "3000"), ("GNU.sparse.map", "1000,100,2000,100")])
+        .file("middle", &stored)
+        .file("after", b"z")
+        .open()
+        .unwrap();
+    for name in ["old", "new", "middle"] {
+        assert_eq!(contents(&tree, name), want, "{name}");
+        assert_eq!(tree.look(Path::new(name)).unwrap().attr.blocks_512, 1);
+    }
+    assert_eq!(contents(&tree, "after"), b"z");
+}
+
+/// What is wrong is said in one line that names the place.
+fn refused(archive: Vec<u8>, words: &str) {
+    let complaint = open(archive).expect_err(words);
+    assert!(complaint.contains(words) && !complaint.contains('\n'), "{complaint}");
+}
+
+#[test]
+fn names_that_lead_out() {
+    refused(Maker::default().file("../../etc/passwd", b"x").end(), "`../../etc/passwd` at byte 0 climbs out");
+    refused(Maker::default().file("a", b"x").file("a/../../b", b"x").end(), "at byte 1024 climbs out");
+    let through = Maker::default().link(EntryType::Symlink, "l", "/etc").file("l/passwd", b"x").end();
+    refused(through, "below something that is not a directory");
+    refused(Maker::default().link(EntryType::Link, "h", "../secret").end(), "climbs out");
+    refused(Maker::default().link(EntryType::Link, "h", "/etc/shadow").end(), "hard link to nothing");
+    refused(Maker::default().link(EntryType::Link, "h", "h").end(), "hard link to nothing");
+    refused(Maker::default().pax(&[("path", "a\0b")]).file("x", b"").end(), "zero byte");
+    refused(Maker::default().file("a\x1b[2J/../..", b"").end(), "a\\x1b[2J");
+}
+
+#[test]
+fn archives_that_are_cut_off() {
+    let whole = Maker::default().file("a", &[1; 700]).file("b", b"x").end();
+    for len in 0..whole.len() {
+        let cut = open(whole[..len].to_vec());
+        // The first block of zeros is the end.
+        assert_eq!(cut.is_ok(), len >= whole.len() - 512, "{len}");
+        assert!(cut.is_ok() || cut.unwrap_err().contains("is cut off"), "{len}");
+    }
+}
+
+#[test]
+fn sizes_that_lie() {
+    for size in [513, 1 << 40, u64::MAX >> 1] {
+        refused(Maker::default().raw(header(EntryType::Regular, "a", size), b"x").0, "is cut off");
+        refused(Maker::default().pax(&[("size", &size.to_string())]).file("a", b"x").0, "is cut off");
+    }
+    refused(Maker::default().pax(&[("size", "18446744073709551615")]).file("a", b"x").end(), "is cut off");
+    refused(Maker::default().raw(header(EntryType::GNULongName, "a", 1 << 40), b"x").end(), "more than 1 MiB");
+    refused(Maker::default().raw(header(EntryType::XHeader, "a", 1 << 19), b"x").end(), "is cut off");
+    let mut negative = header(EntryType::Regular, "a", 0);
+    negative.as_old_mut().size.fill(0xff);
+    refused(Maker::default().raw(negative, b"").end(), "should hold a number");
+}
+
+#[test]
+fn sparse_maps_that_lie() {
+    let sparse = |map: &str, real: &str| {
+        let records = [("GNU.sparse.major", "1"), ("GNU.sparse.realsize", real)];
+        let mut data = map.as_bytes().to_vec();
+        data.resize(data.len().next_multiple_of(512) + 100, 0);
+        Maker::default().pax(&records).file("s", &data).end()
+    };
+    assert!(open(sparse("1\n0\n100\n", "1000")).is_ok());
+    refused(sparse("1\n0\n101\n", "1000"), "more bytes than are stored");
+    refused(sparse("1\n950\n100\n", "1000"), "leaves its file");
+    refused(sparse("2\n50\n10\n40\n10\n", "1000"), "out of order");
+    refused(sparse("99999999\n", "1000"), "too many pieces");
+    refused(sparse("2\n0\n1\n", "1000"), "should hold a number");
+    refused(sparse(&"1".repeat(100), "1000"), "should hold a number");
+    refused(sparse("1\n0\n18446744073709551615\n", "1000"), "leaves its file");
+    refused(sparse("0\n", "18446744073709551615"), "impossible size");
+    // A file of 8 EiB of nothing is no bomb: its zeros are made when they are read.
+    let huge = open(sparse("0\n", "9223372036854775807")).unwrap();
+    let seen = huge.look(Path::new("s")).unwrap();
+    let mut buffer = [1; 4096];
+    assert_eq!(huge.open(Path::new("s"), seen.identity).unwrap().read_at(&mut buffer, 1 << 60).unwrap(), 4096);
+    assert_eq!(buffer, [0; 4096]);
+}
+
+#[test]
+fn damaged_headers() {
+    let mut archive = Maker::default().file("a", b"x").file("b", b"x").end();
+    archive[1024 + 5] ^= 1;
+    refused(archive, "damaged at byte 1024: a header with a wrong checksum");
+    refused(Maker::default().put(EntryType::new(b'M'), "a", b"").end(), "several volumes");
+}
+
+#[test]
+fn of_several_members_of_one_name_the_last_counts() {
+    let tree = Maker::default().file("a", b"old").link(EntryType::Link, "b", "a").file("a", b"new").open().unwrap();
+    assert_eq!((contents(&tree, "a"), contents(&tree, "b")), (b"new".to_vec(), b"old".to_vec()));
+}

@@ -1,0 +1,167 @@
+//! Archives that real programs made are shown as the directories that they were made from; bad ones are refused in one line.
+//!
+//! Assumes GNU tar.
+
+mod fixture;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use fixture::*;
+use swapfs::store::{Whence, seek_sparse};
+
+/// A tree with what archives may hold.
+fn tree(source: &Path) {
+    fs::create_dir_all(source.join("d/empty")).unwrap();
+    fs::create_dir_all(source.join("deep").join(["x".repeat(60).as_str(); 4].join("/"))).unwrap();
+    fs::write(source.join("deep").join(["x".repeat(60).as_str(); 4].join("/")).join("file"), "far down").unwrap();
+    let numbers: Vec<u8> = (0..700_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    fs::write(source.join("d/numbers"), &numbers).unwrap();
+    fs::set_permissions(source.join("d/numbers"), PermissionsExt::from_mode(0o4750)).unwrap();
+    fs::hard_link(source.join("d/numbers"), source.join("same")).unwrap();
+    fs::write(source.join("d/none"), "").unwrap();
+    fs::write(source.join("d/text"), "a line of text\n".repeat(20_000)).unwrap();
+    for n in 0..300 {
+        fs::write(source.join(format!("d/small-{n}")), format!("{n}").repeat(n)).unwrap();
+    }
+    fs::write(source.join("d/with\nline end and \u{e9}"), "x").unwrap();
+    let sparse = File::create(source.join("sparse")).unwrap();
+    sparse.set_len(3 << 20).unwrap();
+    sparse.write_all_at(&numbers[..200_000], 1 << 20).unwrap();
+    symlink("d/text", source.join("near")).unwrap();
+    symlink("../same", source.join("d/up")).unwrap();
+    symlink("n".repeat(150), source.join("d/dangling")).unwrap();
+}
+
+/// Makes an archive of the source, mounts it as `images/it`, and compares.
+fn same_as_its_source(make: impl FnOnce(&Mount, &Path)) {
+    let prepare = move |mount: &Mount| {
+        tree(&mount.source());
+        make(mount, &mount.scratch_path().join("archive"));
+    };
+    with_mount(&["--image", "it=@/archive"], prepare, |mount| {
+        compare(&mount.source(), &mount.at("images/it"));
+        let served = mount.stats_of("images/it/d/numbers").figures.read_bytes;
+        assert_eq!(served, fs::metadata(mount.source().join("d/numbers")).unwrap().len());
+    });
+}
+
+fn names(directory: &Path) -> BTreeSet<PathBuf> {
+    fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into()).collect()
+}
+
+fn compare(theirs: &Path, ours: &Path) {
+    let (at, of) = (fs::symlink_metadata(theirs).unwrap(), fs::symlink_metadata(ours).unwrap());
+    assert_eq!((at.mode(), at.uid(), at.gid(), at.mtime()), (of.mode(), of.uid(), of.gid(), of.mtime()), "{ours:?}");
+    if at.is_dir() {
+        assert_eq!(names(theirs), names(ours), "{ours:?}");
+        assert_eq!(of.nlink(), 2 + names(theirs).iter().filter(|name| theirs.join(name).is_dir()).count() as u64);
+        names(theirs).iter().for_each(|name| compare(&theirs.join(name), &ours.join(name)));
+        return;
+    }
+    assert_eq!((at.len(), at.nlink()), (of.len(), of.nlink()), "{ours:?}");
+    if at.is_symlink() {
+        assert_eq!(fs::read_link(theirs).unwrap(), fs::read_link(ours).unwrap());
+        return;
+    }
+    let (want, file) = (fs::read(theirs).unwrap(), File::open(ours).unwrap());
+    // From the end to the beginning, in pieces that fit nothing.
+    let mut buffer = vec![0; 30_011];
+    for offset in (0..=want.len()).step_by(30_011).collect::<Vec<_>>().into_iter().rev() {
+        let got = file.read_at(&mut buffer, offset as u64).unwrap();
+        assert!(buffer[..got] == want[offset..want.len().min(offset + 30_011)], "{ours:?} at {offset}");
+    }
+    assert!(fs::read(ours).unwrap() == want, "{ours:?}");
+}
+
+fn run(command: &mut Command) {
+    let output = finish(command);
+    assert!(output.status.success(), "{command:?}: {}", complaint(&output));
+}
+
+#[test]
+fn a_tar_of_each_format_is_what_it_was_made_from() {
+    for format in ["gnu", "pax", "posix"] {
+        same_as_its_source(|mount, archive| {
+            run(Command::new("tar")
+                .arg(format!("--format={format}"))
+                .arg("-cf")
+                .arg(archive)
+                .arg("-C")
+                .arg(mount.source())
+                .arg("."));
+        });
+    }
+}
+
+#[test]
+fn sparse_members_of_a_tar_keep_their_holes() {
+    for options in
+        [&["--format=gnu"][..], &["--sparse-version=0.0"], &["--sparse-version=0.1"], &["--sparse-version=1.0"]]
+    {
+        let make = |mount: &Mount| {
+            tree(&mount.source());
+            let archive = mount.scratch_path().join("archive");
+            run(Command::new("tar").args(options).arg("-Scf").arg(archive).arg("-C").arg(mount.source()).arg("."));
+        };
+        with_mount(&["--image", "it=@/archive"], make, |mount| {
+            compare(&mount.source().join("sparse"), &mount.at("images/it/sparse"));
+            let file = File::open(mount.at("images/it/sparse")).unwrap();
+            assert_eq!(seek_sparse(&file, Whence::Data, 0).unwrap(), 1 << 20);
+            let hole = seek_sparse(&file, Whence::Hole, 1 << 20).unwrap();
+            assert!((200_000..270_000).contains(&(hole - (1 << 20))), "{hole}");
+            assert_eq!(seek_sparse(&file, Whence::Hole, hole).unwrap(), hole);
+        });
+    }
+}
+
+/// One line, exit code 1, nothing mounted.
+fn refused(bytes: &[u8], name: &str, words: &str) {
+    if !can_mount() {
+        return;
+    }
+    let mount = Mount::scratch();
+    fs::write(mount.scratch_path().join(name), bytes).unwrap();
+    let output = mount.try_start(&["--image", &format!("it=@/{name}")]);
+    let said = complaint(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(words) && said.trim_end().lines().count() == 1, "{said}");
+    assert!(!mount.is_mounted());
+}
+
+#[test]
+fn archives_that_cannot_be_shown_are_refused_in_one_line() {
+    let scratch = tempfile::tempdir().unwrap();
+    tree(scratch.path());
+    let archive = scratch.path().join("archive.tar");
+    run(Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(scratch.path()).arg("d"));
+    let bytes = fs::read(&archive).unwrap();
+    refused(&bytes[..bytes.len() / 2], "half.tar", "cut off");
+    refused(b"\x1f\x8b\x08 and so on", "x.tar.gz", "compressed as a whole");
+    run(Command::new("tar").arg("-Pcf").arg(&archive).arg("-C").arg(scratch.path().join("d")).arg("../near"));
+    refused(&fs::read(&archive).unwrap(), "climbs.tar", "`../near` at byte 0 climbs out");
+}
+
+#[test]
+fn an_archive_that_changes_is_an_error_and_never_other_bytes() {
+    let make = |mount: &Mount| {
+        tree(&mount.source());
+        let archive = mount.scratch_path().join("archive");
+        run(Command::new("tar").arg("-cf").arg(archive).arg("-C").arg(mount.source()).arg("."));
+    };
+    with_mount(&["--strict", "--image", "it=@/archive"], make, |mount| {
+        let archive = mount.scratch_path().join("archive");
+        let open = File::open(mount.at("images/it/d/text")).unwrap();
+        let mut buffer = [0; 6];
+        fs::rename(&archive, mount.scratch_path().join("elsewhere")).unwrap();
+        fs::write(&archive, vec![b'?'; 10 << 20]).unwrap();
+        open.read_exact_at(&mut buffer, 15).unwrap();
+        assert_eq!(&buffer, b"a line", "the archive that was mounted, under whatever name");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        fs::write(mount.scratch_path().join("elsewhere"), vec![b'?'; 10 << 20]).unwrap();
+        assert_eq!(errno(open.read_exact_at(&mut buffer, 15)), ESTALE);
+    });
+}
