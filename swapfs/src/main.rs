@@ -5,28 +5,31 @@ mod commands;
 
 use std::process::ExitCode;
 
-use arguments::Command;
+use arguments::Verb;
 
 fn main() -> ExitCode {
-    let command = match arguments::parse(std::env::args_os()) {
-        Ok(command) => command,
+    let line = match arguments::parse(std::env::args_os()) {
+        Ok(line) => line,
         // Prints help and version too; usage errors exit with 2.
         Err(error) => error.exit(),
     };
-    start_log(command.verbose());
-    let done = match command {
-        Command::Mount(options) => commands::mount::run(&options),
-        Command::Unmount(options) => commands::unmount::run(&options),
-        Command::Stat(options) => commands::stat::run(&options),
-        Command::Swap(options) => commands::swap::run(&options),
-        Command::Top(options) => commands::top::run(&options),
-        Command::Throttle(options) => commands::throttle::run(&options),
-        Command::Fault(options) => commands::throttle::fault(&options),
-        Command::Profiles => commands::throttle::profiles(),
-        Command::Trace(options) => commands::trace::run(&options),
-        Command::Heatmap(options) => commands::heatmap::run(&options),
-        Command::Completions(options) => commands::generate::completions(&options),
-        Command::Manpages(options) => commands::generate::manpages(&options),
+    start_log(line.verbose);
+    let done = match line.verb {
+        Verb::Mount(arguments) => match arguments.command() {
+            Ok(command) => commands::mount::run(&command),
+            Err(error) => error.exit(),
+        },
+        Verb::Unmount(options) => commands::unmount::run(&options),
+        Verb::Stat(options) => commands::stat::run(&options),
+        Verb::Swap(options) => commands::swap::run(&options),
+        Verb::Top(options) => commands::top::run(&options),
+        Verb::Throttle(options) => commands::throttle::run(&options),
+        Verb::Fault(options) => commands::throttle::fault(&options),
+        Verb::Profiles => commands::throttle::profiles(),
+        Verb::Trace(options) => commands::trace::run(&options),
+        Verb::Heatmap(options) => commands::heatmap::run(&options),
+        Verb::Completions(options) => commands::generate::completions(&options),
+        Verb::Manpages(options) => commands::generate::manpages(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

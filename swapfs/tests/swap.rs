@@ -3,6 +3,7 @@
 mod fixture;
 
 use std::fs::{self, File, OpenOptions};
+use std::io::Read;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 
 use fixture::*;
@@ -11,6 +12,15 @@ use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
 fn open(mount: &Mount, name: &str) -> File {
     OpenOptions::new().read(true).write(true).open(mount.at("swap").join(name)).unwrap()
 }
+
+/// Every way in which swap files can be kept.
+const STORES: [&[&str]; 5] = [
+    &["--swap-store", "memory"],
+    &["--swap-store", "compressed"],
+    &["--swap-store", "@/source"],
+    &["--swap-store", "@/source", "--swap-direct"],
+    &["--swap-store", "@/source", "--swap-encrypt", "--swap-direct"],
+];
 
 fn with_swap(test: impl FnOnce(&Mount) + Send + 'static) {
     with_mount(&["--swap", "s:1M"], |_| {}, test);
@@ -96,6 +106,102 @@ fn holes_can_be_punched_and_found() {
     });
 }
 
+/// What every store promises through the mount, and each in its own way.
+#[test]
+fn every_store_frees_what_is_punched_and_forgets_what_is_cut_off() {
+    for kind in STORES {
+        let arguments = [&["--swap", "s:1M"], kind].concat();
+        with_mount(
+            &arguments,
+            |_| {},
+            move |mount| {
+                let file = open(mount, "s");
+                let taken = || file.metadata().unwrap().blocks() * 512;
+                // As far as it goes random, so that it takes its room also where it is compressed.
+                let data: Vec<u8> =
+                    (0..1u64 << 18).map(|i| (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 33) as u8).collect();
+                file.write_all_at(&data, 4096).unwrap();
+                file.sync_all().unwrap();
+                assert!(taken() >= 1 << 16, "{kind:?}: {}", taken());
+                let full = taken();
+                let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+                fallocate(&file, hole, 8192, 1 << 17).unwrap();
+                assert!(taken() < full - (1 << 14), "{kind:?}: {} of {full}", taken());
+                let mut back = vec![1; 1 << 18];
+                file.read_exact_at(&mut back, 4096).unwrap();
+                let holed = 4096..4096 + (1 << 17);
+                assert!(back[..4096] == data[..4096] && back[holed.end..] == data[holed.end..]);
+                assert!(back[holed].iter().all(|byte| *byte == 0));
+                file.set_len((1 << 18) - 5).unwrap();
+                file.set_len(1 << 20).unwrap();
+                file.read_exact_at(&mut back[..8192], (1 << 18) - 4096).unwrap();
+                assert!(back[..4091] == data[(1 << 18) - 8192..(1 << 18) - 4101], "{kind:?}");
+                assert!(back[4091..8192].iter().all(|byte| *byte == 0), "{kind:?}: what was cut off is gone");
+                let figures = mount.stats_of("swap/s").figures;
+                assert_eq!((figures.sync_ops, figures.punched_bytes), (1, 1 << 17));
+            },
+        );
+    }
+}
+
+#[test]
+fn compressed_swap_files_take_what_their_contents_are_worth_and_no_more_than_allowed() {
+    with_mount(
+        &["--swap", "s:1G", "--swap-store", "compressed", "--swap-limit", "1M"],
+        |_| {},
+        |mount| {
+            let file = open(mount, "s");
+            let taken = || file.metadata().unwrap().blocks() * 512;
+            file.write_all_at(&vec![0; 1 << 20], 0).unwrap();
+            assert_eq!(taken(), 0, "zeros");
+            file.write_all_at(&vec![0xa5; 1 << 20], 1 << 20).unwrap();
+            assert!(taken() < 1 << 14, "pages of one byte take {}", taken());
+            let text: Vec<u8> =
+                b"all work and no play makes jack a dull boy. ".iter().copied().cycle().take(1 << 20).collect();
+            file.write_all_at(&text, 1 << 21).unwrap();
+            assert!(taken() < 1 << 18, "text takes {}", taken());
+            let mut random = File::open("/dev/urandom").unwrap().take(2 << 20);
+            let mut noise = vec![];
+            random.read_to_end(&mut noise).unwrap();
+            assert_eq!(errno(file.write_all_at(&noise, 1 << 24)), ENOSPC);
+            assert!(taken() <= 1 << 20, "{}", taken());
+            let mut back = vec![0; 1 << 20];
+            file.read_exact_at(&mut back, 1 << 21).unwrap();
+            assert!(back == text);
+            let (kept, data) = mount.stats().kept_bytes();
+            assert!(kept <= 1 << 20 && data > 2 << 20, "{kept} for {data}");
+        },
+    );
+}
+
+/// Not a byte of it can be read on the disk, nor is a name left there, however the daemon ends.
+#[test]
+fn an_encrypted_swap_file_is_unreadable_and_gone_after_its_mount() {
+    with_mount(
+        &["--swap", "s:1M", "--swap-store", "@/source", "--swap-encrypt"],
+        |_| {},
+        |mount| {
+            let file = open(mount, "s");
+            file.write_all_at(&b"correct horse battery staple".repeat(9000), 77).unwrap();
+            file.sync_all().unwrap();
+            assert_eq!(fs::read_dir(mount.source()).unwrap().count(), 0, "it has no name there");
+            // As root one can still get at the daemon's file.
+            let descriptors = fs::read_dir(format!("/proc/{}/fd", mount.stats().pid)).unwrap();
+            let same = |path: &std::path::Path| fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() == 1 << 20);
+            let kept = descriptors.map(|entry| entry.unwrap().path()).find(|path| same(path)).unwrap();
+            let medium = fs::read(kept).unwrap();
+            assert!(medium.iter().any(|byte| *byte != 0) && !medium.windows(7).any(|part| part == b"correct"));
+            assert!(mount.unmount().status.success());
+            fs::write(mount.source().join("s"), b"somebody's").unwrap();
+            let refused = mount.try_start(&["--swap", "s:1M", "--swap-store", "@/source", "--swap-encrypt"]);
+            assert!(complaint(&refused).contains("contents from before"), "{}", complaint(&refused));
+            assert_eq!(fs::read(mount.source().join("s")).unwrap(), b"somebody's");
+            fs::remove_file(mount.source().join("s")).unwrap();
+            mount.start(&["--swap", "s:1M", "--swap-store", "@/source", "--swap-encrypt"]);
+        },
+    );
+}
+
 #[test]
 fn files_in_swap_are_neither_renamed_nor_opened_up() {
     with_swap(|mount| {
@@ -110,9 +216,10 @@ fn files_in_swap_are_neither_renamed_nor_opened_up() {
 
 #[test]
 fn swap_files_are_made_and_removed_through_the_mount() {
-    for store in ["memory", "@/source"] {
+    for kind in STORES {
+        let arguments = [&["--swap", "s:1M"], kind].concat();
         with_mount(
-            &["--swap", "s:1M", "--swap-store", store],
+            &arguments,
             |_| {},
             |mount| {
                 let file =

@@ -57,6 +57,12 @@ pub struct FileSnapshot {
     pub class: FileClass,
     /// Size when it was last opened.
     pub size_bytes: u64,
+    /// Of a swap file: room that its store takes now, in memory or on disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocated_bytes: Option<u64>,
+    /// Of a swap file: bytes of data that take this room, more of them where the store compresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_bytes: Option<u64>,
     /// Part of its blocks that were read, from 0 to 1.
     #[serde(default)]
     pub read_coverage: f64,
@@ -75,7 +81,8 @@ impl FileSnapshot {
         let coverage = |distinct: u64| (distinct as f64 / blocks).min(1.0);
         let read_coverage = coverage(figures.read_distinct_blocks);
         let write_coverage = coverage(figures.write_distinct_blocks);
-        FileSnapshot { path, class, size_bytes, read_coverage, write_coverage, figures }
+        let (allocated_bytes, data_bytes) = (None, None);
+        FileSnapshot { path, class, size_bytes, allocated_bytes, data_bytes, read_coverage, write_coverage, figures }
     }
 }
 
@@ -91,6 +98,12 @@ impl Snapshot {
         serde_json::to_string_pretty(self).expect("plain data") + "\n"
     }
 
+    /// Room that all swap files take together, and bytes of data in it.
+    pub fn kept_bytes(&self) -> (u64, u64) {
+        let sum = |of: fn(&FileSnapshot) -> Option<u64>| self.files.iter().filter_map(of).sum();
+        (sum(|file| file.allocated_bytes), sum(|file| file.data_bytes))
+    }
+
     /// What came after `earlier`, a snapshot of the same mount. Files and processes that did nothing since then are left out.
     /// After a reset in between, what came after that.
     #[must_use]
@@ -101,7 +114,8 @@ impl Snapshot {
         let none = Figures::default();
         let file = |file: &FileSnapshot| {
             let old = earlier.files.iter().rfind(|old| old.path == file.path).map_or(&none, |old| &old.figures);
-            FileSnapshot::new(file.path.clone(), file.class, file.size_bytes, file.figures.since(old))
+            let spent = FileSnapshot::new(file.path.clone(), file.class, file.size_bytes, file.figures.since(old));
+            FileSnapshot { allocated_bytes: file.allocated_bytes, data_bytes: file.data_bytes, ..spent }
         };
         let process = |process: &ProcessSnapshot| {
             let same = |old: &&ProcessSnapshot| old.pid == process.pid && old.comm == process.comm;

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
-use swapfs::mounting::{Found, MountOptions, Mounted, Place, StorePlace, Unmounted};
+use swapfs::mounting::{Encryption, Found, MountOptions, Mounted, Place, StorePlace, Unmounted};
 use swapfs::process::{EndSignals, leave_terminal, raise_open_files, settle_in_memory};
 
 use crate::arguments::{Ground, MountCommand};
@@ -79,9 +79,12 @@ fn announce(command: &MountCommand, place: &Place) -> anyhow::Result<()> {
 
 /// What a user should know who mounts where a daemon was killed.
 fn recovery(options: &MountOptions, place: &Place) -> String {
-    let kept = match &options.store {
-        StorePlace::Memory => "swap files that it had in memory are lost".to_owned(),
-        StorePlace::Directory(directory) => format!("swap files in {} are as last written", directory.display()),
+    let kept = match (&options.store.place, options.store.encryption) {
+        (StorePlace::Directory(directory), Encryption::None) => {
+            format!("swap files in {} are as last written", directory.display())
+        }
+        (StorePlace::Directory(_), Encryption::OwnKey) => "encrypted swap files that it had are lost".to_owned(),
+        (StorePlace::Memory | StorePlace::Compressed, _) => "swap files that it had in memory are lost".to_owned(),
     };
     let path = place.path.display();
     format!(

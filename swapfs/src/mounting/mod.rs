@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use fuser::{Config, Session, SessionACL};
 
-pub use crate::store::StorePlace;
+pub use crate::store::{Encryption, PageCache, StoreOptions, StorePlace};
 pub use place::{Found, PlaceError, resolve};
 pub use unmount::{Unmounted, unmount};
 
@@ -26,7 +26,7 @@ use crate::fuse::Adapter;
 use crate::images::{ImageSpec, Source, SourceError};
 use crate::mountinfo;
 use crate::service::{Plan, Service, SwapFile};
-use crate::store::StoreError;
+use crate::store::{StoreError, Stores};
 use crate::throttle::Rule;
 
 /// The file system type under which our mounts are listed.
@@ -70,8 +70,8 @@ pub struct MountOptions {
     pub images: Vec<ImageSpec>,
     /// Swap files.
     pub swap: Vec<SwapSpec>,
-    /// Where those are kept.
-    pub store: StorePlace,
+    /// How those are kept.
+    pub store: StoreOptions,
     /// What is counted.
     pub strictness: Strictness,
     /// Whose process serves it.
@@ -205,7 +205,8 @@ fn session_config(threads: usize) -> Config {
 
 fn plan(options: &MountOptions, mountpoint: &Path) -> Result<Plan, MountError> {
     let sources = Source::open_all(&options.images)?;
-    let store = settled(&options.store, mountpoint)?;
+    let place = settled(&options.store.place, mountpoint)?;
+    let store = Stores::new(StoreOptions { place, ..options.store.clone() });
     let swap_file = |spec: &SwapSpec| -> Result<SwapFile, MountError> {
         Ok(SwapFile { name: spec.name.clone(), store: store.create(&spec.name, spec.size_bytes)? })
     };
@@ -227,7 +228,7 @@ fn plan(options: &MountOptions, mountpoint: &Path) -> Result<Plan, MountError> {
 
 /// The place by its full name, as a daemon leaves its working directory.
 fn settled(place: &StorePlace, mountpoint: &Path) -> Result<StorePlace, MountError> {
-    let StorePlace::Directory(directory) = place else { return Ok(StorePlace::Memory) };
+    let StorePlace::Directory(directory) = place else { return Ok(place.clone()) };
     match directory.canonicalize() {
         Ok(real) if real.starts_with(mountpoint) => Err(MountError::StoreInside(directory.clone())),
         Ok(real) => Ok(StorePlace::Directory(real)),

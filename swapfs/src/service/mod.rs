@@ -38,7 +38,7 @@ use crate::filesystem::inode::{InodeTable, Node};
 use crate::filesystem::{FsError, Ino, Owner};
 use crate::images::Source;
 use crate::mounting::Host;
-use crate::store::StorePlace;
+use crate::store::Stores;
 use crate::throttle::{Rule, Throttle};
 use crate::trace::Tracers;
 use handles::Handles;
@@ -52,7 +52,7 @@ pub struct Plan {
     /// The swap files to begin with.
     pub swap_files: Vec<SwapFile>,
     /// Where more of them are kept.
-    pub store: StorePlace,
+    pub store: Stores,
     /// What is counted.
     pub strictness: Strictness,
     /// Whose process serves.
@@ -113,7 +113,8 @@ impl Service {
 
     /// All counts, now. `waiting` is how many requests the throttle holds back.
     pub fn snapshot(&self, waiting: usize) -> Snapshot {
-        let (total, files) = self.books.ledger.figures();
+        let (total, mut files) = self.books.ledger.figures();
+        self.weigh_swaps(&mut files);
         Snapshot {
             version: VERSION,
             pid: std::process::id(),

@@ -1,10 +1,11 @@
 //! What is particular to swap files: their size, holes, durability.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::handles::{Body, HandleId};
 use super::{Service, handles::CountedFile};
-use crate::accounting::Occasion;
+use crate::accounting::{FileClass, FileSnapshot, Occasion};
 use crate::filesystem::attr::Attr;
 use crate::filesystem::extent::whole_range;
 use crate::filesystem::inode::{ControlFile, InodeTable, Node, SwapIndex};
@@ -118,6 +119,20 @@ impl Service {
         let total: u64 = stores().map(|store| store.size_bytes()).sum();
         let used: u64 = stores().map(|store| store.allocated_bytes()).sum();
         (total, total.saturating_sub(used))
+    }
+
+    /// Notes what each swap file takes.
+    pub(super) fn weigh_swaps(&self, files: &mut [FileSnapshot]) {
+        let swaps: HashMap<String, Arc<SwapFile>> =
+            self.swaps.read().named().map(|(_, file)| (format!("swap/{}", file.name), file.clone())).collect();
+        // Of several files that had one name in turn, the last one has it now.
+        let mut weighed = HashSet::new();
+        for file in files.iter_mut().rev().filter(|file| file.class == FileClass::Swap) {
+            if let Some(swap) = swaps.get(&file.path).filter(|_| weighed.insert(file.path.clone())) {
+                file.allocated_bytes = Some(swap.store.allocated_bytes());
+                file.data_bytes = Some(swap.store.data_bytes());
+            }
+        }
     }
 
     /// # Errors

@@ -31,7 +31,8 @@ impl From<AddError> for FsError {
             AddError::Name => FsError::Invalid,
             AddError::Exists | AddError::Store(StoreError::OtherSize { .. } | StoreError::Busy(_)) => FsError::Exists,
             AddError::Store(StoreError::Open { source, .. } | StoreError::Memory { source, .. }) => FsError::Io(source),
-            AddError::Store(StoreError::Kind(_)) => FsError::NotPermitted,
+            AddError::Store(StoreError::Kind(_) | StoreError::Unencrypted(_)) => FsError::NotPermitted,
+            AddError::Store(StoreError::Key(_)) => FsError::Io(std::io::ErrorKind::Other.into()),
         }
     }
 }

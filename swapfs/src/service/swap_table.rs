@@ -60,10 +60,11 @@ impl SwapTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::StorePlace;
+    use crate::store::{StoreOptions, Stores};
 
     fn file(name: &str) -> SwapFile {
-        SwapFile { name: name.into(), store: StorePlace::Memory.create(name, 4096).unwrap() }
+        let stores = Stores::new(StoreOptions::default());
+        SwapFile { name: name.into(), store: stores.create(name, 4096).unwrap() }
     }
 
     #[test]

@@ -3,13 +3,26 @@
 //! A [`Store`] has a size that only [`Store::resize`] changes; pages that were never written read as zeros and take no room. Ranges are checked by
 //! [`crate::filesystem::extent`] before they get here.
 
+mod claims;
+mod compressed;
+mod direct;
+mod encrypted;
+mod error;
+#[cfg(test)]
+mod model;
 mod place;
 mod sparse;
 
 use std::io;
 
-pub use place::StorePlace;
-pub use sparse::{SparseStore, StoreError};
+pub use compressed::{Budget, CompressedStore};
+pub use encrypted::EncryptedStore;
+pub use error::StoreError;
+pub use place::{Encryption, StoreOptions, StorePlace, Stores};
+pub use sparse::{PageCache, SparseStore};
+
+/// What is compressed, encrypted or moved past the page cache as a whole.
+const BLOCK: usize = 4096;
 
 /// Keeps the bytes of one swap file. Called from several threads at once; a range that is written while it is
 /// read may come out half old, half new, as with any file.
@@ -23,8 +36,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// What the medium says; the size is as before then.
     fn resize(&self, size_bytes: u64) -> io::Result<()>;
 
-    /// Room taken, in bytes.
+    /// Room taken on its medium, in bytes.
     fn allocated_bytes(&self) -> u64;
+
+    /// Bytes of data that take this room: more of them where the store compresses.
+    fn data_bytes(&self) -> u64 {
+        self.allocated_bytes()
+    }
 
     /// Reads all of `buffer` at `offset`.
     ///
@@ -70,6 +88,14 @@ pub enum Whence {
     Data,
     /// The next hole.
     Hole,
+}
+
+/// Refuses, as no space, a range that is not within a store any more: it was cut off after the range had been checked.
+fn within(size_bytes: u64, offset: u64, bytes: u64) -> io::Result<()> {
+    match offset.checked_add(bytes).is_some_and(|end| end <= size_bytes) {
+        true => Ok(()),
+        false => Err(rustix::io::Errno::NOSPC.into()),
+    }
 }
 
 /// Looks for data or holes in an open file. Moves the file's own position, which nothing here uses.

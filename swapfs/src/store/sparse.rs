@@ -3,56 +3,35 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{FallocateFlags, FlockOperation, MemfdFlags};
 
-use super::{Store, Whence, seek_sparse};
-use crate::units::show_bytes;
+use super::claims::{Claim, Claims, Use};
+use super::direct::DirectFile;
+use super::{BLOCK, Store, StoreError, Whence, seek_sparse, within};
 
-/// Why a swap file cannot be kept where it should.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The directory or the file in it cannot be used.
-    #[error("swap store {path} cannot be opened, give a directory that you may write, or `memory`")]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Another mount has it.
-    #[error("swap store {0} is in use by another swapfs; unmount that one, or use another directory")]
-    Busy(PathBuf),
-    /// The file is there from before, with another size.
-    #[error("swap store {path} has {found} bytes, not {asked}; ask for {found}, or remove the file")]
-    OtherSize {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        found: u64,
-        /// The size asked for.
-        asked: u64,
-    },
-    /// Something else stands there.
-    #[error("swap store {0} is not a regular file; remove it, or use another directory")]
-    Kind(PathBuf),
-    /// Memory of that size cannot be had.
-    #[error("no swap file of {} can be had in memory", show_bytes(*.bytes))]
-    Memory {
-        /// Size asked for.
-        bytes: u64,
-        /// Why.
-        source: io::Error,
-    },
+/// Which way data takes to a file in a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PageCache {
+    /// Through the kernel's page cache.
+    #[default]
+    Through,
+    /// Past it (O_DIRECT) where the file system can, so that no second copy stays in memory. Parts of 4 KiB blocks go through it still.
+    Past,
 }
 
 /// A store that is a sparse file.
 #[derive(Debug)]
 pub struct SparseStore {
     file: File,
+    /// The same file for direct I/O.
+    direct: Option<DirectFile>,
     size_bytes: AtomicU64,
+    /// Changing the size excludes writes, which would extend the file again; and where some I/O goes through the page cache and some past
+    /// it, the one excludes the other on the same blocks, as open(2) asks for.
+    claims: Claims,
 }
 
 impl SparseStore {
@@ -67,14 +46,19 @@ impl SparseStore {
             Ok(file)
         };
         let file = create().map_err(|source| StoreError::Memory { bytes: size_bytes, source })?;
-        Ok(SparseStore { file, size_bytes: AtomicU64::new(size_bytes) })
+        Ok(SparseStore::of(file, None, size_bytes))
     }
 
     /// A store that is the file `name` in `directory`: made if it is not there, locked against other mounts.
     ///
     /// # Errors
     /// [`StoreError`] with the path of the file.
-    pub fn in_directory(directory: &Path, name: &str, size_bytes: u64) -> Result<Self, StoreError> {
+    pub fn in_directory(
+        directory: &Path,
+        name: &str,
+        size_bytes: u64,
+        page_cache: PageCache,
+    ) -> Result<Self, StoreError> {
         let path = directory.join(name);
         let failed = |source: io::Error| StoreError::Open { path: path.clone(), source };
         let file = open_private(&path).map_err(failed)?;
@@ -89,8 +73,49 @@ impl SparseStore {
             found => return Err(StoreError::OtherSize { path, found, asked: size_bytes }),
         }
         file.set_permissions(PermissionsExt::from_mode(0o600)).map_err(failed)?;
-        Ok(SparseStore { file, size_bytes: AtomicU64::new(size_bytes) })
+        // What fsync promises of the contents is worth nothing if a new name can be lost.
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
+        let direct = open_direct(&file, &path, page_cache);
+        Ok(SparseStore::of(file, direct, size_bytes))
     }
+
+    /// A store that is a file without a name in `directory`: it goes with the daemon, however that ends.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`].
+    pub fn nameless(directory: &Path, size_bytes: u64, page_cache: PageCache) -> Result<Self, StoreError> {
+        let failed = |source: io::Error| StoreError::Open { path: directory.to_owned(), source };
+        let file = tempfile::tempfile_in(directory).map_err(failed)?;
+        // O_TMPFILE heeds the umask only.
+        file.set_permissions(PermissionsExt::from_mode(0o600)).map_err(failed)?;
+        file.set_len(size_bytes).map_err(failed)?;
+        let direct = open_direct(&file, directory, page_cache);
+        Ok(SparseStore::of(file, direct, size_bytes))
+    }
+
+    fn of(file: File, direct: Option<DirectFile>, size_bytes: u64) -> Self {
+        SparseStore { file, direct, size_bytes: AtomicU64::new(size_bytes), claims: Claims::default() }
+    }
+
+    /// Claims the blocks around a range.
+    fn claim(&self, offset: u64, bytes: usize, kind: Use) -> Claim<'_> {
+        let block = BLOCK as u64;
+        self.claims.claim(offset - offset % block, (offset + bytes as u64).next_multiple_of(block), kind)
+    }
+}
+
+/// The same file for direct I/O, if that is asked for and possible.
+fn open_direct(file: &File, path: &Path, page_cache: PageCache) -> Option<DirectFile> {
+    if page_cache == PageCache::Through {
+        return None;
+    }
+    let opened = DirectFile::open(file);
+    opened
+        .inspect_err(|error| {
+            let path = path.display();
+            tracing::warn!("no direct I/O on {path} ({error}): its file system cannot; going through the page cache");
+        })
+        .ok()
 }
 
 /// Opens or makes a file for its owner only; never through a symlink.
@@ -112,6 +137,7 @@ impl Store for SparseStore {
     }
 
     fn resize(&self, size_bytes: u64) -> io::Result<()> {
+        let _all = self.claims.claim(0, u64::MAX, Use::Alone);
         self.file.set_len(size_bytes)?;
         self.size_bytes.store(size_bytes, Ordering::Release);
         Ok(())
@@ -122,16 +148,32 @@ impl Store for SparseStore {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.file.read_exact_at(buffer, offset)
+        match &self.direct {
+            None => self.file.read_exact_at(buffer, offset),
+            Some(direct) if DirectFile::takes(offset, buffer.len()) => direct.read_exact_at(buffer, offset),
+            Some(_) => {
+                let _claim = self.claim(offset, buffer.len(), Use::Alone);
+                self.file.read_exact_at(buffer, offset)
+            }
+        }
     }
 
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
-        self.file.write_all_at(data, offset)
+        let kind = if self.direct.is_some() { Use::Alone } else { Use::Shared };
+        let _claim = self.claim(offset, data.len(), kind);
+        within(self.size_bytes(), offset, data.len() as u64)?;
+        match &self.direct {
+            Some(direct) if DirectFile::takes(offset, data.len()) => direct.write_all_at(data, offset),
+            _ => self.file.write_all_at(data, offset),
+        }
     }
 
     fn punch(&self, offset: u64, bytes: u64) -> io::Result<()> {
         let mode = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        Ok(rustix::fs::fallocate(&self.file, mode, offset, bytes)?)
+        // A last block that the file ends in is freed only where the hole reaches its end.
+        let end = offset + bytes;
+        let end = if end == self.size_bytes() { end.next_multiple_of(BLOCK as u64) } else { end };
+        Ok(rustix::fs::fallocate(&self.file, mode, offset, end - offset)?)
     }
 
     fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()> {
@@ -150,20 +192,21 @@ impl Store for SparseStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
-    const SIZE: usize = 1 << 20;
+    fn in_directory(directory: &Path, size_bytes: u64) -> Result<SparseStore, StoreError> {
+        SparseStore::in_directory(directory, "s", size_bytes, PageCache::Through)
+    }
 
     #[test]
     fn contents_outlive_the_store() {
         let directory = tempfile::tempdir().unwrap();
-        let store = SparseStore::in_directory(directory.path(), "s", 8192).unwrap();
+        let store = in_directory(directory.path(), 8192).unwrap();
         store.write_at(b"kept", 4096).unwrap();
-        assert!(matches!(SparseStore::in_directory(directory.path(), "s", 8192), Err(StoreError::Busy(_))));
+        assert!(matches!(in_directory(directory.path(), 8192), Err(StoreError::Busy(_))));
         drop(store);
-        let other = SparseStore::in_directory(directory.path(), "s", 4096);
+        let other = in_directory(directory.path(), 4096);
         assert!(matches!(other, Err(StoreError::OtherSize { found: 8192, asked: 4096, .. })));
-        let store = SparseStore::in_directory(directory.path(), "s", 8192).unwrap();
+        let store = in_directory(directory.path(), 8192).unwrap();
         let mut buffer = [0; 4];
         store.read_at(&mut buffer, 4096).unwrap();
         assert_eq!(&buffer, b"kept");
@@ -173,7 +216,27 @@ mod tests {
     fn a_symlink_in_the_store_is_not_followed() {
         let directory = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/etc/passwd", directory.path().join("s")).unwrap();
-        assert!(matches!(SparseStore::in_directory(directory.path(), "s", 4096), Err(StoreError::Open { .. })));
+        assert!(matches!(in_directory(directory.path(), 4096), Err(StoreError::Open { .. })));
+    }
+
+    #[test]
+    fn a_nameless_store_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SparseStore::nameless(directory.path(), 8192, PageCache::Through).unwrap();
+        store.write_at(&[7; 8192], 0).unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+        assert_eq!(store.file.metadata().unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_write_to_what_was_cut_off_does_not_bring_it_back() {
+        let store = SparseStore::in_memory("t", 8192).unwrap();
+        store.resize(4096).unwrap();
+        assert_eq!(store.write_at(&[7; 4096], 4096).unwrap_err().raw_os_error(), Some(28));
+        store.resize(8192).unwrap();
+        let mut buffer = [1; 4096];
+        store.read_at(&mut buffer, 4096).unwrap();
+        assert_eq!(buffer, [0; 4096]);
     }
 
     #[test]
@@ -197,44 +260,5 @@ mod tests {
         assert!((65536..=4 << 20).contains(&full));
         store.punch(1 << 30, 65536).unwrap();
         assert!(store.allocated_bytes() < full);
-    }
-
-    #[derive(Debug, Clone)]
-    enum Step {
-        Write(usize, Vec<u8>),
-        Punch(usize, usize),
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let write = (0..SIZE, proptest::collection::vec(any::<u8>(), 1..9000)).prop_map(|(at, data)| {
-            let room = SIZE - at;
-            Step::Write(at, data.into_iter().take(room).collect())
-        });
-        let punch = (0..SIZE, 1..90_000usize).prop_map(|(at, len)| Step::Punch(at, len.min(SIZE - at)));
-        proptest::collection::vec(prop_oneof![write, punch], 1..20)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
-        #[test]
-        fn like_an_array(steps in steps()) {
-            let store = SparseStore::in_memory("model", SIZE as u64).unwrap();
-            let mut model = vec![0u8; SIZE];
-            for step in steps {
-                match step {
-                    Step::Write(at, data) => {
-                        store.write_at(&data, at as u64).unwrap();
-                        model[at..at + data.len()].copy_from_slice(&data);
-                    }
-                    Step::Punch(at, len) => {
-                        store.punch(at as u64, len as u64).unwrap();
-                        model[at..at + len].fill(0);
-                    }
-                }
-            }
-            let mut all = vec![1; SIZE];
-            store.read_at(&mut all, 0).unwrap();
-            prop_assert!(all == model);
-        }
     }
 }

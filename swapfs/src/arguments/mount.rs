@@ -1,4 +1,4 @@
-//! What is typed: the command line, with help that teaches by examples.
+//! The command line of `swapfs mount`, and what it asks for.
 
 use std::ffi::{OsStr, OsString};
 use std::num::NonZeroU64;
@@ -6,43 +6,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args};
 
-use crate::commands::generate::{CompletionsArguments, ManpagesArguments};
-use crate::commands::heatmap::HeatmapArguments;
-use crate::commands::stat::StatArguments;
-use crate::commands::swap::SwapArguments;
-use crate::commands::throttle::{FaultArguments, ThrottleArguments};
-use crate::commands::top::TopArguments;
-use crate::commands::trace::TraceArguments;
+use super::usage_error;
 use swapfs::faults::{FaultRule, parse_faults};
 use swapfs::filesystem::caching::Strictness;
 use swapfs::images::{ImageSpec, is_image_name};
-use swapfs::mounting::{Audience, Host, MountOptions, StorePlace, SwapSpec};
+use swapfs::mounting::{Audience, Encryption, Host, MountOptions, PageCache, StoreOptions, StorePlace, SwapSpec};
 use swapfs::service::is_swap_name;
 use swapfs::throttle::{Glob, Latency, Limits, Rule, parse_rules};
 use swapfs::units::{UnitError, parse_bytes, parse_count, parse_duration, parse_rate};
-
-const EXAMPLES: &str = "\
-Examples:
-  swapfs mount --images /usr/bin/python3 --swap swap0:1G --daemon /mnt/s
-      Shows one program, as /mnt/s/images/python3, and a swap file of
-      1 GiB, kept in memory, as /mnt/s/swap/swap0.
-  swapfs mount --images / --strict /mnt/s
-      Shows the whole root directory below /mnt/s/images and counts
-      every single read; Ctrl-C unmounts.
-  swapfs stat /mnt/s --interval 1
-      Shows what is read and written, once a second, as iostat does.
-  swapfs top /mnt/s
-      The same as a screen: busiest files first, with trends and heat.
-  swapfs trace /mnt/s --format fio --out io.log
-      Records each request until Ctrl-C, for `fio --read_iolog=io.log`.
-  swapfs heatmap /mnt/s images/python3 --svg heat.svg
-      Which parts of the file were read, and how often.
-  swapfs swap add /mnt/s swap1 512M
-      One more swap file, while mounted.
-  swapfs unmount /mnt/s";
 
 const MOUNT_USAGE: &str =
     "swapfs mount [OPTIONS] [--images SRC...] [--image NAME=PATH] [--swap NAME:SIZE...] MOUNTPOINT";
@@ -64,54 +37,20 @@ Examples:
       --swap-store /var/tmp/swap /mnt/s
       Swap files are sparse files in /var/tmp/swap and keep their contents
       when the mount is gone.
+  swapfs mount --swap swap0:4G --swap-store compressed --swap-limit 1G /mnt/s
+      Swap files in at most 1 GiB of memory, compressed by pages.
+  swapfs mount --swap swap0:4G --swap-store /var/tmp --swap-encrypt /mnt/s
+      Swap files on disk that nobody can read, and that end with the mount.
   swapfs mount --images / --read-latency 2ms --read-bw 20MB /mnt/disk
       How does a program run from a slow disk?  Run /mnt/disk/images/bin/ls
   swapfs mount --images ./prog --strict --daemon /mnt/s
       Every read is counted, also those that the page cache would answer.
       `swapfs stat /mnt/s` shows them, `swapfs unmount /mnt/s` ends it.";
 
-/// Programs' images and swap files as a file system: every read and write is counted, and can be slowed
-#[derive(Debug, Parser)]
-#[command(name = "swapfs", version, after_help = EXAMPLES, disable_help_subcommand = true)]
-struct CommandLine {
-    /// Say more (twice: much more)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 900)]
-    verbose: u8,
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// Mount images and swap files; serves until Ctrl-C, SIGTERM or `swapfs unmount`
-    Mount(MountArguments),
-    /// Unmount, and wait until the daemon is gone; a mount in use is detached and its users' files fail
-    Unmount(UnmountArguments),
-    /// Show what was read from and written to a live mount
-    Stat(StatArguments),
-    /// Watch a live mount: busiest files first, with trends and heat
-    Top(TopArguments),
-    /// Show or change how a live mount is slowed
-    Throttle(ThrottleArguments),
-    /// Show or change what fails on purpose in a live mount
-    Fault(FaultArguments),
-    /// List the devices that a throttle rule can name with profile=
-    Profiles,
-    /// Record every request of a live mount, one by one
-    Trace(TraceArguments),
-    /// Draw which parts of a file were read and written, and how often
-    Heatmap(HeatmapArguments),
-    /// Make, resize, remove and list the swap files of a live mount
-    Swap(SwapArguments),
-    /// Write what a shell needs for completing our command lines to the standard output
-    Completions(CompletionsArguments),
-    /// Write our manual pages into a directory
-    Manpages(ManpagesArguments),
-}
-
+/// `swapfs mount`.
 #[derive(Debug, Args)]
 #[command(after_help = MOUNT_EXAMPLES, override_usage = MOUNT_USAGE)]
-struct MountArguments {
+pub struct MountArguments {
     /// Directories and files to show below images/ (repeatable)
     #[arg(long, value_name = "SRC", num_args = 1..)]
     images: Vec<OsString>,
@@ -121,9 +60,8 @@ struct MountArguments {
     /// Swap files to make below swap/, such as swap0:1G (repeatable)
     #[arg(long, value_name = "NAME:SIZE", num_args = 1..)]
     swap: Vec<OsString>,
-    /// Where swap files are kept: a directory, or `memory`
-    #[arg(long, value_name = "DIR|memory", default_value = "memory")]
-    swap_store: PathBuf,
+    #[command(flatten)]
+    store: StoreArguments,
     /// Count every read: images bypass the page cache and are read without readahead
     #[arg(long)]
     strict: bool,
@@ -157,6 +95,23 @@ struct MountArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(next_help_heading = "How swap files are kept")]
+struct StoreArguments {
+    /// Where: in memory, in memory and compressed (LZ4), or as sparse files in a directory
+    #[arg(long, value_name = "memory|compressed|DIR", default_value = "memory")]
+    swap_store: PathBuf,
+    /// In a directory: go past the page cache (O_DIRECT), so that no second copy stays in memory
+    #[arg(long)]
+    swap_direct: bool,
+    /// In a directory: encrypt with a key that goes with the mount; the files have no names there and are gone after it
+    #[arg(long)]
+    swap_encrypt: bool,
+    /// Compressed: the most memory that all swap files may take together; writes past it fail with ENOSPC
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    swap_limit: Option<u64>,
+}
+
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Throttle, over all files together")]
 struct ReadLimits {
     /// Bytes read a second, such as 10M
@@ -184,52 +139,6 @@ struct WriteLimits {
     write_latency: Duration,
 }
 
-/// `swapfs unmount`.
-#[derive(Debug, Args)]
-pub struct UnmountArguments {
-    /// Where it is mounted
-    pub mountpoint: PathBuf,
-}
-
-/// A command line that makes sense.
-#[derive(Debug)]
-pub enum Command {
-    /// `swapfs mount`.
-    Mount(MountCommand),
-    /// `swapfs unmount`.
-    Unmount(UnmountArguments),
-    /// `swapfs stat`.
-    Stat(StatArguments),
-    /// `swapfs top`.
-    Top(TopArguments),
-    /// `swapfs throttle`.
-    Throttle(ThrottleArguments),
-    /// `swapfs fault`.
-    Fault(FaultArguments),
-    /// `swapfs profiles`.
-    Profiles,
-    /// `swapfs trace`.
-    Trace(TraceArguments),
-    /// `swapfs heatmap`.
-    Heatmap(HeatmapArguments),
-    /// `swapfs swap`.
-    Swap(SwapArguments),
-    /// `swapfs completions`.
-    Completions(CompletionsArguments),
-    /// `swapfs manpages`.
-    Manpages(ManpagesArguments),
-}
-
-impl Command {
-    /// How often `-v` was given to a mount.
-    pub fn verbose(&self) -> u8 {
-        match self {
-            Command::Mount(mount) => mount.verbose,
-            _ => 0,
-        }
-    }
-}
-
 /// Where a mount is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ground {
@@ -248,41 +157,22 @@ pub struct MountCommand {
     pub ground: Ground,
     /// Where the daemon's messages go.
     pub log: Option<PathBuf>,
-    verbose: u8,
 }
 
-/// The whole command line, for what is made of it: completions and manual pages.
-pub fn definition() -> clap::Command {
-    CommandLine::command()
-}
-
-/// Reads a command line.
-///
-/// # Errors
-/// A usage error (exit code 2), or help or version to be shown.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, clap::Error> {
-    let matches = CommandLine::command().try_get_matches_from(arguments)?;
-    let line = CommandLine::from_arg_matches(&matches)?;
-    match line.verb {
-        Verb::Unmount(arguments) => Ok(Command::Unmount(arguments)),
-        Verb::Stat(arguments) => Ok(Command::Stat(arguments)),
-        Verb::Swap(arguments) => Ok(Command::Swap(arguments)),
-        Verb::Top(arguments) => Ok(Command::Top(arguments)),
-        Verb::Throttle(arguments) => Ok(Command::Throttle(arguments)),
-        Verb::Fault(arguments) => Ok(Command::Fault(arguments)),
-        Verb::Profiles => Ok(Command::Profiles),
-        Verb::Trace(arguments) => Ok(Command::Trace(arguments)),
-        Verb::Heatmap(arguments) => Ok(Command::Heatmap(arguments)),
-        Verb::Completions(arguments) => Ok(Command::Completions(arguments)),
-        Verb::Manpages(arguments) => Ok(Command::Manpages(arguments)),
-        Verb::Mount(mut arguments) => {
-            if arguments.mountpoint.is_none()
-                && let Some(("mount", matches)) = matches.subcommand()
-            {
-                arguments.mountpoint = take_last_value(&mut arguments, matches);
-            }
-            mount_command(arguments, line.verbose).map_err(|message| usage_error(&message))
+impl MountArguments {
+    /// Finds the mount point where an option took it for one of its values.
+    pub(super) fn find_mountpoint(&mut self, matches: &ArgMatches) {
+        if self.mountpoint.is_none() {
+            self.mountpoint = take_last_value(self, matches);
         }
+    }
+
+    /// What is asked for.
+    ///
+    /// # Errors
+    /// A usage error.
+    pub fn command(self) -> Result<MountCommand, clap::Error> {
+        mount_command(self).map_err(|message| usage_error(&message))
     }
 }
 
@@ -295,7 +185,7 @@ fn take_last_value(arguments: &mut MountArguments, matches: &ArgMatches) -> Opti
     if in_last_use > 1 { values.pop() } else { None }
 }
 
-fn mount_command(arguments: MountArguments, verbose: u8) -> Result<Command, String> {
+fn mount_command(arguments: MountArguments) -> Result<MountCommand, String> {
     let mountpoint = arguments.mountpoint.clone().ok_or("the mount point is missing; it comes last")?;
     let swap = arguments.swap.iter().map(swap_spec).collect::<Result<Vec<_>, _>>()?;
     let images = images(&arguments)?;
@@ -307,12 +197,12 @@ fn mount_command(arguments: MountArguments, verbose: u8) -> Result<Command, Stri
     }
     let rules = rules(&arguments)?;
     let faults = faults(&arguments.fault)?;
-    let in_memory = arguments.swap_store.as_os_str() == "memory";
+    let store = arguments.store.options()?;
     let options = MountOptions {
         mountpoint: mountpoint.into(),
         images,
         swap,
-        store: if in_memory { StorePlace::Memory } else { StorePlace::Directory(arguments.swap_store) },
+        store,
         strictness: if arguments.strict { Strictness::EveryRead } else { Strictness::CacheMisses },
         host: Host::Daemon,
         audience: if arguments.allow_other { Audience::Everyone } else { Audience::Owner },
@@ -322,7 +212,31 @@ fn mount_command(arguments: MountArguments, verbose: u8) -> Result<Command, Stri
         threads: arguments.threads.into(),
     };
     let ground = if arguments.daemon { Ground::Back } else { Ground::Fore };
-    Ok(Command::Mount(MountCommand { options, ground, log: arguments.log, verbose }))
+    Ok(MountCommand { options, ground, log: arguments.log })
+}
+
+impl StoreArguments {
+    fn options(self) -> Result<StoreOptions, String> {
+        let place = match self.swap_store.to_str() {
+            Some("memory") => StorePlace::Memory,
+            Some("compressed") => StorePlace::Compressed,
+            _ => StorePlace::Directory(self.swap_store),
+        };
+        let in_directory = matches!(place, StorePlace::Directory(_));
+        if (self.swap_direct || self.swap_encrypt) && !in_directory {
+            let option = if self.swap_direct { "--swap-direct" } else { "--swap-encrypt" };
+            return Err(format!("{option} is for swap files in a directory; give `--swap-store DIR` too"));
+        }
+        if self.swap_limit.is_some() && place != StorePlace::Compressed {
+            return Err("--swap-limit is for compressed swap files; give `--swap-store compressed` too".to_owned());
+        }
+        Ok(StoreOptions {
+            place,
+            page_cache: if self.swap_direct { PageCache::Past } else { PageCache::Through },
+            encryption: if self.swap_encrypt { Encryption::OwnKey } else { Encryption::None },
+            most_memory_bytes: self.swap_limit,
+        })
+    }
 }
 
 /// The rules in the order in which they were given; the plain options are a last one, for everything.
@@ -393,21 +307,4 @@ fn rate(text: &str) -> Result<NonZeroU64, UnitError> {
 
 fn count(text: &str) -> Result<NonZeroU64, UnitError> {
     parse_count(text).and_then(|count| NonZeroU64::new(count).ok_or_else(|| UnitError::Zero(text.to_owned())))
-}
-
-/// A span of time that is not zero.
-pub fn interval(text: &str) -> Result<Duration, UnitError> {
-    match parse_duration(text)? {
-        Duration::ZERO => Err(UnitError::Zero(text.to_owned())),
-        interval => Ok(interval),
-    }
-}
-
-fn usage_error(message: &str) -> clap::Error {
-    let mut command = CommandLine::command();
-    command.build();
-    match command.find_subcommand_mut("mount") {
-        Some(mount) => mount.error(ErrorKind::ValueValidation, message),
-        None => command.error(ErrorKind::ValueValidation, message),
-    }
 }
