@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn records_that_are_refused() {
         for bad in
-            [&b"10 path=x\n"[..], b"99999999999999999999 a=b\n", b"5 a=b", b"5 ab\n", b" a=b\n", b"0 a=b\n", b"x"]
+            [&b"11 path=x\n"[..], b"99999999999999999999 a=b\n", b"5 a=b", b"5 ab\n", b" a=b\n", b"0 a=b\n", b"x"]
         {
             assert!(Pax::default().read(bad).is_err(), "{}", bad.escape_ascii());
         }
