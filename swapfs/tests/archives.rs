@@ -1,6 +1,6 @@
 //! Archives that real programs made are shown as the directories that they were made from; bad ones are refused in one line.
 //!
-//! Assumes GNU tar.
+//! Assumes GNU tar, and mksquashfs of Debian's squashfs-tools.
 
 mod fixture;
 
@@ -118,6 +118,47 @@ fn sparse_members_of_a_tar_keep_their_holes() {
     }
 }
 
+fn squash(mount: &Mount, archive: &Path, options: &[&str]) {
+    let mut command = Command::new("mksquashfs");
+    command.arg(mount.source()).arg(archive).args(["-no-progress", "-quiet", "-processors", "1"]).args(options);
+    run(&mut command);
+}
+
+#[test]
+fn a_squashfs_of_each_compression_is_what_it_was_made_from() {
+    for compression in ["gzip", "xz", "lz4", "zstd"] {
+        same_as_its_source(|mount, archive| squash(mount, archive, &["-comp", compression]));
+    }
+}
+
+#[test]
+fn a_squashfs_of_each_layout_is_what_it_was_made_from() {
+    let layouts: [&[&str]; 5] = [
+        &["-b", "4K"],
+        &["-b", "1M"],
+        &["-noI", "-noD", "-noF", "-noX"],
+        &["-no-fragments", "-no-exports"],
+        &["-always-use-fragments", "-no-duplicates", "-b", "64K"],
+    ];
+    for layout in layouts {
+        same_as_its_source(|mount, archive| squash(mount, archive, layout));
+    }
+}
+
+#[test]
+fn a_squashfs_keeps_holes() {
+    let make = |mount: &Mount| {
+        tree(&mount.source());
+        squash(mount, &mount.scratch_path().join("archive"), &[]);
+    };
+    with_mount(&["--image", "it=@/archive"], make, |mount| {
+        let file = File::open(mount.at("images/it/sparse")).unwrap();
+        assert_eq!(seek_sparse(&file, Whence::Data, 0).unwrap(), 1 << 20);
+        assert_eq!(seek_sparse(&file, Whence::Hole, 1 << 20).unwrap(), (1 << 20) + (256 << 10));
+        assert_eq!(errno(seek_sparse(&file, Whence::Data, 2 << 20)), 6);
+    });
+}
+
 /// One line, exit code 1, nothing mounted.
 fn refused(bytes: &[u8], name: &str, words: &str) {
     if !can_mount() {
@@ -140,6 +181,14 @@ fn archives_that_cannot_be_shown_are_refused_in_one_line() {
     run(Command::new("tar").arg("-cf").arg(&archive).arg("-C").arg(scratch.path()).arg("d"));
     let bytes = fs::read(&archive).unwrap();
     refused(&bytes[..bytes.len() / 2], "half.tar", "cut off");
+    let mount = Mount::scratch();
+    tree(&mount.source());
+    squash(&mount, &archive, &["-noappend"]);
+    let bytes = fs::read(&archive).unwrap();
+    refused(&bytes[..bytes.len() / 2], "half.squashfs", "cut off");
+    refused(&bytes[..40], "start.squashfs", "cut off");
+    squash(&mount, &archive, &["-noappend", "-comp", "lzo"]);
+    refused(&fs::read(&archive).unwrap(), "lzo.squashfs", "compressed by lzo");
     refused(b"\x1f\x8b\x08 and so on", "x.tar.gz", "compressed as a whole");
     run(Command::new("tar").arg("-Pcf").arg(&archive).arg("-C").arg(scratch.path().join("d")).arg("../near"));
     refused(&fs::read(&archive).unwrap(), "climbs.tar", "`../near` at byte 0 climbs out");

@@ -26,8 +26,8 @@ Sources:
   --images /opt/tool/    its contents, in images/ itself (one such at most)
   --images /bin/ls       the file, as images/ls
   --image old=/opt/t-1   the directory or file, as images/old
-  --image root=r.tar     what the archive holds, as images/root: read in place,
-                         not unpacked; `--images r.tar` shows the file itself
+  --image root=r.sqfs    what a squashfs or tar archive holds, as images/root:
+                         read in place; `--images r.sqfs` shows the file itself
   Read-only; nothing outside a source can be reached through it.
 
 Sizes: K, M, G, T are powers of 1024; KB, MB, GB, TB of 1000.
@@ -54,7 +54,7 @@ pub struct MountArguments {
     /// Directories and files to show below images/ (repeatable)
     #[arg(long, value_name = "SRC", num_args = 1..)]
     images: Vec<OsString>,
-    /// A directory, file or archive (tar) to show as images/NAME (repeatable)
+    /// A directory, file or archive (tar, squashfs) to show as images/NAME (repeatable)
     #[arg(long, value_name = "NAME=PATH")]
     image: Vec<OsString>,
     /// Swap files to make below swap/, such as swap0:1G (repeatable)

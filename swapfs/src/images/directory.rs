@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::listing::list;
-use super::tree::{ImageBytes, Listed, OpenImage, Seen, Tree};
-use super::walk::{look, look_at, open_image, read_link};
+use super::tree::{ImageBytes, Listed, OpenImage, Seen, Tree, Xattrs};
+use super::walk::{look, look_at, open_image, read_link, read_xattrs};
 use crate::filesystem::FsError;
 use crate::filesystem::inode::Identity;
 use crate::filesystem::symlink::{LinkTarget, confine};
@@ -68,6 +68,10 @@ impl Tree for DirectoryTree {
         let mounts = mountinfo::current();
         listed.retain(|entry| mountinfo::on_top(&mounts, &top.join(&entry.name)).is_none());
         Ok(listed)
+    }
+
+    fn xattrs(&self, path: &Path) -> Result<Xattrs, FsError> {
+        read_xattrs(self.directory.as_fd(), path)
     }
 }
 

@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::tree::{Listed, Seen};
+use super::tree::{Listed, Seen, Xattrs};
 use crate::filesystem::attr::system_time;
 use crate::filesystem::inode::{Identity, Version};
 use crate::filesystem::symlink::{LinkTarget, confine};
@@ -51,9 +51,6 @@ pub struct NodeIndex(usize);
 
 /// The top of every tree.
 pub const TOP: NodeIndex = NodeIndex(0);
-
-/// Extended attributes by name.
-pub type Xattrs = BTreeMap<OsString, Vec<u8>>;
 
 /// What is known of a file besides its contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -220,7 +217,6 @@ impl<L: Leaf> Index<L> {
     }
 
     /// Extended attributes of a node.
-    #[cfg(test)]
     pub fn xattrs(&self, node: NodeIndex) -> &Xattrs {
         &self.nodes[node.0].meta.xattrs
     }

@@ -14,4 +14,4 @@ mod tree;
 mod walk;
 
 pub use source::{ImageSpec, Placement, Source, SourceError, is_image_name};
-pub use tree::{ImageBytes, Listed, OpenImage, Seen, Tree};
+pub use tree::{ImageBytes, Listed, OpenImage, Seen, Tree, Xattrs};

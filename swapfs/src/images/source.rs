@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::archive::{ArchiveError, open_archive};
 use super::directory::DirectoryTree;
-use super::tree::{Listed, OpenImage, Seen, Tree};
+use super::tree::{Listed, OpenImage, Seen, Tree, Xattrs};
 use crate::filesystem::FsError;
 use crate::filesystem::inode::Identity;
 
@@ -211,6 +211,14 @@ impl Source {
     /// As reading a directory.
     pub fn list(&self, path: &Path) -> Result<Vec<Listed>, FsError> {
         self.tree.list(path)
+    }
+
+    /// See [`Tree::xattrs`].
+    ///
+    /// # Errors
+    /// What the source says.
+    pub fn xattrs(&self, path: &Path) -> Result<Xattrs, FsError> {
+        self.tree.xattrs(path)
     }
 }
 

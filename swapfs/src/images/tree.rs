@@ -2,6 +2,7 @@
 //!
 //! A [`Tree`] is read and never written. Paths are relative to its top, of plain names only; an empty path is the top itself.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,9 @@ pub struct Listed {
     pub kind: FileKind,
 }
 
+/// Extended attributes by name.
+pub type Xattrs = BTreeMap<OsString, Vec<u8>>;
+
 /// The files of one source. Called from several threads at once.
 pub trait Tree: Send + Sync + std::fmt::Debug {
     /// What is at `path`.
@@ -63,6 +67,12 @@ pub trait Tree: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// As reading a directory.
     fn list(&self, path: &Path) -> Result<Vec<Listed>, FsError>;
+
+    /// The extended attributes of what is at `path`.
+    ///
+    /// # Errors
+    /// [`FsError::NotFound`], and what the source says.
+    fn xattrs(&self, path: &Path) -> Result<Xattrs, FsError>;
 }
 
 /// A regular file of a source, open for reading.

@@ -5,6 +5,7 @@
 //! mounting; what is wrong with one file is `EIO` to who reads it.
 
 mod medium;
+mod squashfs;
 mod tar;
 
 use std::fs::File;
@@ -13,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use medium::{HostArchive, Medium};
+pub use squashfs::SquashfsTree;
 pub use tar::TarTree;
 
 use super::index::IndexError;
@@ -69,6 +71,9 @@ pub(super) fn open_archive(path: &Path) -> Result<Option<Box<dyn Tree>>, Archive
     let mut start = [0; 512];
     let known = usize::try_from(medium.size_bytes()).unwrap_or(512).min(512);
     medium.read_exact_at(&mut start[..known], 0)?;
+    if squashfs::is_squashfs(&start) {
+        return Ok(Some(Box::new(SquashfsTree::open(medium)?)));
+    }
     if tar::is_tar(&start) {
         return Ok(Some(Box::new(TarTree::open(medium)?)));
     }

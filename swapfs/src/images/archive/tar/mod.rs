@@ -19,8 +19,8 @@ use std::sync::Arc;
 use super::{ArchiveError, Medium, printable};
 use crate::filesystem::FsError;
 use crate::filesystem::inode::Identity;
-use crate::images::index::{Body, Index, IndexError, Meta, NodeIndex, Xattrs};
-use crate::images::tree::{ImageBytes, Listed, OpenImage, Seen, Tree};
+use crate::images::index::{Body, Index, IndexError, Meta, NodeIndex};
+use crate::images::tree::{ImageBytes, Listed, OpenImage, Seen, Tree, Xattrs};
 use crate::store::Whence;
 use extents::Extents;
 use member::{Member, Members, What};
@@ -90,6 +90,10 @@ impl Tree for TarTree {
 
     fn list(&self, path: &Path) -> Result<Vec<Listed>, FsError> {
         self.0.index.list(path)
+    }
+
+    fn xattrs(&self, path: &Path) -> Result<Xattrs, FsError> {
+        Ok(self.0.index.xattrs(self.0.index.find(path)?).clone())
     }
 }
 

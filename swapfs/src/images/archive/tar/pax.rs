@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
-use crate::images::index::Xattrs;
+use crate::images::tree::Xattrs;
 
 const XATTR: &[u8] = b"SCHILY.xattr.";
 

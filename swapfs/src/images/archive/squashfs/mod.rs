@@ -1,0 +1,188 @@
+//! Squashfs 4.0 images, read block by block when something is asked for; nothing but the superblock is read when mounting.
+//!
+//! Ours and not a crate's: see docs/decisions/squashfs-reader.md. Decompression is left to crates. What is kept in memory are
+//! two caches of fixed size; whatever an image says of itself, one request reads a bounded part of it. Sources for the format:
+//! Documentation/filesystems/squashfs.rst and fs/squashfs/squashfs_fs.h of Linux.
+//!
+//! ```text
+//! superblock -> tables (ids, fragments, xattrs) -> metadata blocks of at most 8 KiB
+//! path -> directory lists -> inode (known by where it is) -> data blocks and one fragment of at most 1 MiB
+//! ```
+
+mod codec;
+mod data;
+mod directory;
+mod inode;
+mod metadata;
+mod superblock;
+mod xattr;
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use super::{ArchiveError, Medium};
+use crate::filesystem::attr::system_time;
+use crate::filesystem::inode::{Identity, Version};
+use crate::filesystem::symlink::{LinkTarget, confine};
+use crate::filesystem::{Attr, FileKind, FsError, Ino};
+use crate::images::tree::{ImageBytes, Listed, OpenImage, Seen, Tree, Xattrs};
+use crate::store::Whence;
+use data::BlockMap;
+use inode::{Inode, InodeRef, What};
+use metadata::Metadata;
+use superblock::Superblock;
+
+pub(super) use superblock::is_squashfs;
+
+/// Something of the image makes no sense.
+fn corrupt(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
+/// The files of a squashfs image.
+#[derive(Debug)]
+pub struct SquashfsTree(Arc<Image>);
+
+/// What all open files of an image share.
+#[derive(Debug)]
+struct Image {
+    superblock: Superblock,
+    metadata: Metadata,
+    blocks: data::Blocks,
+}
+
+impl SquashfsTree {
+    /// Reads the superblock and the top directory of the image on `medium`.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] where they make no sense, or the compression is not known here.
+    pub fn open(medium: Arc<dyn Medium>) -> Result<Self, ArchiveError> {
+        let superblock = Superblock::read(&*medium)?;
+        let image = Image {
+            metadata: Metadata::new(medium.clone(), superblock.codec),
+            blocks: data::Blocks::new(medium, superblock.codec, superblock.block_bytes),
+            superblock,
+        };
+        let tree = SquashfsTree(Arc::new(image));
+        let at = tree.0.superblock.inode_table;
+        match tree.0.inode(tree.0.superblock.root) {
+            Ok(Inode { what: What::Directory(_), .. }) => Ok(tree),
+            Ok(_) => Err(ArchiveError::Damaged { at, why: "its top is not a directory" }),
+            Err(error) if error.raw_os_error().is_some() => Err(error.into()),
+            Err(_) => Err(ArchiveError::Damaged { at, why: "its top directory cannot be read" }),
+        }
+    }
+}
+
+impl Image {
+    fn inode(&self, at: InodeRef) -> io::Result<Inode> {
+        inode::read(&self.metadata, &self.superblock, at)
+    }
+
+    /// Walks to `path` without following symlinks.
+    fn find(&self, path: &Path) -> Result<Inode, FsError> {
+        let mut at = self.inode(self.superblock.root)?;
+        for component in path.components() {
+            let Component::Normal(name) = component else { return Err(FsError::NotFound) };
+            let What::Directory(list) = &at.what else { return Err(FsError::NotADirectory) };
+            let entry = directory::find(&self.metadata, &self.superblock, list, name)?.ok_or(FsError::NotFound)?;
+            let next = self.inode(entry)?;
+            // Else directories could hold themselves.
+            if let What::Directory(list) = &next.what
+                && list.parent != at.number
+            {
+                return Err(corrupt("a directory that is not its parent's child").into());
+            }
+            at = next;
+        }
+        if at.what == What::NotShown { Err(FsError::NotFound) } else { Ok(at) }
+    }
+
+    fn seen(&self, inode: &Inode) -> Seen {
+        let (kind, size_bytes, stored_bytes) = match &inode.what {
+            What::Directory(list) => (FileKind::Directory, list.bytes.into(), 0),
+            What::Symlink(target) => (FileKind::Symlink, target.len() as u64, 0),
+            What::File(file) => (FileKind::Regular, file.size_bytes, file.size_bytes.saturating_sub(file.hole_bytes)),
+            What::NotShown => (FileKind::Regular, 0, 0),
+        };
+        let when = system_time(inode.modified.into(), 0);
+        let attr = Attr {
+            ino: Ino(0),
+            kind,
+            size_bytes,
+            blocks_512: stored_bytes.div_ceil(512),
+            permissions: inode.permissions,
+            links: inode.links,
+            uid: inode.uid,
+            gid: inode.gid,
+            accessed: when,
+            modified: when,
+            changed: when,
+        };
+        let identity = Identity { device: (0, 0), number: inode.at.0, born: (0, 0) };
+        let version = Version { modified: (inode.modified.into(), 0), changed: (0, 0), size_bytes };
+        Seen { kind, identity, version, attr }
+    }
+}
+
+impl Tree for SquashfsTree {
+    fn look(&self, path: &Path) -> Result<Seen, FsError> {
+        Ok(self.0.seen(&self.0.find(path)?))
+    }
+
+    fn open(&self, path: &Path, identity: Identity) -> Result<OpenImage, FsError> {
+        let inode = self.0.find(path)?;
+        let seen = self.0.seen(&inode);
+        let What::File(file) = inode.what else { return Err(FsError::Stale) };
+        if seen.identity != identity {
+            return Err(FsError::Stale);
+        }
+        let map = BlockMap::read(&self.0.metadata, &self.0.superblock, file)?;
+        Ok(OpenImage::new(seen, OpenFile { image: self.0.clone(), seen, map }))
+    }
+
+    fn read_link(&self, path: &Path) -> Result<PathBuf, FsError> {
+        let What::Symlink(target) = self.0.find(path)?.what else { return Err(FsError::Invalid) };
+        match confine(Path::new("/"), path, Path::new(OsStr::from_bytes(&target))) {
+            LinkTarget::Inside(shown) => Ok(shown),
+            LinkTarget::Escapes => Err(FsError::NotPermitted),
+        }
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Listed>, FsError> {
+        let What::Directory(list) = self.0.find(path)?.what else { return Err(FsError::NotADirectory) };
+        Ok(directory::list(&self.0.metadata, &self.0.superblock, &list)?)
+    }
+
+    fn xattrs(&self, path: &Path) -> Result<Xattrs, FsError> {
+        let inode = self.0.find(path)?;
+        Ok(xattr::read(&self.0.metadata, &self.0.superblock, inode.xattrs)?)
+    }
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    image: Arc<Image>,
+    seen: Seen,
+    map: BlockMap,
+}
+
+impl ImageBytes for OpenFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.map.read_at(&self.image, buffer, offset)
+    }
+
+    fn seek(&self, whence: Whence, offset: u64) -> io::Result<u64> {
+        self.map.seek(&self.image, whence, offset)
+    }
+
+    fn look_again(&self) -> Result<Seen, FsError> {
+        Ok(self.seen)
+    }
+}
+
+#[cfg(test)]
+mod tests;
