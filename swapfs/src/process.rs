@@ -9,19 +9,38 @@ use rustix::mm::MlockAllFlags;
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::CapabilitySet;
 
-/// Keeps the process out of swap and marks it as one that others need for theirs: a swap daemon that is itself paged out, or
-/// that waits for memory that only it can free, waits for ever. Does what it may; call before threads start.
-pub fn settle_in_memory() {
+/// Why the process may be paged out.
+#[derive(Debug, thiserror::Error)]
+pub enum Swappable {
+    /// It may not lock memory.
+    #[error(
+        "memory cannot be locked: needs CAP_IPC_LOCK or an unlimited RLIMIT_MEMLOCK (`ulimit -l unlimited`, systemd: LimitMEMLOCK=infinity)"
+    )]
+    NotAllowed,
+    /// mlockall(2) failed.
+    #[error("memory cannot be locked")]
+    Lock(#[source] io::Error),
+}
+
+/// Keeps the process in memory: a swap daemon that is itself paged out waits for ever. Call before threads start.
+///
+/// # Errors
+/// Where it may not, or the kernel refuses.
+pub fn lock_memory() -> Result<(), Swappable> {
     if !may_lock_memory() {
-        tracing::info!("memory stays swappable: needs CAP_IPC_LOCK or an unlimited RLIMIT_MEMLOCK");
-    } else if let Err(error) =
-        rustix::mm::mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT)
-    {
-        tracing::info!("memory stays swappable: mlockall: {error}");
+        return Err(Swappable::NotAllowed);
     }
-    if let Err(error) = rustix::process::configure_io_flusher_behavior(true) {
-        tracing::info!("not marked as an I/O flusher, needs CAP_SYS_RESOURCE: {error}");
-    }
+    let flags = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+    rustix::mm::mlockall(flags).map_err(|error| Swappable::Lock(error.into()))
+}
+
+/// Marks the process as one that others need for their memory (PR_SET_IO_FLUSHER): its own allocations do not wait for I/O, which may
+/// be its own.
+///
+/// # Errors
+/// `EPERM` without CAP_SYS_RESOURCE.
+pub fn mark_as_io_flusher() -> io::Result<()> {
+    Ok(rustix::process::configure_io_flusher_behavior(true)?)
 }
 
 /// With less, `mlockall` may succeed and later allocations fail.

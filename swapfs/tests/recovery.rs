@@ -20,10 +20,6 @@ const WRITERS: usize = 3;
 const PAGES: usize = 16;
 const ARGUMENTS: [&str; 4] = ["--swap", "s:1M", "--swap-store", "@/source"];
 
-fn is_full() -> bool {
-    std::env::var_os("INTEGRATION_FULL").is_some_and(|value| value == "1")
-}
-
 /// No client may hang for longer, once the daemon is gone. (By default leaves room for a machine that is busy with other tests.)
 fn longest_hang() -> Duration {
     Duration::from_secs(if is_full() { 1 } else { 5 })

@@ -13,15 +13,6 @@ fn open(mount: &Mount, name: &str) -> File {
     OpenOptions::new().read(true).write(true).open(mount.at("swap").join(name)).unwrap()
 }
 
-/// Every way in which swap files can be kept.
-const STORES: [&[&str]; 5] = [
-    &["--swap-store", "memory"],
-    &["--swap-store", "compressed"],
-    &["--swap-store", "@/source"],
-    &["--swap-store", "@/source", "--swap-direct"],
-    &["--swap-store", "@/source", "--swap-encrypt", "--swap-direct"],
-];
-
 fn with_swap(test: impl FnOnce(&Mount) + Send + 'static) {
     with_mount(&["--swap", "s:1M"], |_| {}, test);
 }

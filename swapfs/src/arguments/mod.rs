@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use mount::{Ground, MountArguments, MountCommand};
+pub use mount::{Ground, Memory, MountArguments, MountCommand};
 
 use crate::commands::generate::{CompletionsArguments, ManpagesArguments};
 use crate::commands::heatmap::HeatmapArguments;

@@ -71,6 +71,9 @@ pub struct MountArguments {
     /// Append the daemon's messages to this file
     #[arg(long, value_name = "FILE", requires = "daemon")]
     log: Option<PathBuf>,
+    /// Refuse to start if the daemon's memory cannot be locked (for swapon: see docs/SWAPON.md); it is tried in any case
+    #[arg(long)]
+    lock_memory: bool,
     /// Let other users in, as far as the files' modes allow
     #[arg(long)]
     allow_other: bool,
@@ -139,6 +142,15 @@ struct WriteLimits {
     write_latency: Duration,
 }
 
+/// Whether the daemon may be paged out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// Only where it may not lock its memory.
+    LockedIfPossible,
+    /// Never: it does not start otherwise.
+    Locked,
+}
+
 /// Where a mount is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ground {
@@ -155,6 +167,8 @@ pub struct MountCommand {
     pub options: MountOptions,
     /// Where to serve it.
     pub ground: Ground,
+    /// Whether the daemon may be paged out.
+    pub memory: Memory,
     /// Where the daemon's messages go.
     pub log: Option<PathBuf>,
 }
@@ -212,7 +226,8 @@ fn mount_command(arguments: MountArguments) -> Result<MountCommand, String> {
         threads: arguments.threads.into(),
     };
     let ground = if arguments.daemon { Ground::Back } else { Ground::Fore };
-    Ok(MountCommand { options, ground, log: arguments.log })
+    let memory = if arguments.lock_memory { Memory::Locked } else { Memory::LockedIfPossible };
+    Ok(MountCommand { options, ground, memory, log: arguments.log })
 }
 
 impl StoreArguments {

@@ -8,9 +8,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::Context;
 use swapfs::mounting::{Encryption, Found, MountOptions, Mounted, Place, StorePlace, Unmounted};
-use swapfs::process::{EndSignals, leave_terminal, raise_open_files, settle_in_memory};
+use swapfs::process::{EndSignals, leave_terminal, lock_memory, mark_as_io_flusher, raise_open_files};
 
-use crate::arguments::{Ground, MountCommand};
+use crate::arguments::{Ground, Memory, MountCommand};
 
 const CHILD: &str = "_SWAPFS_DAEMON";
 const READY: &str = "ready";
@@ -48,7 +48,7 @@ fn start_daemon() -> anyhow::Result<()> {
 fn serve(command: &MountCommand) -> anyhow::Result<()> {
     let signals = EndSignals::hold()?;
     raise_open_files();
-    settle_in_memory();
+    settle_in_memory(command.memory)?;
     let mounted = Mounted::new(&command.options)?;
     let place = mounted.place().clone();
     if mounted.found() == Found::DeadMount {
@@ -61,6 +61,21 @@ fn serve(command: &MountCommand) -> anyhow::Result<()> {
         return Err(error);
     }
     mounted.serve().with_context(|| format!("serving {} failed", place.path.display()))
+}
+
+/// Does what it may, and fails where more was asked for.
+fn settle_in_memory(memory: Memory) -> anyhow::Result<()> {
+    match (lock_memory(), memory) {
+        (Ok(()), _) => {}
+        (Err(error), Memory::Locked) => return Err(error).context("--lock-memory"),
+        (Err(error), Memory::LockedIfPossible) => tracing::info!("{error}"),
+    }
+    match (mark_as_io_flusher(), memory) {
+        (Ok(()), _) => {}
+        (Err(error), Memory::Locked) => tracing::warn!("not marked as an I/O flusher, needs CAP_SYS_RESOURCE: {error}"),
+        (Err(error), Memory::LockedIfPossible) => tracing::info!("not marked as an I/O flusher: {error}"),
+    }
+    Ok(())
 }
 
 fn announce(command: &MountCommand, place: &Place) -> anyhow::Result<()> {
