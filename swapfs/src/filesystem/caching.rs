@@ -49,6 +49,8 @@ pub fn image_open(strictness: Strictness, cached: Cached) -> OpenCaching {
 
 /// How long the kernel may believe names and attributes of images: a source is seen to change within this time.
 pub const IMAGE_TTL: Duration = Duration::from_secs(1);
+/// The same for archives, which may not change while they are mounted.
+pub const ARCHIVE_TTL: Duration = Duration::from_secs(60);
 /// The same for swap files, which come, go and change their size by command.
 pub const SWAP_TTL: Duration = Duration::ZERO;
 /// The same for our own directories, which do not change.

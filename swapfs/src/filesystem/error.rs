@@ -43,7 +43,10 @@ pub enum FsError {
     /// A handle that is not open, or open for the other direction.
     #[error("bad file handle")]
     BadHandle,
-    /// A kind of `fallocate` that is not served.
+    /// There is no extended attribute of this name.
+    #[error("no such attribute")]
+    NoAttribute,
+    /// A kind of `fallocate` that is not served, or an attribute of what has none.
     #[error("operation not supported")]
     Unsupported,
     /// The source or the store failed.
@@ -66,6 +69,7 @@ impl FsError {
             FsError::IsADirectory => Errno::ISDIR,
             FsError::Invalid => Errno::INVAL,
             FsError::BadHandle => Errno::BADF,
+            FsError::NoAttribute => Errno::NODATA,
             FsError::Unsupported => Errno::OPNOTSUPP,
             FsError::Io(error) => return error.raw_os_error().unwrap_or(Errno::IO.raw_os_error()),
         }

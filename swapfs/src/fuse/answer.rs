@@ -3,10 +3,11 @@
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use fuser::{ReplyData, ReplyWrite};
+use fuser::{ReplyData, ReplyWrite, ReplyXattr};
 
 use super::Adapter;
 use super::convert::errno;
+use crate::filesystem::FsError;
 use crate::service::Transfer;
 use crate::throttle::Nanos;
 
@@ -55,6 +56,16 @@ impl Adapter {
 
     fn due_later(&self, transfer: &Transfer) -> Option<Nanos> {
         transfer.due().filter(|due| *due > self.clock.now())
+    }
+}
+
+/// Answers with an extended attribute or a list of them: with its size, where `size` is 0.
+pub(super) fn answer_xattr(value: Result<Vec<u8>, FsError>, size: u32, reply: ReplyXattr) {
+    match value {
+        Ok(value) if size == 0 => reply.size(u32::try_from(value.len()).unwrap_or(u32::MAX)),
+        Ok(value) if value.len() > size as usize => reply.error(fuser::Errno::ERANGE),
+        Ok(value) => reply.data(&value),
+        Err(error) => reply.error(errno(&error)),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The FUSE side: decode, call, reply. Decides nothing.
 //!
-//! Not answered on purpose: `getxattr` (ENOSYS; a server that has it gets a request for every buffered write), `ioctl`,
-//! `copy_file_range`, file locks (the kernel does those among the mount's own clients).
+//! Not answered on purpose: `getxattr` where there are no images (ENOSYS, so that the kernel asks no more), `ioctl`, `copy_file_range`, file locks (the kernel does those among the mount's own clients).
 
 mod answer;
 mod convert;
@@ -10,12 +9,12 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use fuser::{
-    BsdFileFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig, LockOwner,
-    OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyLseek,
-    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
+    LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
+    ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 
 use crate::clock::Clock;
@@ -24,14 +23,17 @@ use crate::delay::DelayQueue;
 use crate::filesystem::caching::{IMAGE_TTL, Strictness};
 use crate::filesystem::inode::SWAP;
 use crate::filesystem::{FsError, Ino};
-use crate::service::{Entry, HandleId, Opened, Service, SetAttr};
-use answer::{guarded, with_buffer};
+use crate::images::Space;
+use crate::service::{DirectoryEntry, Entry, HandleId, Opened, Service, SetAttr};
+use answer::{answer_xattr, guarded, with_buffer};
 use convert::{access, errno, file_attr, file_type, fopen_flags, no_such_file, whence};
 
 /// The largest request that the kernel may send; it allows no more (`/proc/sys/fs/fuse/max_pages_limit`).
 const MAX_REQUEST_BYTES: u32 = 1 << 20;
 /// Asynchronous requests (readahead) that may be under way at once.
 const MAX_BACKGROUND: u16 = 128;
+/// What sizes are counted in for `statfs`.
+const BLOCK_BYTES: u64 = 4096;
 const GENERATION: Generation = Generation(0);
 
 /// Serves a mount's requests.
@@ -52,6 +54,19 @@ impl Adapter {
         control::text(file, &self.service.snapshot(self.delays.len()))
     }
 
+    /// What a listing says of an entry; the number is that of an entry that was looked up for it.
+    fn entry_plus(&self, parent: Ino, entry: &DirectoryEntry) -> (Option<Ino>, Duration, FileAttr) {
+        if entry.name == "." || entry.name == ".." {
+            let attr = FileAttr { ino: INodeNo(entry.ino.0), kind: file_type(entry.kind), ..no_such_file() };
+            return (None, Duration::ZERO, attr);
+        }
+        match self.service.lookup(parent, &entry.name) {
+            Ok(Entry { attr, ttl }) => (Some(attr.ino), ttl, file_attr(&attr)),
+            // It has gone meanwhile; readers pass over number 0.
+            Err(_) => (None, Duration::ZERO, no_such_file()),
+        }
+    }
+
     fn refuse(&self, parent: INodeNo) -> fuser::Errno {
         errno(&self.service.refuse_change(Ino(parent.0)))
     }
@@ -66,6 +81,7 @@ impl Filesystem for Adapter {
             InitFlags::FUSE_AUTO_INVAL_DATA,
             InitFlags::FUSE_CACHE_SYMLINKS,
             InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP,
+            InitFlags::FUSE_DO_READDIRPLUS,
         ];
         for flag in wanted {
             if config.add_capabilities(flag).is_err() {
@@ -225,14 +241,36 @@ impl Filesystem for Adapter {
         });
     }
 
+    fn readdirplus(&self, _req: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
+        guarded(|| match self.service.readdir(HandleId(fh.0)) {
+            Ok(entries) => {
+                for (index, entry) in entries.iter().enumerate().skip(usize::try_from(offset).unwrap_or(usize::MAX)) {
+                    let (seen, ttl, attr) = self.entry_plus(Ino(ino.0), entry);
+                    if reply.add(INodeNo(attr.ino.0), index as u64 + 1, &entry.name, &ttl, &attr, GENERATION) {
+                        // It is not in the answer, so the kernel will never forget it.
+                        seen.inspect(|ino| self.service.forget(*ino, 1));
+                        break;
+                    }
+                }
+                reply.ok();
+            }
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
     fn releasedir(&self, _req: &Request, _ino: INodeNo, fh: FileHandle, _flags: OpenFlags, reply: ReplyEmpty) {
         guarded(|| self.service.release(HandleId(fh.0)));
         reply.ok();
     }
 
-    fn statfs(&self, _req: &Request, _ino: INodeNo, reply: ReplyStatfs) {
-        let (total, free) = self.service.space();
-        reply.statfs(total / 4096, free / 4096, free / 4096, 0, 0, 4096, 255, 4096);
+    fn statfs(&self, _req: &Request, ino: INodeNo, reply: ReplyStatfs) {
+        guarded(|| match self.service.space(Ino(ino.0)) {
+            Ok(Space { total_bytes, free_bytes, files }) => {
+                let (blocks, free) = (total_bytes.div_ceil(BLOCK_BYTES), free_bytes / BLOCK_BYTES);
+                reply.statfs(blocks, free, free, files, 0, BLOCK_BYTES as u32, 255, BLOCK_BYTES as u32);
+            }
+            Err(error) => reply.error(errno(&error)),
+        });
     }
 
     fn fallocate(
@@ -261,12 +299,35 @@ impl Filesystem for Adapter {
         });
     }
 
-    fn getxattr(&self, _req: &Request, _ino: INodeNo, _name: &OsStr, _size: u32, reply: ReplyXattr) {
-        reply.error(fuser::Errno::ENOSYS);
+    fn getxattr(&self, _req: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
+        if !self.service.has_attributes() {
+            return reply.error(fuser::Errno::ENOSYS);
+        }
+        guarded(|| answer_xattr(self.service.xattr(Ino(ino.0), name), size, reply));
     }
 
-    fn listxattr(&self, _req: &Request, _ino: INodeNo, _size: u32, reply: ReplyXattr) {
-        reply.error(fuser::Errno::ENOSYS);
+    fn listxattr(&self, _req: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        if !self.service.has_attributes() {
+            return reply.error(fuser::Errno::ENOSYS);
+        }
+        guarded(|| answer_xattr(self.service.xattr_names(Ino(ino.0)), size, reply));
+    }
+
+    fn setxattr(
+        &self,
+        _req: &Request,
+        ino: INodeNo,
+        _name: &OsStr,
+        _value: &[u8],
+        _flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        guarded(|| reply.error(errno(&self.service.refuse_attribute(Ino(ino.0)))));
+    }
+
+    fn removexattr(&self, _req: &Request, ino: INodeNo, _name: &OsStr, reply: ReplyEmpty) {
+        guarded(|| reply.error(errno(&self.service.refuse_attribute(Ino(ino.0)))));
     }
 
     fn create(

@@ -1,17 +1,21 @@
 //! A directory of the host as a source: held open, so that renaming the way to it changes nothing.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::listing::list;
-use super::tree::{ImageBytes, Listed, OpenImage, Seen, Tree, Xattrs};
-use super::walk::{look, look_at, open_image, read_link, read_xattrs};
+use super::tree::{ImageBytes, Listed, OpenImage, Seen, Space, Tree, Xattrs};
+use super::walk::{look, look_at, open_image, read_link};
+use super::xattr::XattrPlace;
 use crate::filesystem::FsError;
+use crate::filesystem::caching::IMAGE_TTL;
 use crate::filesystem::inode::Identity;
 use crate::filesystem::symlink::{LinkTarget, confine};
 use crate::mountinfo;
@@ -70,8 +74,23 @@ impl Tree for DirectoryTree {
         Ok(listed)
     }
 
-    fn xattrs(&self, path: &Path) -> Result<Xattrs, FsError> {
-        read_xattrs(self.directory.as_fd(), path)
+    fn xattrs(&self, path: &Path, identity: Identity) -> Result<Xattrs, FsError> {
+        XattrPlace::open(self.directory.as_fd(), path, identity)?.all()
+    }
+
+    fn xattr(&self, path: &Path, identity: Identity, name: &OsStr) -> Result<Vec<u8>, FsError> {
+        XattrPlace::open(self.directory.as_fd(), path, identity)?.one(name)
+    }
+
+    /// Nothing can be written here, so there is no room left.
+    fn space(&self) -> Result<Space, FsError> {
+        let space = rustix::fs::fstatvfs(&self.directory)?;
+        let total_bytes = space.f_blocks.saturating_mul(space.f_frsize);
+        Ok(Space { total_bytes, free_bytes: 0, files: space.f_files.saturating_sub(space.f_ffree) })
+    }
+
+    fn ttl(&self) -> Duration {
+        IMAGE_TTL
     }
 }
 

@@ -216,9 +216,16 @@ impl<L: Leaf> Index<L> {
         }
     }
 
-    /// Extended attributes of a node.
-    pub fn xattrs(&self, node: NodeIndex) -> &Xattrs {
-        &self.nodes[node.0].meta.xattrs
+    /// Extended attributes of a node that are shown.
+    pub fn xattrs(&self, node: NodeIndex) -> Xattrs {
+        let mut shown = self.nodes[node.0].meta.xattrs.clone();
+        shown.retain(|name, _| !name.as_bytes().starts_with(b"system."));
+        shown
+    }
+
+    /// How many nodes there are.
+    pub fn names(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Where the symlink at `path` points, in a form that stays inside.

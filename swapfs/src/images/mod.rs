@@ -12,6 +12,7 @@ mod listing;
 mod source;
 mod tree;
 mod walk;
+mod xattr;
 
 pub use source::{ImageSpec, Placement, Source, SourceError, is_image_name};
-pub use tree::{ImageBytes, Listed, OpenImage, Seen, Tree, Xattrs};
+pub use tree::{ImageBytes, Listed, OpenImage, Seen, Space, Tree, Xattrs};

@@ -4,10 +4,11 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::archive::{ArchiveError, open_archive};
 use super::directory::DirectoryTree;
-use super::tree::{Listed, OpenImage, Seen, Tree, Xattrs};
+use super::tree::{Listed, OpenImage, Seen, Space, Tree, Xattrs};
 use crate::filesystem::FsError;
 use crate::filesystem::inode::Identity;
 
@@ -216,9 +217,30 @@ impl Source {
     /// See [`Tree::xattrs`].
     ///
     /// # Errors
+    /// [`FsError::Stale`] if another file stands there now.
+    pub fn xattrs(&self, path: &Path, identity: Identity) -> Result<Xattrs, FsError> {
+        self.tree.xattrs(path, identity)
+    }
+
+    /// See [`Tree::xattr`].
+    ///
+    /// # Errors
+    /// [`FsError::NoAttribute`] if there is none of this name.
+    pub fn xattr(&self, path: &Path, identity: Identity, name: &OsStr) -> Result<Vec<u8>, FsError> {
+        self.tree.xattr(path, identity, name)
+    }
+
+    /// See [`Tree::space`].
+    ///
+    /// # Errors
     /// What the source says.
-    pub fn xattrs(&self, path: &Path) -> Result<Xattrs, FsError> {
-        self.tree.xattrs(path)
+    pub fn space(&self) -> Result<Space, FsError> {
+        self.tree.space()
+    }
+
+    /// See [`Tree::ttl`].
+    pub fn ttl(&self) -> Duration {
+        self.tree.ttl()
     }
 }
 

@@ -3,9 +3,10 @@
 //! A [`Tree`] is read and never written. Paths are relative to its top, of plain names only; an empty path is the top itself.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::filesystem::inode::{Identity, Version};
 use crate::filesystem::{Attr, FileKind, FsError, Ino};
@@ -39,6 +40,17 @@ pub struct Listed {
     pub kind: FileKind,
 }
 
+/// What `statfs` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// Size in bytes.
+    pub total_bytes: u64,
+    /// Of those, room that is left.
+    pub free_bytes: u64,
+    /// How many files there are; zero where that is not known.
+    pub files: u64,
+}
+
 /// Extended attributes by name.
 pub type Xattrs = BTreeMap<OsString, Vec<u8>>;
 
@@ -68,11 +80,29 @@ pub trait Tree: Send + Sync + std::fmt::Debug {
     /// As reading a directory.
     fn list(&self, path: &Path) -> Result<Vec<Listed>, FsError>;
 
-    /// The extended attributes of what is at `path`.
+    /// The extended attributes of what is at `path`, if it is still the one with `identity`. Access control lists
+    /// (`system.*`) are left out, as the mount does not go by them.
     ///
     /// # Errors
-    /// [`FsError::NotFound`], and what the source says.
-    fn xattrs(&self, path: &Path) -> Result<Xattrs, FsError>;
+    /// [`FsError::Stale`] if it is not.
+    fn xattrs(&self, path: &Path, identity: Identity) -> Result<Xattrs, FsError>;
+
+    /// One extended attribute.
+    ///
+    /// # Errors
+    /// [`FsError::NoAttribute`] if there is none of this name, [`FsError::Stale`] as before.
+    fn xattr(&self, path: &Path, identity: Identity, name: &OsStr) -> Result<Vec<u8>, FsError> {
+        self.xattrs(path, identity)?.remove(name).ok_or(FsError::NoAttribute)
+    }
+
+    /// How large the whole source, or the file system that it is on, is.
+    ///
+    /// # Errors
+    /// What the source says.
+    fn space(&self) -> Result<Space, FsError>;
+
+    /// How long names and attributes may be believed.
+    fn ttl(&self) -> Duration;
 }
 
 /// A regular file of a source, open for reading.

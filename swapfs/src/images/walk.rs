@@ -1,15 +1,13 @@
 //! Walking below a directory without ever leaving it.
 
-use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags, StatxTimestamp};
 use rustix::io::Errno;
 
-use super::tree::{Seen, Xattrs};
+use super::tree::Seen;
 use crate::filesystem::attr::system_time;
 use crate::filesystem::inode::{Identity, Version};
 use crate::filesystem::{Attr, FileKind, FsError, Ino};
@@ -20,8 +18,6 @@ const STAY_BELOW: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_XDEV);
 /// `openat2` says EAGAIN when something was renamed during the walk.
 const ATTEMPTS: u32 = 32;
-/// The kernel's limit for values and for lists of names.
-const LONGEST_XATTR: usize = 64 << 10;
 
 /// Opens `path` below `directory`; an empty path is the directory itself.
 ///
@@ -86,46 +82,6 @@ pub fn read_link(directory: BorrowedFd<'_>, path: &Path) -> Result<PathBuf, FsEr
         Ok(target) => Ok(std::ffi::OsString::from_vec(target.into_bytes()).into()),
         Err(Errno::NOENT | Errno::INVAL) => Err(FsError::Invalid),
         Err(error) => Err(error.into()),
-    }
-}
-
-/// The extended attributes of `path` below `directory`. Access control lists (`system.*`) are left out, as the mount does not go
-/// by them.
-///
-/// # Errors
-/// As opening it, and what its file system says.
-pub fn read_xattrs(directory: BorrowedFd<'_>, path: &Path) -> Result<Xattrs, FsError> {
-    let file = open_below(directory, path, OFlags::PATH).map_err(FsError::from_walk)?;
-    // A descriptor that is no more than a place has no calls for attributes of its own; this link leads to just that place.
-    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let mut xattrs = Xattrs::new();
-    let names = match read_growing(|buffer| rustix::fs::listxattr(&link, buffer)) {
-        Err(Errno::OPNOTSUPP) => return Ok(xattrs),
-        names => names?,
-    };
-    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty() && !name.starts_with(b"system.")) {
-        let value = |buffer: &mut [u8]| rustix::fs::getxattr(&link, OsStr::from_bytes(name), buffer);
-        match read_growing(value) {
-            // Gone meanwhile, or not for us.
-            Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::PERM) => {}
-            value => drop(xattrs.insert(OsStr::from_bytes(name).to_owned(), value?)),
-        }
-    }
-    Ok(xattrs)
-}
-
-/// Reads with a buffer that is made larger until it does.
-fn read_growing(mut read: impl FnMut(&mut [u8]) -> Result<usize, Errno>) -> Result<Vec<u8>, Errno> {
-    let mut buffer = vec![0; 512];
-    loop {
-        match read(&mut buffer) {
-            Ok(bytes) => {
-                buffer.truncate(bytes);
-                return Ok(buffer);
-            }
-            Err(Errno::RANGE) if buffer.len() < LONGEST_XATTR => buffer.resize(LONGEST_XATTR, 0),
-            Err(error) => return Err(error),
-        }
     }
 }
 

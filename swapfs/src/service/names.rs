@@ -99,7 +99,7 @@ impl Service {
     /// [`FsError::NotADirectory`] and what the source says.
     pub fn opendir(&self, ino: Ino) -> Result<HandleId, FsError> {
         let node = self.node(ino)?;
-        let parent = if ino == ROOT { ino } else { ROOT };
+        let parent = if let Node::Image(image) = &node { self.parent(image) } else { ROOT };
         let mut entries = vec![directory_entry(ino, "."), directory_entry(parent, "..")];
         match &node {
             Node::Image(image) if image.kind == FileKind::Directory => {
@@ -128,6 +128,20 @@ impl Service {
         if parent == SWAP { FsError::NotPermitted } else { FsError::ReadOnly }
     }
 
+    /// The directory that a file of a source is in.
+    fn parent(&self, node: &ImageNode) -> Ino {
+        let source = &self.plan.sources[node.source.0];
+        let (above, top) = match (source.placement(), node.path.parent()) {
+            (Placement::Named { base, .. }, Some(above)) if node.path != *base => (above, false),
+            (Placement::Contents, Some(above)) => (above, above.as_os_str().is_empty()),
+            _ => return IMAGES,
+        };
+        match source.look(above) {
+            Ok(seen) if !top => self.inodes.lock().number(node.source, seen.identity),
+            _ => IMAGES,
+        }
+    }
+
     fn lookup_source(&self, name: &OsStr) -> Result<Entry, FsError> {
         let mut contents = None;
         for (index, source) in self.plan.sources.iter().enumerate() {
@@ -146,15 +160,16 @@ impl Service {
         let seen = self.plan.sources[source.0].look(&path)?;
         let node = ImageNode { source, path, kind: seen.kind, identity: seen.identity };
         let ino = self.inodes.lock().remember(node);
-        Ok(Entry { attr: seen.attr(ino), ttl: IMAGE_TTL })
+        Ok(Entry { attr: seen.attr(ino), ttl: self.plan.sources[source.0].ttl() })
     }
 
     fn image_attr(&self, ino: Ino, node: &ImageNode) -> Result<Entry, FsError> {
-        let seen = self.plan.sources[node.source.0].look(&node.path)?;
+        let source = &self.plan.sources[node.source.0];
+        let seen = source.look(&node.path)?;
         if seen.identity != node.identity {
             return Err(FsError::Stale);
         }
-        Ok(Entry { attr: seen.attr(ino), ttl: IMAGE_TTL })
+        Ok(Entry { attr: seen.attr(ino), ttl: source.ttl() })
     }
 
     fn open_attr(&self, ino: Ino, body: &Body) -> Result<Entry, FsError> {

@@ -112,15 +112,6 @@ impl Service {
         }
     }
 
-    /// Sizes for `statfs`: bytes of all swap files, and of those the bytes that take no room yet.
-    pub fn space(&self) -> (u64, u64) {
-        let files: Vec<_> = self.swaps.read().named().map(|(_, file)| file.clone()).collect();
-        let stores = || files.iter().map(|file| &file.store);
-        let total: u64 = stores().map(|store| store.size_bytes()).sum();
-        let used: u64 = stores().map(|store| store.allocated_bytes()).sum();
-        (total, total.saturating_sub(used))
-    }
-
     /// Notes what each swap file takes.
     pub(super) fn weigh_swaps(&self, files: &mut [FileSnapshot]) {
         let swaps: HashMap<String, Arc<SwapFile>> =

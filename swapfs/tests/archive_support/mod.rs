@@ -47,7 +47,7 @@ fn check_tree(tree: &dyn Tree) {
             return;
         }
         let Ok(seen) = tree.look(&path) else { continue };
-        if let Ok(xattrs) = tree.xattrs(&path) {
+        if let Ok(xattrs) = tree.xattrs(&path, seen.identity) {
             assert!(xattrs.iter().all(|(name, value)| !name.is_empty() && value.len() <= 1 << 20));
         }
         match seen.kind {

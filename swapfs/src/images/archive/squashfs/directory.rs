@@ -4,18 +4,23 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use lru::LruCache;
+use parking_lot::Mutex;
 
 use super::corrupt;
 use super::inode::{InodeRef, List};
 use super::metadata::{Cursor, Metadata};
 use super::superblock::{Superblock, number};
 use crate::filesystem::FileKind;
-use crate::images::tree::Listed;
 
 /// What a list holds for `.` and `..`, though they are not in it.
 const UNLISTED_BYTES: u32 = 3;
-/// A list of more would be no directory but a trap.
-const LONGEST_LIST: u32 = 64 << 20;
+/// Half a million names; a list of more would be no directory but a trap.
+const LONGEST_LIST: u32 = 16 << 20;
+/// What is kept: three or four times as much memory.
+const KEPT_LIST_BYTES: usize = 16 << 20;
 const LONGEST_NAME: usize = 256;
 const MOST_IN_RUN: u64 = 256;
 const RUN_HEAD: u32 = 12;
@@ -89,42 +94,77 @@ impl Entry {
     }
 }
 
-/// Where the inode called `name` is.
-///
-/// # Errors
-/// `InvalidData` if the list makes no sense before the name comes.
-pub(super) fn find(
-    metadata: &Metadata,
-    superblock: &Superblock,
-    list: &List,
-    name: &OsStr,
-) -> io::Result<Option<InodeRef>> {
-    let Some(mut entries) = Entries::of(metadata, superblock, list)? else { return Ok(None) };
-    while let Some(entry) = entries.next()? {
-        if entry.name == name.as_bytes() && entry.is_name() {
-            return Ok(Some(entry.at));
-        }
-    }
-    Ok(None)
+/// The names of one directory.
+pub(super) type Names = BTreeMap<OsString, Found>;
+
+/// What stands behind a name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub(super) at: InodeRef,
+    /// None for what is not shown.
+    pub(super) kind: Option<FileKind>,
 }
 
-/// All names; of several that are the same, the first.
-///
-/// # Errors
-/// `InvalidData` if the list makes no sense.
-pub(super) fn list(metadata: &Metadata, superblock: &Superblock, list: &List) -> io::Result<Vec<Listed>> {
-    let Some(mut entries) = Entries::of(metadata, superblock, list)? else { return Ok(Vec::new()) };
-    let mut found = BTreeMap::<OsString, FileKind>::new();
-    while let Some(entry) = entries.next()? {
-        let kind = match entry.kind {
-            1 | 8 => FileKind::Directory,
-            2 | 9 => FileKind::Regular,
-            3 | 10 => FileKind::Symlink,
-            _ => continue,
-        };
-        if entry.is_name() {
-            found.entry(OsStr::from_bytes(&entry.name).to_owned()).or_insert(kind);
+/// The directories that were last used.
+#[derive(Debug)]
+pub(super) struct Directories {
+    /// By where their lists are. Held for a look only, never during I/O.
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    by_place: LruCache<List, Arc<Names>>,
+    list_bytes: usize,
+}
+
+impl Default for Directories {
+    fn default() -> Self {
+        Directories { kept: Mutex::new(Kept { by_place: LruCache::unbounded(), list_bytes: 0 }) }
+    }
+}
+
+impl Kept {
+    fn put(&mut self, list: List, names: Arc<Names>) {
+        self.list_bytes += list.bytes as usize;
+        if self.by_place.put(list, names).is_some() {
+            self.list_bytes -= list.bytes as usize;
+        }
+        while self.list_bytes > KEPT_LIST_BYTES {
+            let Some((old, _)) = self.by_place.pop_lru() else { break };
+            self.list_bytes -= old.bytes as usize;
         }
     }
-    Ok(found.into_iter().map(|(name, kind)| Listed { name, kind }).collect())
+}
+
+impl Directories {
+    /// All names of a directory; of several that are the same, the first.
+    ///
+    /// # Errors
+    /// `InvalidData` if the list makes no sense.
+    pub(super) fn read(&self, metadata: &Metadata, superblock: &Superblock, list: &List) -> io::Result<Arc<Names>> {
+        if let Some(names) = self.kept.lock().by_place.get(list) {
+            return Ok(names.clone());
+        }
+        let names = Arc::new(read(metadata, superblock, list)?);
+        self.kept.lock().put(*list, names.clone());
+        Ok(names)
+    }
+}
+
+fn read(metadata: &Metadata, superblock: &Superblock, list: &List) -> io::Result<Names> {
+    let mut names = Names::new();
+    let Some(mut entries) = Entries::of(metadata, superblock, list)? else { return Ok(names) };
+    while let Some(entry) = entries.next()? {
+        let kind = match entry.kind {
+            1 | 8 => Some(FileKind::Directory),
+            2 | 9 => Some(FileKind::Regular),
+            3 | 10 => Some(FileKind::Symlink),
+            _ => None,
+        };
+        if entry.is_name() {
+            names.entry(OsStr::from_bytes(&entry.name).to_owned()).or_insert(Found { at: entry.at, kind });
+        }
+    }
+    Ok(names)
 }

@@ -43,7 +43,7 @@ pub(super) enum What {
 }
 
 /// Where a directory's list is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct List {
     /// Of its first block, from the directory table.
     pub(super) block: u32,

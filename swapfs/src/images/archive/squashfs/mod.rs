@@ -17,18 +17,20 @@ mod metadata;
 mod superblock;
 mod xattr;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{ArchiveError, Medium};
 use crate::filesystem::attr::system_time;
+use crate::filesystem::caching::ARCHIVE_TTL;
 use crate::filesystem::inode::{Identity, Version};
 use crate::filesystem::symlink::{LinkTarget, confine};
 use crate::filesystem::{Attr, FileKind, FsError, Ino};
-use crate::images::tree::{ImageBytes, Listed, OpenImage, Seen, Tree, Xattrs};
+use crate::images::tree::{ImageBytes, Listed, OpenImage, Seen, Space, Tree, Xattrs};
 use crate::store::Whence;
 use data::BlockMap;
 use inode::{Inode, InodeRef, What};
@@ -51,6 +53,7 @@ pub struct SquashfsTree(Arc<Image>);
 struct Image {
     superblock: Superblock,
     metadata: Metadata,
+    directories: directory::Directories,
     blocks: data::Blocks,
 }
 
@@ -64,6 +67,7 @@ impl SquashfsTree {
         let image = Image {
             metadata: Metadata::new(medium.clone(), superblock.codec),
             blocks: data::Blocks::new(medium, superblock.codec, superblock.block_bytes),
+            directories: directory::Directories::default(),
             superblock,
         };
         let tree = SquashfsTree(Arc::new(image));
@@ -88,8 +92,8 @@ impl Image {
         for component in path.components() {
             let Component::Normal(name) = component else { return Err(FsError::NotFound) };
             let What::Directory(list) = &at.what else { return Err(FsError::NotADirectory) };
-            let entry = directory::find(&self.metadata, &self.superblock, list, name)?.ok_or(FsError::NotFound)?;
-            let next = self.inode(entry)?;
+            let names = self.directories.read(&self.metadata, &self.superblock, list)?;
+            let next = self.inode(names.get(name).ok_or(FsError::NotFound)?.at)?;
             // Else directories could hold themselves.
             if let What::Directory(list) = &next.what
                 && list.parent != at.number
@@ -154,12 +158,27 @@ impl Tree for SquashfsTree {
 
     fn list(&self, path: &Path) -> Result<Vec<Listed>, FsError> {
         let What::Directory(list) = self.0.find(path)?.what else { return Err(FsError::NotADirectory) };
-        Ok(directory::list(&self.0.metadata, &self.0.superblock, &list)?)
+        let names = self.0.directories.read(&self.0.metadata, &self.0.superblock, &list)?;
+        let listed =
+            |(name, found): (&OsString, &directory::Found)| Some(Listed { name: name.clone(), kind: found.kind? });
+        Ok(names.iter().filter_map(listed).collect())
     }
 
-    fn xattrs(&self, path: &Path) -> Result<Xattrs, FsError> {
+    fn xattrs(&self, path: &Path, identity: Identity) -> Result<Xattrs, FsError> {
         let inode = self.0.find(path)?;
+        if self.0.seen(&inode).identity != identity {
+            return Err(FsError::Stale);
+        }
         Ok(xattr::read(&self.0.metadata, &self.0.superblock, inode.xattrs)?)
+    }
+
+    fn space(&self) -> Result<Space, FsError> {
+        let Superblock { used_bytes, inodes, .. } = self.0.superblock;
+        Ok(Space { total_bytes: used_bytes, free_bytes: 0, files: inodes.into() })
+    }
+
+    fn ttl(&self) -> Duration {
+        ARCHIVE_TTL
     }
 }
 

@@ -17,6 +17,9 @@ pub(super) struct Superblock {
     /// Bytes of a data block.
     pub(super) block_bytes: u32,
     pub(super) codec: Codec,
+    /// Of the image.
+    pub(super) used_bytes: u64,
+    pub(super) inodes: u32,
     pub(super) fragments: u32,
     pub(super) ids: u16,
     pub(super) root: InodeRef,
@@ -72,6 +75,8 @@ impl Superblock {
         let optional = |at: usize| if number::<8>(&bytes, at) == NONE { Ok(None) } else { table(at).map(Some) };
         let fragments = number::<4>(&bytes, 16) as u32;
         Ok(Superblock {
+            used_bytes,
+            inodes: number::<4>(&bytes, 4) as u32,
             block_bytes,
             codec: Codec::numbered(number::<2>(&bytes, 20) as u16)?,
             fragments,

@@ -15,12 +15,14 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{ArchiveError, Medium, printable};
 use crate::filesystem::FsError;
+use crate::filesystem::caching::ARCHIVE_TTL;
 use crate::filesystem::inode::Identity;
 use crate::images::index::{Body, Index, IndexError, Meta, NodeIndex};
-use crate::images::tree::{ImageBytes, Listed, OpenImage, Seen, Tree, Xattrs};
+use crate::images::tree::{ImageBytes, Listed, OpenImage, Seen, Space, Tree, Xattrs};
 use crate::store::Whence;
 use extents::Extents;
 use member::{Member, Members, What};
@@ -92,8 +94,18 @@ impl Tree for TarTree {
         self.0.index.list(path)
     }
 
-    fn xattrs(&self, path: &Path) -> Result<Xattrs, FsError> {
-        Ok(self.0.index.xattrs(self.0.index.find(path)?).clone())
+    fn xattrs(&self, path: &Path, identity: Identity) -> Result<Xattrs, FsError> {
+        let node = self.0.index.find(path)?;
+        if self.0.index.seen(node).identity == identity { Ok(self.0.index.xattrs(node)) } else { Err(FsError::Stale) }
+    }
+
+    fn space(&self) -> Result<Space, FsError> {
+        let files = self.0.index.names() as u64;
+        Ok(Space { total_bytes: self.0.medium.size_bytes(), free_bytes: 0, files })
+    }
+
+    fn ttl(&self) -> Duration {
+        ARCHIVE_TTL
     }
 }
 
