@@ -17,6 +17,7 @@
 
 pub mod accounting;
 pub mod clock;
+pub mod config;
 pub mod control;
 pub mod delay;
 pub mod faults;

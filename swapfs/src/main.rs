@@ -3,21 +3,31 @@
 mod arguments;
 mod commands;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use arguments::Verb;
+use arguments::{Caller, Verb};
+use commands::mount::DaemonEnded;
 
 fn main() -> ExitCode {
-    let line = match arguments::parse(std::env::args_os()) {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    let caller = arguments::caller(&words);
+    if caller == Caller::Mount {
+        match arguments::from_mount(&words) {
+            Ok(Some(ours)) => words = ours,
+            Ok(None) => return ExitCode::SUCCESS,
+            Err(error) => return refuse(caller, &error),
+        }
+    }
+    let line = match arguments::parse(&words) {
         Ok(line) => line,
-        // Prints help and version too; usage errors exit with 2.
-        Err(error) => error.exit(),
+        Err(error) => return refuse(caller, &error),
     };
     start_log(line.verbose);
     let done = match line.verb {
         Verb::Mount(arguments) => match arguments.command() {
             Ok(command) => commands::mount::run(&command),
-            Err(error) => error.exit(),
+            Err(error) => return refuse(caller, &error),
         },
         Verb::Unmount(options) => commands::unmount::run(&options),
         Verb::Stat(options) => commands::stat::run(&options),
@@ -34,7 +44,24 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("swapfs: {error:#}");
+            let said = error.downcast_ref::<DaemonEnded>();
+            if said.is_none() {
+                eprintln!("swapfs: {error:#}");
+            }
+            match caller {
+                Caller::User => ExitCode::from(said.and_then(|daemon| daemon.code).unwrap_or(1)),
+                Caller::Mount => ExitCode::from(32),
+            }
+        }
+    }
+}
+
+/// Says what is wrong with a command line; shows help and version too.
+fn refuse(caller: Caller, error: &clap::Error) -> ExitCode {
+    match caller {
+        Caller::User => error.exit(),
+        Caller::Mount => {
+            eprintln!("swapfs: {}", error.to_string().lines().next().unwrap_or_default());
             ExitCode::FAILURE
         }
     }

@@ -1,13 +1,15 @@
 //! What is typed: the command line, with help that teaches by examples.
 
+mod helper;
 mod mount;
+mod settings;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use mount::{Ground, Memory, MountArguments, MountCommand};
 
@@ -18,6 +20,8 @@ use crate::commands::swap::SwapArguments;
 use crate::commands::throttle::{FaultArguments, ThrottleArguments};
 use crate::commands::top::TopArguments;
 use crate::commands::trace::TraceArguments;
+use settings::Provenance;
+use swapfs::config::{self, Entry};
 use swapfs::units::{UnitError, parse_duration};
 
 const EXAMPLES: &str = "\
@@ -93,17 +97,89 @@ pub fn definition() -> clap::Command {
     CommandLine::command()
 }
 
-/// Reads a command line.
+/// Who calls, and so which exit codes mean what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// A user or a script: 2 for usage errors, 1 for all others.
+    User,
+    /// mount(8), for a mount of type `fuse.swapfs`: 1 for usage errors, 32 for a mount that failed.
+    Mount,
+}
+
+/// Who calls by this line.
+pub fn caller(line: &[OsString]) -> Caller {
+    let verbs: Vec<String> = definition().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    if helper::is_call(line, &verbs) { Caller::Mount } else { Caller::User }
+}
+
+/// Our own command line for a call by mount(8); `None` if nothing is to be done.
+///
+/// # Errors
+/// What is wrong with the call.
+pub fn from_mount(line: &[OsString]) -> Result<Option<Vec<OsString>>, clap::Error> {
+    match helper::request(line).map_err(|why| usage_error(&why))? {
+        helper::Request::Nothing => Ok(None),
+        helper::Request::Mount(ours) => Ok(Some([vec!["swapfs".into()], ours].concat())),
+    }
+}
+
+/// Reads a command line, and the configuration that it names.
 ///
 /// # Errors
 /// A usage error (exit code 2), or help or version to be shown.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<CommandLine, clap::Error> {
-    let matches = CommandLine::command().try_get_matches_from(arguments)?;
+pub fn parse(words: &[OsString]) -> Result<CommandLine, clap::Error> {
+    let matches = CommandLine::command().try_get_matches_from(words)?;
+    let mut line = CommandLine::from_arg_matches(&matches)?;
+    let (Verb::Mount(arguments), Some(("mount", matches))) = (&mut line.verb, matches.subcommand()) else {
+        return Ok(line);
+    };
+    arguments.find_mountpoint(matches);
+    arguments.words = words.get(1..).unwrap_or_default().to_vec();
+    match arguments.config.clone() {
+        Some(file) => with_config(words, matches, arguments, &file),
+        None => Ok(line),
+    }
+}
+
+/// The same line with what the file adds: options that were not typed.
+fn with_config(
+    words: &[OsString],
+    typed: &ArgMatches,
+    arguments: &MountArguments,
+    file: &Path,
+) -> Result<CommandLine, clap::Error> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| usage_error(&format!("--config {shown}: {error}")))?;
+    let entries = config::parse(&text, &settings::known());
+    let entries = entries.map_err(|error| usage_error(&format!("--config {shown}, {error}")))?;
+    let missing = |entry: &&Entry| match entry.key.as_str() {
+        settings::MOUNTPOINT => arguments.mountpoint.is_none(),
+        key => !settings::was_typed(typed, key),
+    };
+    let (places, options): (Vec<&Entry>, Vec<&Entry>) =
+        entries.iter().filter(missing).partition(|entry| entry.key == settings::MOUNTPOINT);
+    let after_verb = 1 + words.iter().position(|word| word == "mount").unwrap_or(words.len() - 1);
+    let (head, tail) = words.split_at(after_verb);
+    let added = places.into_iter().chain(options).flat_map(settings::arguments);
+    let merged: Vec<OsString> = head.iter().cloned().chain(added).chain(tail.iter().cloned()).collect();
+    let provenance = Provenance::of(file, &entries);
+    let explained = |error: clap::Error| match provenance.explain(&first_line(&error)) {
+        Some(complaint) => usage_error(&complaint),
+        None => error,
+    };
+    let matches = CommandLine::command().try_get_matches_from(&merged).map_err(explained)?;
     let mut line = CommandLine::from_arg_matches(&matches)?;
     if let (Verb::Mount(arguments), Some(("mount", matches))) = (&mut line.verb, matches.subcommand()) {
         arguments.find_mountpoint(matches);
+        (arguments.provenance, arguments.words) = (provenance, merged[1..].to_vec());
     }
     Ok(line)
+}
+
+/// What an error is, without the hints below it.
+fn first_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 /// A span of time that is not zero.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{ArgMatches, Args};
 
+use super::settings::Provenance;
 use super::usage_error;
 use swapfs::faults::{FaultRule, parse_faults};
 use swapfs::filesystem::caching::Strictness;
@@ -45,12 +46,24 @@ Examples:
       How does a program run from a slow disk?  Run /mnt/disk/images/bin/ls
   swapfs mount --images ./prog --strict --daemon /mnt/s
       Every read is counted, also those that the page cache would answer.
-      `swapfs stat /mnt/s` shows them, `swapfs unmount /mnt/s` ends it.";
+      `swapfs stat /mnt/s` shows them, `swapfs unmount /mnt/s` ends it.
+  swapfs mount --config /etc/swapfs/a.toml
+      All of that from a file, whose keys are the options' names:
+          mountpoint = \"/mnt/s\"
+          images = [\"/usr/bin\", \"/usr/lib\"]
+          swap = [\"swap0:1G\"]
+          throttle = [\"swap/*: bw=20M\"]
+          strict = true
+  mount -t fuse.swapfs /etc/swapfs/a.toml /mnt/s -o threads=4
+      The same by mount(8), and so by a line of /etc/fstab.";
 
 /// `swapfs mount`.
 #[derive(Debug, Args)]
 #[command(after_help = MOUNT_EXAMPLES, override_usage = MOUNT_USAGE)]
 pub struct MountArguments {
+    /// Read options from a TOML file, such as `swap = ["a:1G"]` or `mountpoint = "/mnt/s"`; what is typed wins
+    #[arg(long, value_name = "FILE.toml")]
+    pub(super) config: Option<PathBuf>,
     /// Directories and files to show below images/ (repeatable)
     #[arg(long, value_name = "SRC", num_args = 1..)]
     images: Vec<OsString>,
@@ -90,11 +103,17 @@ pub struct MountArguments {
     #[arg(long, value_name = "N", default_value = "0")]
     seed: u64,
     /// An existing directory
-    mountpoint: Option<OsString>,
+    pub(super) mountpoint: Option<OsString>,
     #[command(flatten)]
     read: ReadLimits,
     #[command(flatten)]
     write: WriteLimits,
+    /// Where options came from that were not typed.
+    #[arg(skip)]
+    pub(super) provenance: Provenance,
+    /// The whole line without the program.
+    #[arg(skip)]
+    pub(super) words: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]
@@ -171,6 +190,8 @@ pub struct MountCommand {
     pub memory: Memory,
     /// Where the daemon's messages go.
     pub log: Option<PathBuf>,
+    /// The arguments by which the daemon is started.
+    pub words: Vec<OsString>,
 }
 
 impl MountArguments {
@@ -186,7 +207,8 @@ impl MountArguments {
     /// # Errors
     /// A usage error.
     pub fn command(self) -> Result<MountCommand, clap::Error> {
-        mount_command(self).map_err(|message| usage_error(&message))
+        let provenance = self.provenance.clone();
+        mount_command(self).map_err(|message| usage_error(&provenance.explain(&message).unwrap_or(message)))
     }
 }
 
@@ -227,7 +249,7 @@ fn mount_command(arguments: MountArguments) -> Result<MountCommand, String> {
     };
     let ground = if arguments.daemon { Ground::Back } else { Ground::Fore };
     let memory = if arguments.lock_memory { Memory::Locked } else { Memory::LockedIfPossible };
-    Ok(MountCommand { options, ground, memory, log: arguments.log })
+    Ok(MountCommand { options, ground, memory, log: arguments.log, words: arguments.words })
 }
 
 impl StoreArguments {

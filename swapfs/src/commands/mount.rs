@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
+use sd_notify::NotifyState;
 use swapfs::mounting::{Encryption, Found, MountOptions, Mounted, Place, StorePlace, Unmounted};
 use swapfs::process::{EndSignals, leave_terminal, lock_memory, mark_as_io_flusher, raise_open_files};
 
@@ -19,15 +20,15 @@ const READY: &str = "ready";
 pub fn run(command: &MountCommand) -> anyhow::Result<()> {
     let is_child = std::env::var_os(CHILD).is_some();
     match command.ground {
-        Ground::Back if !is_child => start_daemon(),
+        Ground::Back if !is_child => start_daemon(command),
         _ => serve(command),
     }
 }
 
-fn start_daemon() -> anyhow::Result<()> {
+fn start_daemon(command: &MountCommand) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("cannot find the swapfs program itself")?;
     let mut child = Command::new(program)
-        .args(std::env::args_os().skip(1))
+        .args(&command.words)
         .env(CHILD, "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -42,7 +43,15 @@ fn start_daemon() -> anyhow::Result<()> {
     }
     // It has said why on our standard error.
     let status = child.wait()?;
-    std::process::exit(status.code().filter(|code| *code != 0).unwrap_or(1))
+    Err(DaemonEnded { code: status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0) }.into())
+}
+
+/// The daemon ended before its mount worked, and has said why.
+#[derive(Debug, thiserror::Error)]
+#[error("the daemon did not start")]
+pub struct DaemonEnded {
+    /// Its exit code, where it had one that is an error.
+    pub code: Option<u8>,
 }
 
 fn serve(command: &MountCommand) -> anyhow::Result<()> {
@@ -80,7 +89,11 @@ fn settle_in_memory(memory: Memory) -> anyhow::Result<()> {
 
 fn announce(command: &MountCommand, place: &Place) -> anyhow::Result<()> {
     match command.ground {
-        Ground::Fore => eprintln!("{}", banner(&command.options, place)),
+        Ground::Fore => {
+            eprintln!("{}", banner(&command.options, place));
+            // Does nothing where no service manager waits for it.
+            sd_notify::notify(&[NotifyState::Ready]).context("cannot tell the service manager")?;
+        }
         Ground::Back => {
             println!("{READY}");
             std::io::stdout().flush()?;
