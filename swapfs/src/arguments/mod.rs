@@ -1,7 +1,7 @@
 //! What is typed: the command line, with help that teaches by examples.
 
-mod helper;
 mod mount;
+mod mount_call;
 mod settings;
 
 use std::ffi::OsString;
@@ -109,7 +109,7 @@ pub enum Caller {
 /// Who calls by this line.
 pub fn caller(line: &[OsString]) -> Caller {
     let verbs: Vec<String> = definition().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
-    if helper::is_call(line, &verbs) { Caller::Mount } else { Caller::User }
+    if mount_call::is_call(line, &verbs) { Caller::Mount } else { Caller::User }
 }
 
 /// Our own command line for a call by mount(8); `None` if nothing is to be done.
@@ -117,9 +117,9 @@ pub fn caller(line: &[OsString]) -> Caller {
 /// # Errors
 /// What is wrong with the call.
 pub fn from_mount(line: &[OsString]) -> Result<Option<Vec<OsString>>, clap::Error> {
-    match helper::request(line).map_err(|why| usage_error(&why))? {
-        helper::Request::Nothing => Ok(None),
-        helper::Request::Mount(ours) => Ok(Some([vec!["swapfs".into()], ours].concat())),
+    match mount_call::request(line).map_err(|why| usage_error(&why))? {
+        mount_call::Request::Nothing => Ok(None),
+        mount_call::Request::Mount(ours) => Ok(Some([vec!["swapfs".into()], ours].concat())),
     }
 }
 
