@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::throttle::language::{Wrong, parse_lines, split};
 use crate::throttle::{Direction, Glob, Nanos, Random, RuleError};
-use crate::units::{exact_bytes, exact_duration, parse_bytes, parse_duration};
+use crate::units::{exact_bytes, exact_duration, parse_bytes, parse_duration, show_count};
 
 /// What may go wrong with a set of files. Probabilities are from 0 to 1.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +45,39 @@ pub struct FaultCounts {
     pub hangs: u64,
     /// Writes failed with ENOSPC.
     pub enospc: u64,
+}
+
+impl FaultCounts {
+    /// Each kind of fault: its name as a label, its count, and its name in words.
+    pub fn kinds(&self) -> [(&'static str, u64, &'static str); 5] {
+        [
+            ("eio", self.eio, "I/O errors"),
+            ("short-read", self.short_reads, "short reads"),
+            ("corrupt", self.corrupt_bytes, "bytes corrupted"),
+            ("hang", self.hangs, "hangs"),
+            ("enospc", self.enospc, "writes without space"),
+        ]
+    }
+
+    /// What came after `earlier`.
+    #[must_use]
+    pub fn since(&self, earlier: &FaultCounts) -> FaultCounts {
+        let less = |of: fn(&FaultCounts) -> u64| of(self).saturating_sub(of(earlier));
+        FaultCounts {
+            eio: less(|c| c.eio),
+            short_reads: less(|c| c.short_reads),
+            corrupt_bytes: less(|c| c.corrupt_bytes),
+            hangs: less(|c| c.hangs),
+            enospc: less(|c| c.enospc),
+        }
+    }
+
+    /// Those that there were, in words: `3 I/O errors, 1 hangs`.
+    pub fn in_words(&self) -> Option<String> {
+        let made = self.kinds().into_iter().filter(|(_, count, _)| *count > 0);
+        let words: Vec<String> = made.map(|(_, count, name)| format!("{} {name}", show_count(count))).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    }
 }
 
 /// How a request fails.
@@ -99,6 +132,11 @@ impl Faults {
     /// How many faults were made.
     pub fn counts(&self) -> FaultCounts {
         self.counts
+    }
+
+    /// Begins to count anew. Random numbers, and what `enospc-after` counts, go on.
+    pub fn reset_counts(&mut self) {
+        self.counts = FaultCounts::default();
     }
 
     /// Decides about a request for `bytes` of the file with this visible path.

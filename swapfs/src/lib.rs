@@ -24,6 +24,7 @@ pub mod faults;
 pub mod filesystem;
 pub mod fuse;
 pub mod heatmap;
+pub mod hints;
 pub mod images;
 pub mod metrics;
 pub mod mountinfo;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use crate::accounting::{Figures, LatencySummary, Snapshot};
+use crate::faults::FaultCounts;
 
 /// Picks a number out of a file's or process's figures.
 type Pick = fn(&Figures) -> f64;
@@ -85,6 +86,7 @@ pub fn open_metrics(snapshot: &Snapshot) -> String {
         let name = counter.name.replace("swapfs_", "swapfs_process_");
         counters(&mut text, &name, counter, &processes);
     }
+    faults(&mut text, &snapshot.faults);
     let total = &snapshot.total;
     let name = "swapfs_service_time_seconds";
     family(&mut text, name, "summary", "Quantiles of the time at the source or store, all files.");
@@ -102,6 +104,9 @@ pub fn open_metrics(snapshot: &Snapshot) -> String {
     );
     gauge(&mut text, "swapfs_requests_under_way", "Requests not yet answered.", total.queue_depth.now);
     gauge(&mut text, "swapfs_open_files", "Files open now.", snapshot.open_files);
+    let (kept, data) = snapshot.kept_bytes();
+    gauge(&mut text, "swapfs_swap_allocated_bytes", "Room that swap files take now.", kept);
+    gauge(&mut text, "swapfs_swap_data_bytes", "Bytes of data in that room.", data);
     text.push_str("# EOF\n");
     text
 }
@@ -120,6 +125,14 @@ fn counters(text: &mut String, name: &str, counter: &Counter, all: &BTreeMap<Str
             let sum: f64 = figures.iter().map(|figures| value(figures)).sum();
             line(text, &format!("{name}_total{{{labels},direction=\"{direction}\"}}"), sum);
         }
+    }
+}
+
+fn faults(text: &mut String, counts: &FaultCounts) {
+    let name = "swapfs_faults_made";
+    family(text, name, "counter", "Faults made on purpose, by the rules of --fault; of corruption, bytes.");
+    for (kind, count, _) in counts.kinds() {
+        line(text, &format!("{name}_total{{kind=\"{kind}\"}}"), count as f64);
     }
 }
 

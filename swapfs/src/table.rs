@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::accounting::{Figures, LatencySummary, ProcessSnapshot, Snapshot, Tally};
+use crate::hints::hints;
 use crate::units::{show_bytes, show_count, show_nanoseconds};
 
 /// Which files to show: all, or those with one of these paths or below one of them.
@@ -39,6 +40,11 @@ pub fn totals(snapshot: &Snapshot, selection: &Selection) -> String {
         rows.extend(snapshot.processes.iter().map(|process| total_row(&name(process), 0, &process.figures)));
         write_rows(&mut text, &rows);
     }
+    let told = hints(snapshot, selection);
+    if !told.is_empty() {
+        text.push('\n');
+        told.iter().for_each(|hint| text.push_str(&format!("{hint}\n")));
+    }
     text
 }
 
@@ -52,6 +58,9 @@ pub fn rates(before: &Snapshot, after: &Snapshot, time: Duration, selection: &Se
     rows.push(rate_row("total", &spent.total, time));
     let mut text = String::new();
     write_rows(&mut text, &rows);
+    if let Some(made) = spent.faults.in_words() {
+        let _ = writeln!(text, "faults made on purpose: {made}");
+    }
     text
 }
 

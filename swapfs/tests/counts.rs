@@ -147,3 +147,53 @@ fn a_hundred_waiting_requests_do_not_hold_up_an_unthrottled_one() {
         },
     );
 }
+
+#[test]
+fn faults_are_shown_reset_and_subtracted_as_all_counts_are() {
+    with_mount(
+        &["--swap", "s:1M", "--fault", "swap/s: eio=1"],
+        |_| {},
+        |mount| {
+            let file = File::open(mount.at("swap/s")).unwrap();
+            let fail = |times: usize| (0..times).for_each(|_| assert_eq!(errno(file.read_at(&mut [0; 4096], 0)), 5));
+            let stat = |more: &[&str]| {
+                let output = finish(program().arg("stat").arg(mount.point()).args(more));
+                assert!(output.status.success(), "{}", complaint(&output));
+                String::from_utf8(output.stdout).unwrap()
+            };
+            fail(3);
+            assert!(stat(&[]).contains("faults made on purpose: 3 I/O errors"), "{}", stat(&[]));
+            let metrics = fs::read_to_string(mount.at(".swapfs/metrics")).unwrap();
+            assert!(metrics.contains("swapfs_faults_made_total{kind=\"eio\"} 3\n"), "{metrics}");
+            let saved = mount.scratch_path().join("before.json");
+            fs::write(&saved, stat(&["--json"])).unwrap();
+            fail(2);
+            assert!(stat(&["--since", saved.to_str().unwrap()]).contains("purpose: 2 I/O errors"));
+            stat(&["--reset"]);
+            assert_eq!(mount.stats().faults, Default::default());
+            fail(1);
+            assert_eq!(mount.stats().faults.eio, 1);
+        },
+    );
+}
+
+#[test]
+fn hints_say_in_words_what_counts_mean() {
+    with_mount(
+        &["--swap", "s:1M", "--swap-store", "compressed"],
+        |_| {},
+        |mount| {
+            let file = OpenOptions::new().read(true).write(true).open(mount.at("swap/s")).unwrap();
+            file.write_all_at(&[7; 1 << 20], 0).unwrap();
+            for page in 0..100 {
+                file.read_exact_at(&mut [0; 4096], page % 40 * 4096).unwrap();
+            }
+            let output = finish(program().arg("stat").arg(mount.point()));
+            let told = String::from_utf8(output.stdout).unwrap();
+            assert!(told.contains("swap/s: each block came back 2.5 x (240.0K again)"), "{told}");
+            assert!(told.contains("swap/s: 1.0M of data kept in 12.0K"), "{told}");
+            let file = mount.stats_of("swap/s");
+            assert_eq!((file.reads_per_block, file.readahead_share, file.data_bytes), (2.5, 0.0, Some(1 << 20)));
+        },
+    );
+}

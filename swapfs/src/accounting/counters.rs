@@ -1,6 +1,6 @@
 //! The counts of one file or process: plain data, one recording at a time.
 
-use super::blocks::BlockCounts;
+use super::blocks::{BLOCK_BYTES, BlockCounts};
 use super::figures::Figures;
 use super::latency::Latencies;
 use super::tally::Tally;
@@ -49,6 +49,8 @@ pub enum Order {
 struct Lane {
     operations: u64,
     sequential: u64,
+    /// More than one page, from a page's start on.
+    several_pages: u64,
     bytes: u64,
     errors: u64,
     repeated_blocks: u64,
@@ -69,6 +71,7 @@ impl Lane {
             Outcome::Failed => self.errors += 1,
             Outcome::Bytes(bytes) => {
                 self.bytes += bytes;
+                self.several_pages += u64::from(bytes > BLOCK_BYTES && answered.offset.is_multiple_of(BLOCK_BYTES));
                 self.sizes.add(bytes.checked_next_power_of_two().unwrap_or(u64::MAX), 1);
                 self.repeated_blocks += self.blocks.touch(answered.ino, answered.offset, bytes).repeated;
             }
@@ -83,6 +86,7 @@ impl Lane {
     fn merge(&mut self, other: &Lane) {
         self.operations += other.operations;
         self.sequential += other.sequential;
+        self.several_pages += other.several_pages;
         self.bytes += other.bytes;
         self.errors += other.errors;
         self.repeated_blocks += other.repeated_blocks;
@@ -158,6 +162,7 @@ impl Counters {
             open_ops: self.opens,
             read_ops: read.operations,
             read_sequential_ops: read.sequential,
+            read_ahead_ops: read.several_pages,
             read_bytes: read.bytes,
             read_errors: read.errors,
             read_distinct_blocks: read.distinct_blocks(),
@@ -208,6 +213,10 @@ mod tests {
         assert_eq!((figures.read_distinct_blocks, figures.read_repeat_blocks), (1, 1));
         assert_eq!(figures.read_service_ns, 30);
         assert_eq!(figures.read_wait.count, 0);
+        assert_eq!(figures.read_ahead_ops, 0);
+        counters.record(&read(4096, Outcome::Bytes(8192)));
+        counters.record(&read(4097, Outcome::Bytes(8192)));
+        assert_eq!(counters.figures().read_ahead_ops, 1);
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub struct Figures {
     pub write_wait: LatencySummary,
     /// Reads that began where the one before ended; the others are random.
     pub read_sequential_ops: u64,
+    /// Reads of more than one page from a page's start on: what the kernel's readahead looks like (or a program's own large reads).
+    pub read_ahead_ops: u64,
     /// Writes that began where the one before ended; the others are random.
     pub write_sequential_ops: u64,
     /// Reads that succeeded, by bytes served, rounded up to a power of two.
@@ -99,6 +101,7 @@ impl Figures {
             write_service: self.write_service.since(&earlier.write_service),
             write_wait: self.write_wait.since(&earlier.write_wait),
             read_sequential_ops: less(|f| f.read_sequential_ops),
+            read_ahead_ops: less(|f| f.read_ahead_ops),
             write_sequential_ops: less(|f| f.write_sequential_ops),
             read_size_bytes: self.read_size_bytes.since(&earlier.read_size_bytes),
             write_size_bytes: self.write_size_bytes.since(&earlier.write_size_bytes),

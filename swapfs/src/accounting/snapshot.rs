@@ -69,6 +69,12 @@ pub struct FileSnapshot {
     /// Part of its blocks that were written, from 0 to 1.
     #[serde(default)]
     pub write_coverage: f64,
+    /// How often each block that was read was read: 1 if none came twice, 0 if nothing was read.
+    #[serde(default)]
+    pub reads_per_block: f64,
+    /// Part of the reads that look like readahead, from 0 to 1: `read_ahead_ops` of `read_ops`.
+    #[serde(default)]
+    pub readahead_share: f64,
     /// Its counts.
     #[serde(flatten)]
     pub figures: Figures,
@@ -81,8 +87,20 @@ impl FileSnapshot {
         let coverage = |distinct: u64| (distinct as f64 / blocks).min(1.0);
         let read_coverage = coverage(figures.read_distinct_blocks);
         let write_coverage = coverage(figures.write_distinct_blocks);
-        let (allocated_bytes, data_bytes) = (None, None);
-        FileSnapshot { path, class, size_bytes, allocated_bytes, data_bytes, read_coverage, write_coverage, figures }
+        let part = |of: u64, all: u64| if all == 0 { 0.0 } else { of as f64 / all as f64 };
+        let served = figures.read_distinct_blocks + figures.read_repeat_blocks;
+        FileSnapshot {
+            path,
+            class,
+            size_bytes,
+            allocated_bytes: None,
+            data_bytes: None,
+            read_coverage,
+            write_coverage,
+            reads_per_block: part(served, figures.read_distinct_blocks),
+            readahead_share: part(figures.read_ahead_ops, figures.read_ops),
+            figures,
+        }
     }
 }
 
@@ -126,6 +144,7 @@ impl Snapshot {
         left.files = self.files.iter().map(file).filter(|file| !file.figures.is_idle()).collect();
         left.processes = self.processes.iter().map(process).filter(|process| !process.figures.is_idle()).collect();
         left.total = self.total.since(&earlier.total);
+        left.faults = self.faults.since(&earlier.faults);
         left
     }
 }

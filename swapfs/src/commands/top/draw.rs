@@ -30,7 +30,8 @@ pub fn draw(frame: &mut Frame, screen: &Screen) {
 fn draw_head(frame: &mut Frame, screen: &Screen, area: Rect) {
     let (snapshot, total, seconds) = (&screen.snapshot, &screen.total, screen.seconds);
     let mode = if snapshot.strict { "every read counted" } else { "cache misses counted" };
-    let title = format!("swapfs {}  pid {}  {mode}", snapshot.mountpoint, snapshot.pid);
+    let faults = snapshot.faults.in_words().map(|made| format!("  faults made: {made}")).unwrap_or_default();
+    let title = format!("swapfs {}  pid {}  {mode}{faults}", snapshot.mountpoint, snapshot.pid);
     let waiting = snapshot.waiting_requests;
     let rates = format!(
         "read {}/s ({}/s)  written {}/s ({}/s)  p99 {}  depth {:.1}  held {waiting}",
