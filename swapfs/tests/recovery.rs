@@ -198,6 +198,23 @@ fn a_dead_mount_is_explained_and_cleared() {
     );
 }
 
+/// A daemon that is stopped is neither dead nor waited for.
+#[test]
+fn a_stopped_daemon_keeps_its_place() {
+    with_mount(
+        &["--swap", "s:1M"],
+        |_| {},
+        |mount| {
+            let pid = Pid::from_raw(mount.stats().pid as i32).unwrap();
+            kill_process(pid, Signal::STOP).unwrap();
+            let again = mount.try_start(&["--swap", "s:1M"]);
+            kill_process(pid, Signal::CONT).unwrap();
+            assert!(complaint(&again).contains("already mounted"), "{}", complaint(&again));
+            assert!(mount.at("swap/s").exists());
+        },
+    );
+}
+
 /// A daemon that runs under another name is told to end too.
 #[test]
 fn a_busy_mount_of_a_daemon_of_any_name_ends_at_once() {

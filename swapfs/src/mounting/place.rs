@@ -2,12 +2,17 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::unmount::take_away;
 use super::{FILE_SYSTEM, Place};
 use crate::mountinfo;
+
+/// How long a daemon may take to show that it lives.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why there can be no mount here, or none can be taken away.
 #[derive(Debug, thiserror::Error)]
@@ -111,9 +116,12 @@ fn is_end_of_connection(error: Errno) -> bool {
     matches!(error, Errno::NOTCONN | Errno::CONNABORTED)
 }
 
-/// Asks for something that the kernel never has cached.
+/// Asks for something that the kernel never has cached, in a thread of its own: a daemon that is stopped never answers, but is not dead.
 fn is_dead(path: &Path) -> bool {
-    rustix::fs::statvfs(path).is_err_and(is_end_of_connection)
+    let (sender, receiver) = mpsc::channel();
+    let asked = path.to_owned();
+    std::thread::spawn(move || sender.send(rustix::fs::statvfs(&asked)));
+    matches!(receiver.recv_timeout(PATIENCE), Ok(Err(error)) if is_end_of_connection(error))
 }
 
 #[cfg(test)]

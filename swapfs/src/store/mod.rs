@@ -12,6 +12,7 @@ mod error;
 mod model;
 mod place;
 mod sparse;
+mod xts;
 
 use std::io;
 
