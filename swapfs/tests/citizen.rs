@@ -113,17 +113,19 @@ set -e
 trap 'umount -lq "$1" || true' EXIT
 mount -t tmpfs none /usr/local/bin
 cp "$2" /usr/local/bin/swapfs
-mount -t fuse.swapfs -o swap=a:1M,noatime /bin/ls "$1"
+mount -t fuse.swapfs -o swap=a:1M,noatime "$3" "$1"
 echo "$1"/swap/* "$1"/images/*
+findmnt -no SOURCE,FSTYPE "$1"
 umount "$1"
 grep -c "$1" /proc/self/mounts || true
 "#;
     let scratch = Mount::scratch();
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", script, "sh"]).arg(scratch.point()).arg(env!("CARGO_BIN_EXE_swapfs"));
-    let output = finish(&mut command);
-    let point = scratch.point();
-    let expected = format!("{0}/swap/a {0}/images/ls\n0\n", point.display());
+    let source = std::fs::canonicalize("/bin/ls").unwrap();
+    let output = finish(command.arg(&source));
+    let (point, source) = (scratch.point(), source.display());
+    let expected = format!("{0}/swap/a {0}/images/ls\n{source} fuse.swapfs\n0\n", point.display());
     assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{}", complaint(&output));
     assert!(output.status.success());
 }

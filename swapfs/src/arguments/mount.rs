@@ -90,6 +90,9 @@ pub struct MountArguments {
     /// Let other users in, as far as the files' modes allow
     #[arg(long)]
     allow_other: bool,
+    /// What /proc/mounts and df show as the source
+    #[arg(long, value_name = "NAME", default_value = "swapfs")]
+    fsname: String,
     /// Serving threads
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u8).range(1..=64))]
     threads: u8,
@@ -236,6 +239,7 @@ fn mount_command(arguments: MountArguments) -> Result<MountCommand, String> {
     let store = arguments.store.options()?;
     let options = MountOptions {
         mountpoint: mountpoint.into(),
+        shown_as: arguments.fsname,
         images,
         swap,
         store,

@@ -101,6 +101,10 @@ pub(super) fn request(line: &[OsString]) -> Result<Request, String> {
     };
     let mut mount: Vec<OsString> = vec!["mount".into(), "--daemon".into()];
     mount.extend(of_source(source));
+    // By which `mount -a` and `umount SOURCE` know it again.
+    let mut name = OsString::from("--fsname=");
+    name.push(source);
+    mount.push(name);
     for option in split(&options) {
         mount.extend(of_option(&option, sloppy)?);
     }
@@ -195,6 +199,7 @@ mod tests {
             "mount",
             "--daemon",
             "--config=/etc/s.toml",
+            "--fsname=/etc/s.toml",
             "--swap=a:1G",
             "--swap=b:2G",
             "--strict",
@@ -206,7 +211,10 @@ mod tests {
         let words = ["mount.swapfs", "/etc/s.toml", "/m", "-n", "-o", options];
         assert_eq!(mount(&words).unwrap(), Request::Mount(line(&wanted)));
         let images = mount(&["swapfs", "/bin/ls", "/m", "-o", "rw", "-t", "fuse.swapfs"]).unwrap();
-        assert_eq!(images, Request::Mount(line(&["mount", "--daemon", "--images=/bin/ls", "--", "/m"])));
+        assert_eq!(
+            images,
+            Request::Mount(line(&["mount", "--daemon", "--images=/bin/ls", "--fsname=/bin/ls", "--", "/m"]))
+        );
         assert_eq!(mount(&["mount.swapfs", "none", "/m", "-f", "-o", "rw"]).unwrap(), Request::Nothing);
     }
 

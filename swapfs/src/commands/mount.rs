@@ -92,7 +92,9 @@ fn announce(command: &MountCommand, place: &Place) -> anyhow::Result<()> {
         Ground::Fore => {
             eprintln!("{}", banner(&command.options, place));
             // Does nothing where no service manager waits for it.
-            sd_notify::notify(&[NotifyState::Ready]).context("cannot tell the service manager")?;
+            if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
+                tracing::warn!("cannot tell the service manager that the mount serves: {error}");
+            }
         }
         Ground::Back => {
             println!("{READY}");

@@ -13,7 +13,7 @@ use rustix::io::{Errno, FdFlags};
 use rustix::mount::MountFlags;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 
-use super::{Audience, FILE_SYSTEM, MountError};
+use super::{Audience, FILE_SYSTEM, MountError, MountOptions};
 use crate::filesystem::Owner;
 
 const NO_DEVICE: &str = ", is the fuse module loaded (`modprobe fuse`), or, in a container, /dev/fuse passed in?";
@@ -22,16 +22,16 @@ const NO_HELPER: &str = ", an ordinary user needs fusermount3 (Debian: apt-get i
 const HELPER: &str = "fusermount3";
 
 /// Mounts on `path` and returns the connection.
-pub(super) fn connect(path: &Path, owner: Owner, audience: Audience) -> Result<OwnedFd, MountError> {
+pub(super) fn connect(path: &Path, owner: Owner, options: &MountOptions) -> Result<OwnedFd, MountError> {
     let failed = |source: io::Error, hint| MountError::Connect { path: path.to_owned(), source, hint };
     let device = match rustix::fs::open("/dev/fuse", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
         Ok(device) => device,
         Err(error @ (Errno::ACCESS | Errno::PERM)) => return Err(failed(error.into(), NOT_YOURS)),
         Err(error) => return Err(failed(error.into(), NO_DEVICE)),
     };
-    match mount(path, &device, owner, audience) {
+    match mount(path, &device, owner, options) {
         Ok(()) => Ok(device),
-        Err(Errno::PERM) => ask_helper(path, audience).map_err(|error| {
+        Err(Errno::PERM) => ask_helper(path, options).map_err(|error| {
             let hint = if error.kind() == io::ErrorKind::NotFound { NO_HELPER } else { "" };
             failed(error, hint)
         }),
@@ -39,27 +39,30 @@ pub(super) fn connect(path: &Path, owner: Owner, audience: Audience) -> Result<O
     }
 }
 
-fn mount(path: &Path, device: &OwnedFd, owner: Owner, audience: Audience) -> Result<(), Errno> {
-    let others = match audience {
+fn mount(path: &Path, device: &OwnedFd, owner: Owner, options: &MountOptions) -> Result<(), Errno> {
+    let others = match options.audience {
         Audience::Owner => "",
         Audience::Everyone => ",allow_other",
     };
     let (fd, Owner { uid, gid }) = (device.as_raw_fd(), owner);
     let data = format!("fd={fd},rootmode=40000,user_id={uid},group_id={gid},default_permissions{others}");
     let data = CString::new(data).map_err(|_| Errno::INVAL)?;
-    rustix::mount::mount("swapfs", path, FILE_SYSTEM, MountFlags::NOSUID | MountFlags::NODEV, data.as_c_str())
+    rustix::mount::mount(&options.shown_as, path, FILE_SYSTEM, MountFlags::NOSUID | MountFlags::NODEV, data.as_c_str())
 }
 
 /// Runs `fusermount3`, which finds our socket's number in its environment.
-fn ask_helper(path: &Path, audience: Audience) -> io::Result<OwnedFd> {
+fn ask_helper(path: &Path, mount: &MountOptions) -> io::Result<OwnedFd> {
     let (ours, theirs) = UnixStream::pair()?;
     rustix::io::fcntl_setfd(&theirs, FdFlags::empty())?;
-    let options = match audience {
-        Audience::Owner => "fsname=swapfs,subtype=swapfs,default_permissions,nosuid,nodev",
-        Audience::Everyone => "fsname=swapfs,subtype=swapfs,default_permissions,nosuid,nodev,allow_other",
+    let others = match mount.audience {
+        Audience::Owner => "",
+        Audience::Everyone => ",allow_other",
     };
+    // It takes a comma for the end of the name unless it is told.
+    let name = mount.shown_as.replace('\\', "\\\\").replace(',', "\\,");
+    let options = format!("fsname={name},subtype=swapfs,default_permissions,nosuid,nodev{others}");
     let mut helper = Command::new(HELPER)
-        .args(["-o", options, "--"])
+        .args(["-o", &options, "--"])
         .arg(path)
         .env("_FUSE_COMMFD", theirs.as_raw_fd().to_string())
         .stdin(Stdio::null())

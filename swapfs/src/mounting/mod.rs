@@ -66,6 +66,8 @@ pub struct SwapSpec {
 pub struct MountOptions {
     /// Where.
     pub mountpoint: PathBuf,
+    /// What stands for it as the source in `/proc/mounts` and `df`.
+    pub shown_as: String,
     /// Sources of images.
     pub images: Vec<ImageSpec>,
     /// Swap files.
@@ -153,7 +155,7 @@ impl Mounted {
         let service = Service::new(plan, clock);
         let thread_failed = |source| MountError::Connect { path: path.clone(), source, hint: "" };
         let delays = Arc::new(DelayQueue::start(clock).map_err(thread_failed)?);
-        let connection = connect::connect(&path, owner, options.audience)?;
+        let connection = connect::connect(&path, owner, options)?;
         let config = session_config(options.threads);
         let place = Place { id: mountinfo::on_top(&mountinfo::current(), &path).map(|mount| mount.id), path };
         let adapter = Adapter::new(service, delays, clock);
