@@ -37,7 +37,9 @@ fn again(file: &FileSnapshot, strict: bool) -> Option<String> {
     let again = show_bytes(file.figures.read_repeat_blocks * 4096);
     Some(match (file.class, strict) {
         (FileClass::Swap, _) => {
-            format!("each block came back {times:.1} x ({again} again): its user has less memory than it goes through")
+            format!(
+                "each block came back {times:.1} x ({again} again), as when its user has less memory than it goes through"
+            )
         }
         (FileClass::Image, true) => {
             let share = 100.0 * (1.0 - 1.0 / times);

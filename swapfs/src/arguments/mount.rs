@@ -73,8 +73,6 @@ pub struct MountArguments {
     /// Swap files to make below swap/, such as swap0:1G (repeatable)
     #[arg(long, value_name = "NAME:SIZE", num_args = 1..)]
     swap: Vec<OsString>,
-    #[command(flatten)]
-    store: StoreArguments,
     /// Count every read: images bypass the page cache and are read without readahead
     #[arg(long)]
     strict: bool,
@@ -107,6 +105,8 @@ pub struct MountArguments {
     seed: u64,
     /// An existing directory
     pub(super) mountpoint: Option<OsString>,
+    #[command(flatten)]
+    store: StoreArguments,
     #[command(flatten)]
     read: ReadLimits,
     #[command(flatten)]
