@@ -167,6 +167,7 @@ fn of_option(option: &str, sloppy: bool) -> Result<Vec<OsString>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn line(words: &[&str]) -> Vec<OsString> {
         words.iter().map(OsString::from).collect()
@@ -216,6 +217,16 @@ mod tests {
             Request::Mount(line(&["mount", "--daemon", "--images=/bin/ls", "--fsname=/bin/ls", "--", "/m"]))
         );
         assert_eq!(mount(&["mount.swapfs", "none", "/m", "-f", "-o", "rw"]).unwrap(), Request::Nothing);
+    }
+
+    proptest! {
+        #[test]
+        fn no_call_panics(words in proptest::collection::vec("(-o|-t|-f|\\PC|swap=|none|/m|,|\"|=){0,4}", 0..6)) {
+            let words: Vec<OsString> = std::iter::once("mount.swapfs".into()).chain(words.into_iter().map(Into::into)).collect();
+            if let Ok(Request::Mount(line)) = request(&words) {
+                prop_assert!(line[0] == "mount" && line[line.len() - 2] == "--");
+            }
+        }
     }
 
     #[test]
