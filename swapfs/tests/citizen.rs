@@ -49,6 +49,14 @@ fn a_configuration_file_says_what_flags_say_and_flags_win() {
     let started = finish(program().args(["mount", "--daemon", "--config", &file, "--swap", "c:1M"]));
     assert!(started.status.success(), "{}", complaint(&started));
     assert_eq!(std::fs::read_dir(scratch.at("swap")).unwrap().count(), 1, "a list that is typed wins as a whole");
+    assert!(scratch.unmount().status.success());
+    let line = ["mount", "--daemon", "--config", &file, "--without", "strict", "--without", "throttle"];
+    let started = finish(program().args(line));
+    assert!(started.status.success() && !scratch.stats().strict, "{}", complaint(&started));
+    assert_eq!(std::fs::read_to_string(scratch.at(".swapfs/throttle")).unwrap(), "");
+    let wrong = finish(program().args(["mount", "--config", &file, "--without", "threats"]));
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(complaint(&wrong).contains("no such key"), "{}", complaint(&wrong));
 }
 
 #[test]

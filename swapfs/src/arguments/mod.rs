@@ -152,7 +152,11 @@ fn with_config(
     let text = std::fs::read_to_string(file).map_err(|error| usage_error(&format!("--config {shown}: {error}")))?;
     let entries = config::parse(&text, &settings::known());
     let entries = entries.map_err(|error| usage_error(&format!("--config {shown}, {error}")))?;
+    if let Some(key) = arguments.without.iter().find(|key| !entries.iter().any(|entry| entry.key == **key)) {
+        return Err(usage_error(&format!("--without {key}: {shown} has no such key")));
+    }
     let missing = |entry: &&Entry| match entry.key.as_str() {
+        key if arguments.without.iter().any(|without| without == key) => false,
         settings::MOUNTPOINT => arguments.mountpoint.is_none(),
         key => !settings::was_typed(typed, key),
     };

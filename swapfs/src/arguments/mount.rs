@@ -64,6 +64,9 @@ pub struct MountArguments {
     /// Read options from a TOML file, such as `swap = ["a:1G"]` or `mountpoint = "/mnt/s"`; what is typed wins
     #[arg(long, value_name = "FILE.toml")]
     pub(super) config: Option<PathBuf>,
+    /// Leave out this key of the file, such as a switch that it turns on (repeatable)
+    #[arg(long, value_name = "KEY", requires = "config")]
+    pub(super) without: Vec<String>,
     /// Directories and files to show below images/ (repeatable)
     #[arg(long, value_name = "SRC", num_args = 1..)]
     images: Vec<OsString>,

@@ -11,8 +11,10 @@ use super::CommandLine;
 
 /// The key of the mount point, which has no option.
 pub(super) const MOUNTPOINT: &str = "mountpoint";
-/// The option that names a configuration file, which has no key.
+/// The option that names a configuration file.
 pub(super) const CONFIG: &str = "config";
+/// Options about the configuration file, which have no keys in it.
+const KEYLESS: [&str; 2] = [CONFIG, "without"];
 
 /// All keys, in the order of the help, and what they take.
 pub(super) fn known() -> Vec<(String, Takes)> {
@@ -27,7 +29,7 @@ pub(super) fn known() -> Vec<(String, Takes)> {
     };
     let named = mount.into_iter().flatten().filter_map(|argument| {
         let name = argument.get_long().or(argument.is_positional().then_some(MOUNTPOINT))?;
-        Some((name.to_owned(), takes(argument.get_action())?)).filter(|(name, _)| name != CONFIG)
+        Some((name.to_owned(), takes(argument.get_action())?)).filter(|(name, _)| !KEYLESS.contains(&name.as_str()))
     });
     named.collect()
 }
@@ -87,7 +89,7 @@ mod tests {
         assert_eq!(takes("strict"), Some(Takes::Switch));
         assert_eq!(takes("verbose"), Some(Takes::Count));
         assert_eq!(takes(MOUNTPOINT), Some(Takes::Value));
-        assert_eq!((takes(CONFIG), takes("help"), takes("version")), (None, None, None));
+        assert_eq!((takes(CONFIG), takes("without"), takes("help")), (None, None, None));
     }
 
     #[test]
