@@ -112,7 +112,7 @@ fn message(number: u32, pid: u32, detail: u64, text: &str) -> String {
             format!("internal error: {text} ({detail:#x}); this is a bug of the pager, please report it")
         }
         None => format!(
-            "failure of unknown kind {number}: {text} ({detail:#x}); pager and its runtime do not match, build both again"
+            "the memory that the program's processes share with the pager holds nonsense (failure {number}): a process wrote over it, or pager and its runtime do not match"
         ),
     }
 }
@@ -181,6 +181,6 @@ mod tests {
     fn a_kind_of_a_newer_runtime_is_said_to_be_unknown() {
         let failure = Failure::new(99, 7, 0, "x".to_owned());
         assert_eq!((failure.kind, failure.weight), ("internal", Weight::Fatal));
-        assert!(failure.message.contains("unknown kind 99"));
+        assert!(failure.message.contains("failure 99"));
     }
 }

@@ -1,8 +1,10 @@
 //! Changing the cap of a run that is under way.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use pager_core::shared::{MAGIC, POKE};
@@ -77,16 +79,35 @@ pub fn limit(pid: u32, limit: Limit) -> Result<(), LimitError> {
         Limit::Cap(asked) => asked.pages(),
     };
     let inaccessible = |source| LimitError::Inaccessible { pid, source };
-    let file = control_file(pid).map_err(inaccessible)?.ok_or(LimitError::NotPaged { pid })?;
-    let control = ControlMap::new(&file).map_err(inaccessible)?;
+    let found = control_file(pid).map_err(inaccessible)?.ok_or(LimitError::NotPaged { pid })?;
+    let control = ControlMap::new(&found.file).map_err(inaccessible)?;
     if control.magic.load(Relaxed) != MAGIC {
         return Err(LimitError::NotPaged { pid });
     }
     control.settings.cap_pages.store(pages, SeqCst);
-    for process in &control.processes {
-        poke(process.pid.load(SeqCst));
-    }
+    // The numbers are in memory that the programs could write to: no stranger is sent a signal on their word.
+    control
+        .processes
+        .iter()
+        .map(|process| process.pid.load(SeqCst))
+        .filter(|pid| found.is_open_in(*pid))
+        .for_each(poke);
     Ok(())
+}
+
+/// A run's control file, and the number by which each of its processes has it.
+struct Found {
+    file: File,
+    number: OsString,
+}
+
+impl Found {
+    /// Whether process `pid` belongs to the run.
+    fn is_open_in(&self, pid: u32) -> bool {
+        let identity = |data: fs::Metadata| (data.dev(), data.ino());
+        let theirs = fs::metadata(Path::new("/proc").join(pid.to_string()).join("fd").join(&self.number)).map(identity);
+        pid != 0 && matches!((theirs, self.file.metadata().map(identity)), (Ok(theirs), Ok(ours)) if theirs == ours)
+    }
 }
 
 /// Asks a process to keep to the cap now. One that has ended, or belongs to somebody else by now, is left alone by the kernel or by its claim.
@@ -99,12 +120,14 @@ fn poke(pid: u32) {
 }
 
 /// The control file that a process has open.
-fn control_file(pid: u32) -> io::Result<Option<File>> {
+fn control_file(pid: u32) -> io::Result<Option<Found>> {
     for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
-        let path: PathBuf = entry?.path();
+        let entry = entry?;
+        let path: PathBuf = entry.path();
         let is_control = fs::read_link(&path).is_ok_and(|link| link.to_string_lossy().starts_with(CONTROL_LINK));
         if is_control {
-            return OpenOptions::new().read(true).write(true).open(&path).map(Some);
+            let file = OpenOptions::new().read(true).write(true).open(&path)?;
+            return Ok(Some(Found { file, number: entry.file_name() }));
         }
     }
     Ok(None)

@@ -21,6 +21,9 @@ pub struct SwapSlot {
     pub file: u8,
     /// Which page of that file.
     pub index: u32,
+    /// Part of the checksum of what was written there. The slots' maps are shared by all processes of a run, this is not: a process that wrote over
+    /// the maps cannot make another take foreign contents for its own.
+    pub tag: u16,
 }
 
 /// Whether memory holds what no file holds.
@@ -62,7 +65,9 @@ const THROUGH: u64 = 1 << 5;
 pub(crate) const WAITED_FOR: u64 = 1 << 4;
 /// Set beside any state: the page was written to when it was last in memory, so the next read is likely followed by a write.
 pub(crate) const WRITER: u64 = 1 << 6;
+const TAG_LOW_SHIFT: u32 = 8;
 const FILE_SHIFT: u32 = 16;
+const TAG_HIGH_SHIFT: u32 = 24;
 const INDEX_SHIFT: u32 = 32;
 
 impl Entry {
@@ -117,7 +122,10 @@ impl Entry {
 const fn pack_slot(slot: Option<SwapSlot>) -> u64 {
     match slot {
         None => 0,
-        Some(slot) => HAS_SLOT | (slot.file as u64) << FILE_SHIFT | (slot.index as u64) << INDEX_SHIFT,
+        Some(slot) => {
+            let tag = (slot.tag as u64 & 0xff) << TAG_LOW_SHIFT | (slot.tag as u64 >> 8) << TAG_HIGH_SHIFT;
+            HAS_SLOT | tag | (slot.file as u64) << FILE_SHIFT | (slot.index as u64) << INDEX_SHIFT
+        }
     }
 }
 
@@ -125,5 +133,6 @@ const fn unpack_slot(bits: u64) -> Option<SwapSlot> {
     if bits & HAS_SLOT == 0 {
         return None;
     }
-    Some(SwapSlot { file: (bits >> FILE_SHIFT) as u8, index: (bits >> INDEX_SHIFT) as u32 })
+    let tag = (bits >> TAG_LOW_SHIFT & 0xff) as u16 | ((bits >> TAG_HIGH_SHIFT & 0xff) as u16) << 8;
+    Some(SwapSlot { file: (bits >> FILE_SHIFT) as u8, index: (bits >> INDEX_SHIFT) as u32, tag })
 }

@@ -216,7 +216,7 @@ mod tests {
         assert!(cell.take(Entry::Empty));
         assert_eq!(cell.habit(), Habit::Read);
         cell.note(Habit::Written);
-        let slot = SwapSlot { file: 0, index: 9 };
+        let slot = SwapSlot { file: 0, index: 9, tag: 0 };
         assert_eq!(cell.settle(Entry::Swapped(slot)), Waiters::None);
         assert_eq!((cell.load(), cell.habit()), (Entry::Swapped(slot), Habit::Written));
         assert!(cell.take(Entry::Swapped(slot)));
@@ -229,7 +229,7 @@ mod tests {
     fn busy_keeps_the_slot_and_tells_of_sleepers() {
         let table = PageTable::new();
         let cell = table.entry(PageNum(7));
-        let slot = SwapSlot { file: 3, index: u32::MAX };
+        let slot = SwapSlot { file: 3, index: u32::MAX, tag: u16::MAX };
         cell.overwrite(Entry::Swapped(slot));
         assert!(cell.take(Entry::Swapped(slot)));
         assert_eq!(cell.load(), Entry::Busy(Some(slot)));

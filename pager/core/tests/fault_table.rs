@@ -5,7 +5,7 @@ use pager_core::area::{Access, Area, Backing, ForkPolicy, Holding, ImageId, Kern
 use pager_core::entry::{Dirt, Entry, SwapSlot};
 use pager_core::fault::{Plan, around, classify};
 
-const SLOT: SwapSlot = SwapSlot { file: 1, index: 77 };
+const SLOT: SwapSlot = SwapSlot { file: 1, index: 77, tag: 0xabcd };
 const IMAGE: ImageId = ImageId(5);
 const ACCESSES: [Access; 3] = [Access::Read, Access::Write, Access::Execute];
 const HOLDINGS: [Holding; 6] = [

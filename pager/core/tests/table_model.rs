@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 fn slot() -> impl Strategy<Value = SwapSlot> {
-    (any::<u8>(), any::<u32>()).prop_map(|(file, index)| SwapSlot { file, index })
+    (any::<u8>(), any::<u32>(), any::<u16>()).prop_map(|(file, index, tag)| SwapSlot { file, index, tag })
 }
 
 fn entry() -> impl Strategy<Value = Entry> {

@@ -9,9 +9,10 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use pager_core::addr::PAGE_SIZE;
 
-use crate::lock::Mutex;
+use crate::lock::{Mutex, RawMutex};
 use crate::sys::Errno;
-use crate::sys::memory::{self, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE};
+use crate::sys::file::Fd;
+use crate::sys::memory::{self, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED};
 use crate::sys::memory::{PROT_READ, PROT_WRITE};
 
 /// Where the runtime image is linked, and all that it maps.
@@ -20,6 +21,8 @@ pub const RESERVED: Range<u64> = 0x6f00_0000_0000..0x6f80_0000_0000;
 const FIRST: u64 = 0x6f01_0000_0000;
 /// What the heap asks of the kernel at a time.
 const CHUNK: u64 = 256 << 10;
+/// What is set aside for when the kernel gives no more: address space, and memory only once it is used.
+const SPARE_BYTES: u64 = 8 << 20;
 /// Size classes: powers of two from 16 bytes to 32 KiB; larger blocks are mapped one by one.
 const SMALLEST_SHIFT: u32 = 4;
 const CLASSES: usize = 12;
@@ -37,9 +40,48 @@ pub fn reserves(addr: u64, len: u64) -> bool {
 /// ENOMEM and what else mmap says.
 pub fn map(len: u64, align: u64) -> Result<u64, Errno> {
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
-    let addr = map_with(len, align, PROT_READ | PROT_WRITE, flags, -1)?;
+    let addr = match map_with(len, align, PROT_READ | PROT_WRITE, flags, -1) {
+        Err(Errno::ENOMEM) => return SPARE.lock().take(len.next_multiple_of(PAGE_SIZE), align).ok_or(Errno::ENOMEM),
+        addr => addr?,
+    };
     let _ = memory::madvise(addr, len, memory::MADV_DONTDUMP);
     Ok(addr)
+}
+
+/// Memory for when the kernel gives none: the program has all the mappings, or all the address space, that it may have.
+struct Spare(Range<u64>);
+
+static SPARE: Mutex<Spare> = Mutex::new(Spare(0..0));
+
+impl Spare {
+    fn take(&mut self, len: u64, align: u64) -> Option<u64> {
+        let start = self.0.start.next_multiple_of(align);
+        let end = start.checked_add(len).filter(|end| *end <= self.0.end)?;
+        self.0.start = end;
+        Some(start)
+    }
+}
+
+/// Sets memory aside for hard times. Without it, if the kernel has none even now.
+pub fn provide() {
+    if let Ok(addr) = map(SPARE_BYTES, PAGE_SIZE) {
+        SPARE.lock().0 = addr..addr + SPARE_BYTES;
+    }
+}
+
+/// The lock on what is set aside, to be held across a fork.
+pub fn spare_lock() -> &'static RawMutex {
+    SPARE.raw()
+}
+
+/// Maps a window on a file that is written through it.
+///
+/// # Errors
+/// What mmap says.
+pub fn map_file(fd: Fd, len: u64, offset: u64) -> Result<u64, Errno> {
+    place(len, PAGE_SIZE, |addr| {
+        memory::mmap(addr, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd.0.into(), offset)
+    })
 }
 
 /// Maps a file or memory into the reserved range.
@@ -47,6 +89,13 @@ pub fn map(len: u64, align: u64) -> Result<u64, Errno> {
 /// # Errors
 /// What mmap says.
 pub fn map_with(len: u64, align: u64, prot: u64, flags: u64, fd: i64) -> Result<u64, Errno> {
+    place(len, align, |addr| {
+        memory::mmap(addr, len.next_multiple_of(PAGE_SIZE), prot, flags | MAP_FIXED_NOREPLACE, fd, 0)
+    })
+}
+
+/// Finds a place for `len` bytes that `map` can have.
+fn place(len: u64, align: u64, map: impl Fn(u64) -> Result<u64, Errno>) -> Result<u64, Errno> {
     let len = len.next_multiple_of(PAGE_SIZE);
     loop {
         let from = NEXT.fetch_add(len + align, Ordering::Relaxed);
@@ -54,7 +103,7 @@ pub fn map_with(len: u64, align: u64, prot: u64, flags: u64, fd: i64) -> Result<
             return Err(Errno::ENOMEM);
         }
         let addr = from.next_multiple_of(align);
-        match memory::mmap(addr, len, prot, flags | MAP_FIXED_NOREPLACE, fd, 0) {
+        match map(addr) {
             Err(Errno::EEXIST) => {}
             other => return other,
         }
@@ -77,7 +126,7 @@ unsafe impl Send for Heap {}
 static HEAP: Mutex<Heap> = Mutex::new(Heap { free: [core::ptr::null_mut(); CLASSES], cursor: 0, end: 0 });
 
 /// The heap's lock, to be held across a fork.
-pub fn heap_lock() -> &'static crate::lock::RawMutex {
+pub fn heap_lock() -> &'static RawMutex {
     HEAP.raw()
 }
 

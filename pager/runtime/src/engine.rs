@@ -12,7 +12,7 @@ use crate::die;
 use crate::fill;
 use crate::state;
 use crate::sys::Errno;
-use crate::sys::file::Fd;
+use crate::sys::file::{self, Fd};
 use crate::sys::memory::{self, IoVec, MADV_GUARD_REMOVE};
 use crate::sys::uffd::{self, Delivery};
 
@@ -35,7 +35,7 @@ pub fn has_server() -> bool {
 /// # Errors
 /// As [`uffd::open`].
 pub fn open() -> Result<Fd, Errno> {
-    uffd::open(if has_server() { Delivery::Message } else { Delivery::Signal })
+    file::with_descriptors(|| uffd::open(if has_server() { Delivery::Message } else { Delivery::Signal }))
 }
 
 /// Called for registered memory whose pages are missing, before the program can touch it.

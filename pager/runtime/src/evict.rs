@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
-use pager_core::entry::{Dirt, Entry, SwapSlot};
+use pager_core::entry::{Dirt, Entry};
 use pager_core::shared::{FailureKind, count};
 use pager_core::table::{EntryCell, Habit};
 
@@ -173,15 +173,17 @@ fn save(dirty: &[Victim], after: &mut Vec<(PageNum, Entry)>) {
 fn write_some(pages: &[PageNum], contents: &[u8], after: &mut Vec<(PageNum, Entry)>) -> usize {
     let Some((swap, run)) = swap::allocate(pages.len() as u32) else { swap_full() };
     let (pages, contents) = (&pages[..run.count as usize], &contents[..run.count as usize * PAGE_SIZE as usize]);
-    if let Err(errno) = swap.write(run, contents) {
-        count(&state::counts().io_errors, 1);
-        swap.slots_of(run).for_each(swap::release);
-        keep(pages);
-        die::event!("writing {} pages to swap failed: {errno:?}", pages.len());
-        return pages.len();
-    }
+    let slots = match swap.write(run, contents) {
+        Ok(slots) => slots,
+        Err(errno) => {
+            count(&state::counts().io_errors, 1);
+            swap.give_back(run);
+            keep(pages);
+            die::event!("writing {} pages to swap failed: {errno:?}", pages.len());
+            return pages.len();
+        }
+    };
     count(&state::counts().pages_written, pages.len() as u64);
-    let slots: Vec<SwapSlot> = swap.slots_of(run).collect();
     after.extend(pages.iter().zip(slots).map(|(page, slot)| (*page, Entry::Swapped(slot))));
     pages.len()
 }

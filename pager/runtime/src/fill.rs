@@ -214,7 +214,9 @@ fn swap_in(work: &Fill, slot: SwapSlot) -> Outcome {
         pooled = Buffer::take();
         &mut pooled[..work.run.bytes() as usize]
     };
-    if swap::of(slot).read(first, buffer).is_err() {
+    let slots = work.run.iter().filter_map(|page| STATE.table.entry(page).load().slot());
+    if let Err(errno) = swap::of(slot).read(first, slots, buffer) {
+        swap::of(slot).report(errno);
         count(&state::counts().io_errors, 1);
         for page in work.run.iter() {
             let slot = STATE.table.entry(page).load().slot();

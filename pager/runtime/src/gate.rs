@@ -196,6 +196,13 @@ pub fn restorer() -> u64 {
     pager_leave as *const () as u64
 }
 
+/// Turns the check for alignment off for this thread, until the program's flags are restored.
+pub fn allow_unaligned() {
+    const ALIGNMENT: i32 = !(crate::sys::signal::EFLAGS_ALIGNMENT as i32);
+    // SAFETY: changes one flag of this thread; the two pushes and pops are balanced.
+    unsafe { core::arch::asm!("pushfq", "and dword ptr [rsp], {}", "popfq", const ALIGNMENT) };
+}
+
 /// Copies between the program's memory and ours; the bytes that could be copied before a fault.
 ///
 /// # Safety

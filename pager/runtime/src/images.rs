@@ -8,11 +8,13 @@ use pager_core::area::{AreaTree, Backing, ImageId};
 use pager_core::shared::{IMAGES, Image as Row};
 
 use crate::state;
-use crate::sys::Errno;
 use crate::sys::file::{self, Fd, Stat};
+use crate::sys::{Errno, task};
 
 /// More open images than this start a search for unused ones.
 const FIRST_SWEEP: usize = 48;
+/// Looks at a row that another process is just claiming.
+const CLAIM_ROUNDS: u32 = 1000;
 
 /// A file in use by an area.
 #[derive(Clone, Copy)]
@@ -51,7 +53,9 @@ impl Images {
         if let Some(image) = &mut self.images[at]
             && image.fd.is_none()
         {
-            image.fd = Some(file::duplicate_high(fd)?);
+            let own = file::duplicate_high(fd)?;
+            crate::calls::note_own(own);
+            image.fd = Some(own);
         }
         Ok(ImageId(at as u16))
     }
@@ -127,8 +131,11 @@ fn claim_row(stat: &Stat, path: &[u8]) -> usize {
                 return at;
             }
             Err(_) => {
-                while row.state.load(Ordering::SeqCst) == 1 {
-                    core::hint::spin_loop();
+                // Its claimer may have been killed: then the row stays as it is.
+                let mut patience = CLAIM_ROUNDS;
+                while row.state.load(Ordering::SeqCst) == 1 && patience > 0 {
+                    task::give_way();
+                    patience -= 1;
                 }
                 let same = row.device.load(Ordering::Relaxed) == stat.device
                     && row.inode.load(Ordering::Relaxed) == stat.inode;

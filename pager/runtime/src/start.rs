@@ -13,6 +13,7 @@ use crate::engine;
 use crate::gate;
 use crate::images;
 use crate::load;
+use crate::process::leave;
 use crate::server;
 use crate::signals;
 use crate::state::{self, STATE};
@@ -48,13 +49,16 @@ pub struct Inherited {
 pub unsafe extern "C" fn start(stack: *const u64) -> ! {
     // SAFETY: the kernel's layout: argc, argv, null, envp, null, auxv.
     let inherited = unsafe { read_stack(stack) };
-    let Some((control_fd, program_fd, path)) = parse_run(&inherited.run) else {
+    let Some(passport) = parse_run(&inherited.run) else {
         die::say(format_args!("this is the runtime of `pager run`, and not to be started by hand"));
         task::exit_group(EXIT_USAGE);
     };
-    let path = path.to_vec();
-    if let Err(errno) = map_control(control_fd) {
+    let (program_fd, path) = (passport.program, passport.path.to_vec());
+    if let Err(errno) = map_control(passport.control) {
         die::internal(format_args!("the run's control block cannot be mapped: {errno:?}"));
+    }
+    if let Some(Err(errno)) = passport.slots.map(leave::adopt) {
+        die::event!("swap slots of the program before are lost: {errno:?}");
     }
     task::disable_huge_pages();
     state::claim_process(task::pid());
@@ -157,12 +161,23 @@ unsafe fn pairs(mut at: *const u64) -> Vec<(u64, u64)> {
     found
 }
 
-/// `CONTROL_FD:PROGRAM_FD:PATH`.
-fn parse_run(run: &[u8]) -> Option<(Fd, Fd, &[u8])> {
+/// What the run left in the environment for this image.
+struct Passport<'a> {
+    control: Fd,
+    program: Fd,
+    /// Swap slots that the program before could not give up itself.
+    slots: Option<Fd>,
+    path: &'a [u8],
+}
+
+/// `CONTROL_FD:PROGRAM_FD:PATH`, or `CONTROL_FD:PROGRAM_FD+SLOTS_FD:PATH`.
+fn parse_run(run: &[u8]) -> Option<Passport<'_>> {
+    let number = |text: &[u8]| core::str::from_utf8(text).ok()?.parse().ok().map(Fd);
     let mut parts = run.splitn(3, |byte| *byte == b':');
-    let mut number = || core::str::from_utf8(parts.next()?).ok()?.parse().ok().map(Fd);
-    let (control, program) = (number()?, number()?);
-    Some((control, program, parts.next()?))
+    let control = number(parts.next()?)?;
+    let mut descriptors = parts.next()?.splitn(2, |byte| *byte == b'+');
+    let program = number(descriptors.next()?)?;
+    Some(Passport { control, program, slots: descriptors.next().and_then(number), path: parts.next()? })
 }
 
 fn map_control(fd: Fd) -> Result<(), Errno> {
@@ -185,6 +200,7 @@ fn prepare(program: Fd) -> Result<&'static Block, Errno> {
         Ok(fd) => state::set_uffd(fd),
         Err(errno) => die::fail(FailureKind::Kernel, errno.0 as u64, b"userfaultfd", die::INTERNAL_EXIT),
     }
+    arena::provide();
     STATE.queue.lock().fit(state::cap());
     signals::PROCESS.inherit();
     signals::install_own()?;

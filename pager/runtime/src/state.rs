@@ -9,10 +9,12 @@ use pager_core::area::AreaTree;
 use pager_core::shared::{Control, Counts, Process, count};
 use pager_core::table::PageTable;
 
+use crate::calls;
 use crate::die;
 use crate::images::Images;
 use crate::lock::{Mutex, RwLock};
 use crate::queue::Queue;
+use crate::swap;
 use crate::sys::file::Fd;
 
 /// State of the process.
@@ -60,6 +62,7 @@ pub fn uffd() -> Fd {
 /// Replaces the userfaultfd.
 pub fn set_uffd(fd: Fd) {
     STATE.uffd.store(fd.0, Ordering::Relaxed);
+    calls::note_own(fd);
 }
 
 /// The control block, once it is mapped.
@@ -78,6 +81,8 @@ pub fn control_fd() -> Fd {
 pub fn set_control(control: *mut Control, fd: Fd) {
     STATE.control_fd.store(fd.0, Ordering::Relaxed);
     STATE.control.store(control, Ordering::Release);
+    swap::learn(must_control());
+    calls::of_the_run().for_each(calls::note_own);
 }
 
 fn must_control() -> &'static Control {

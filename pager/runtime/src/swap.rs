@@ -1,27 +1,82 @@
 //! Swap files: slots in the control block's maps, contents through descriptors.
 
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use pager_core::addr::PAGE_SIZE;
 use pager_core::entry::SwapSlot;
-use pager_core::shared::SwapFile;
+use pager_core::shared::{Control, FailureKind, SWAP_FILES, SwapFile};
 use pager_core::slots::{Released, SlotMap, SlotRun, checksum};
 
+use crate::arena;
+use crate::die;
+use crate::gate;
+use crate::images;
 use crate::state;
-use crate::sys::Errno;
 use crate::sys::file::{self, Fd};
+use crate::sys::{Errno, memory};
+
+/// Where a swap file and its maps are. Copied out of the control block once: another process may write over that, and its mistake is not ours.
+struct Place {
+    fd: AtomicI32,
+    pages: AtomicUsize,
+    owners: AtomicPtr<AtomicU8>,
+    sums: AtomicPtr<AtomicU32>,
+}
+
+static PLACES: [Place; SWAP_FILES] = [const { Place::nowhere() }; SWAP_FILES];
+static USED: AtomicUsize = AtomicUsize::new(0);
+
+impl Place {
+    const fn nowhere() -> Place {
+        Place {
+            fd: AtomicI32::new(-1),
+            pages: AtomicUsize::new(0),
+            owners: AtomicPtr::new(core::ptr::null_mut()),
+            sums: AtomicPtr::new(core::ptr::null_mut()),
+        }
+    }
+}
+
+/// Takes note of where the swap files of the run are.
+pub fn learn(control: &Control) {
+    let base = control as *const Control as u64;
+    let used = (control.settings.swap_count.load(Ordering::Relaxed) as usize).min(SWAP_FILES);
+    for (place, row) in PLACES.iter().zip(&control.settings.swap).take(used) {
+        let at = |offset: &AtomicU64| base + offset.load(Ordering::Relaxed);
+        place.fd.store(row.fd.load(Ordering::Relaxed) as i32, Ordering::Relaxed);
+        place.owners.store(at(&row.owners_offset) as *mut AtomicU8, Ordering::Relaxed);
+        place.sums.store(at(&row.checksums_offset) as *mut AtomicU32, Ordering::Relaxed);
+        place.pages.store(row.pages.load(Ordering::Relaxed) as usize, Ordering::Relaxed);
+    }
+    USED.store(used, Ordering::Relaxed);
+}
 
 /// One swap file of the run, as this process sees it.
 pub struct Swap {
     number: u8,
+    place: &'static Place,
     row: &'static SwapFile,
 }
 
 /// All swap files, in order of use.
 pub fn files() -> impl Iterator<Item = Swap> {
-    let settings = state::settings();
-    let used = settings.swap_count.load(Ordering::Relaxed) as usize;
-    settings.swap.iter().take(used).enumerate().map(|(i, row)| Swap { number: i as u8, row })
+    (0..USED.load(Ordering::Relaxed)).map(|number| by_number(number as u8))
+}
+
+fn by_number(number: u8) -> Swap {
+    let at = usize::from(number);
+    Swap { number, place: &PLACES[at], row: &state::settings().swap[at] }
+}
+
+/// The descriptors of all of them.
+pub fn descriptors() -> impl Iterator<Item = Fd> {
+    files().map(|swap| swap.fd())
+}
+
+/// Whether any slot is taken.
+pub fn in_use() -> bool {
+    files().any(|swap| swap.row.used.load(Ordering::Relaxed) > 0)
 }
 
 /// The swap file of a slot.
@@ -29,22 +84,15 @@ pub fn files() -> impl Iterator<Item = Swap> {
 /// # Panics
 /// For a slot that names no swap file.
 pub fn of(slot: SwapSlot) -> Swap {
-    Swap { number: slot.file, row: &state::settings().swap[usize::from(slot.file)] }
+    by_number(slot.file)
 }
 
 impl Swap {
     fn maps(&self) -> (&'static [AtomicU8], &'static [AtomicU32]) {
-        let base = state::control().map_or(0, |control| control as *const _ as u64);
-        let pages = self.row.pages.load(Ordering::Relaxed) as usize;
-        let owners = base + self.row.owners_offset.load(Ordering::Relaxed);
-        let sums = base + self.row.checksums_offset.load(Ordering::Relaxed);
+        let pages = self.place.pages.load(Ordering::Relaxed);
+        let (owners, sums) = (self.place.owners.load(Ordering::Relaxed), self.place.sums.load(Ordering::Relaxed));
         // SAFETY: the supervisor laid both maps out in the control file with `pages` cells each, and all of it is mapped.
-        unsafe {
-            (
-                core::slice::from_raw_parts(owners as *const AtomicU8, pages),
-                core::slice::from_raw_parts(sums as *const AtomicU32, pages),
-            )
-        }
+        unsafe { (core::slice::from_raw_parts(owners, pages), core::slice::from_raw_parts(sums, pages)) }
     }
 
     fn slots(&self) -> SlotMap<'static> {
@@ -53,39 +101,55 @@ impl Swap {
     }
 
     fn fd(&self) -> Fd {
-        Fd(self.row.fd.load(Ordering::Relaxed) as i32)
+        Fd(self.place.fd.load(Ordering::Relaxed))
     }
 
-    fn slot(&self, index: u32) -> SwapSlot {
-        SwapSlot { file: self.number, index }
-    }
-
-    /// Writes pages to a run of slots taken with [`allocate`].
+    /// Writes pages to a run of slots taken with [`allocate`], and names the slots.
     ///
     /// # Errors
     /// What the write says.
-    pub fn write(&self, run: SlotRun, pages: &[u8]) -> Result<(), Errno> {
+    pub fn write(&self, run: SlotRun, pages: &[u8]) -> Result<Vec<SwapSlot>, Errno> {
         let sums = self.maps().1;
-        for (page, sum) in pages.as_chunks::<4096>().0.iter().zip(&sums[run.first as usize..]) {
-            sum.store(checksum(page), Ordering::Relaxed);
+        let mut slots = Vec::with_capacity(run.count as usize);
+        for (page, index) in pages.as_chunks::<4096>().0.iter().zip(run.first..) {
+            let sum = checksum(page);
+            sums[index as usize].store(sum, Ordering::Relaxed);
+            slots.push(SwapSlot { file: self.number, index, tag: tag(sum) });
         }
         pager_core::shared::count(&state::counts().swap_writes, 1);
-        file::pwrite_all(self.fd(), pages, u64::from(run.first) * PAGE_SIZE)
+        let at = u64::from(run.first) * PAGE_SIZE;
+        if at + pages.len() as u64 <= file::file_size_limit() {
+            file::pwrite_all(self.fd(), pages, at)?;
+        } else {
+            self.write_mapped(pages, at)?;
+        }
+        Ok(slots)
     }
 
-    /// Reads the slots from `first` on and checks each page against its sum.
+    /// The same through a mapping, which the program's limit on file sizes does not concern: a write would send SIGXFSZ.
+    fn write_mapped(&self, pages: &[u8], at: u64) -> Result<(), Errno> {
+        let len = pages.len() as u64;
+        let window = arena::map_file(self.fd(), len, at)?;
+        // SAFETY: the window was just mapped; where the file cannot take the bytes, the fault ends the copy.
+        let copied = unsafe { gate::copy(window, pages.as_ptr() as u64, len) };
+        memory::munmap(window, len)?;
+        if copied == len { Ok(()) } else { Err(Errno::EIO) }
+    }
+
+    /// Reads neighbouring slots and checks each page against its sum, and against the tag that this process kept.
     ///
     /// # Errors
     /// What the read says; EIO for a short read or contents that are not what was written.
-    pub fn read(&self, first: u32, pages: &mut [u8]) -> Result<(), Errno> {
+    pub fn read(&self, first: u32, slots: impl Iterator<Item = SwapSlot>, pages: &mut [u8]) -> Result<(), Errno> {
         pager_core::shared::count(&state::counts().swap_reads, 1);
         let got = file::pread_all(self.fd(), pages, u64::from(first) * PAGE_SIZE)?;
         if got < pages.len() {
             return Err(Errno::EIO);
         }
         let sums = self.maps().1;
-        for (page, sum) in pages.as_chunks::<4096>().0.iter().zip(&sums[first as usize..]) {
-            if checksum(page) != sum.load(Ordering::Relaxed) {
+        for (page, slot) in pages.as_chunks::<4096>().0.iter().zip(slots) {
+            let sum = checksum(page);
+            if sum != sums[slot.index as usize].load(Ordering::Relaxed) || tag(sum) != slot.tag {
                 pager_core::shared::count(&state::counts().checksum_errors, 1);
                 return Err(Errno::EIO);
             }
@@ -93,10 +157,21 @@ impl Swap {
         Ok(())
     }
 
-    /// The slots of a run.
-    pub fn slots_of(&self, run: SlotRun) -> impl Iterator<Item = SwapSlot> + '_ {
-        (run.first..run.first + run.count).map(|index| self.slot(index))
+    /// Tells the supervisor that the file failed.
+    pub fn report(&self, errno: Errno) {
+        die::report(FailureKind::Io, errno.0 as u64, &images::path_of(self.fd()));
     }
+
+    /// Gives a run back that nothing was written to.
+    pub fn give_back(&self, run: SlotRun) {
+        for index in run.first..run.first + run.count {
+            let _ = self.slots().release(index);
+        }
+    }
+}
+
+const fn tag(sum: u32) -> u16 {
+    (sum >> 16) as u16
 }
 
 /// Takes up to `wanted` neighbouring slots from the first file that has any; `None` when all swap is full.
@@ -112,6 +187,11 @@ pub fn release(slot: SwapSlot) {
     match of(slot).slots().release(slot.index) {
         Released::Free | Released::StillOwned => {}
     }
+}
+
+/// Whether a slot has as many owners as can be counted.
+pub fn is_saturated(slot: SwapSlot) -> bool {
+    of(slot).slots().owners(slot.index) == u8::MAX
 }
 
 /// Adds an owner for a forked child.

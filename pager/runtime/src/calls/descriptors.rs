@@ -1,14 +1,46 @@
 //! Descriptors: the runtime's own are not the program's to close or replace.
 
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicI32, Ordering};
 
 use super::{Call, raw};
 use crate::state::{self, STATE};
+use crate::swap;
 use crate::sys::file::Fd;
 use crate::sys::{Errno, nr};
 
 const CLOSE_RANGE: u64 = 436;
+
+/// No descriptor of ours is lower, so that one comparison tells most of the program's apart.
+static LEAST: AtomicI32 = AtomicI32::new(i32::MAX);
+
+/// Takes note of a descriptor that is ours from now on.
+pub fn note_own(fd: Fd) {
+    LEAST.fetch_min(fd.0, Ordering::Relaxed);
+}
+
+/// Whether a call would read, write or change a descriptor of ours. To the program it is not there.
+pub fn names_ours(number: u64, args: &[u64; 6]) -> bool {
+    let named = |argument: &usize| {
+        let fd = Fd(args[*argument] as i32);
+        fd.0 >= LEAST.load(Ordering::Relaxed) && is_ours(fd)
+    };
+    acted_upon(number).iter().any(named)
+}
+
+/// The arguments of a call that are descriptors it acts upon.
+const fn acted_upon(number: u64) -> &'static [usize] {
+    match number {
+        // read, write, lseek, ioctl, pread64 to writev, dup, fcntl, flock, ftruncate, vmsplice, fallocate, preadv and its kin
+        0 | 1 | 8 | 16..=20 | 32 | 72 | 73 | 77 | 278 | 285 | 295 | 296 | 327 | 328 => &[0],
+        // sendfile, tee
+        40 | 276 => &[0, 1],
+        // splice, copy_file_range
+        275 | 326 => &[0, 2],
+        nr::MMAP => &[4],
+        _ => &[],
+    }
+}
 
 fn is_ours(fd: Fd) -> bool {
     fd == state::uffd() || of_the_run().any(|ours| ours == fd) || STATE.images.lock().holds(fd)
@@ -16,10 +48,8 @@ fn is_ours(fd: Fd) -> bool {
 
 /// Descriptors that have the same number in all processes of the run.
 pub fn of_the_run() -> impl Iterator<Item = Fd> {
-    let settings = state::settings();
-    let swaps = settings.swap_count.load(Ordering::Relaxed) as usize;
-    let swaps = settings.swap.iter().take(swaps).map(|swap| Fd(swap.fd.load(Ordering::Relaxed) as i32));
-    swaps.chain([state::control_fd(), Fd(settings.runtime_fd.load(Ordering::Relaxed) as i32)])
+    let runtime = Fd(state::settings().runtime_fd.load(Ordering::Relaxed) as i32);
+    swap::descriptors().chain([state::control_fd(), runtime])
 }
 
 /// close.

@@ -4,7 +4,7 @@
 //! context (sigreturn) or never come back (exit, exec) say so by [`Answer`].
 
 mod descriptors;
-pub use descriptors::of_the_run;
+pub use descriptors::{note_own, of_the_run};
 pub use perform::perform;
 pub mod fill;
 pub mod paths;
@@ -49,12 +49,20 @@ pub fn dispatch(block: &'static Block, context: &mut UContext) {
     count(&state::counts().calls_trapped, 1);
     block.own().restarting = false;
     let answer = match table::row(number) {
+        Some(_) if descriptors::names_ours(number, &args) => Answer::Result(Err(Errno::EBADF)),
         Some(row) => route(block, context, Call { row, args }),
         None => Answer::Result(perform::unknown(block, number, args)),
     };
     if let Answer::Result(result) = answer {
         finish(block, context, number, result);
     }
+}
+
+/// A call made the 32-bit way (`int 0x80`), whose numbers mean other calls: answered as a kernel without 32-bit programs would.
+pub fn refuse_foreign(context: &mut UContext) {
+    count(&state::counts().calls_refused, 1);
+    die::event!("32-bit system call {} of a 64-bit program is answered with ENOSYS", context.machine.rax as u32);
+    context.machine.rax = as_return(Err(Errno::ENOSYS));
 }
 
 fn finish(block: &'static Block, context: &mut UContext, number: u64, result: Result<u64, Errno>) {
@@ -141,7 +149,7 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
         Virtual::Execve => process::exec::execve(crate::sys::file::AT_FDCWD, a, b, c, 0),
         Virtual::Execveat => process::exec::execve(i64::from(a as i32), b, c, d, e),
         Virtual::Exit => process::exit::exit_thread(block, a),
-        Virtual::ExitGroup => crate::sys::task::exit_group(a as i32),
+        Virtual::ExitGroup => process::exit::exit_process(a as i32),
         Virtual::SetTidAddress => {
             block.own().clear_tid = a;
             Ok(block.own().tid.into())

@@ -84,7 +84,8 @@ pub fn lock(addr: u64, len: u64) -> Result<u64, Errno> {
 /// EINVAL for memory of ours.
 pub fn kernel_only(number: u64, args: [u64; 6]) -> Result<u64, Errno> {
     let range = aligned_range(args[0], args[1].max(1))?;
-    let ours = STATE.areas.read().overlapping(range).any(|area| !matches!(area.holding, Holding::Kernel(_)));
+    let ours = super::is_ours(range)
+        || STATE.areas.read().overlapping(range).any(|area| !matches!(area.holding, Holding::Kernel(_)));
     if ours {
         return Err(Errno::EINVAL);
     }

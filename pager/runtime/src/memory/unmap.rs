@@ -1,6 +1,9 @@
 //! munmap.
 
-use super::{aligned_range, discard, is_ours};
+use pager_core::addr::{PageRange, VirtAddr};
+
+use super::{aligned_range, discard};
+use crate::arena::RESERVED;
 use crate::state::STATE;
 use crate::sys::Errno;
 use crate::sys::memory as kernel;
@@ -8,16 +11,23 @@ use crate::sys::memory as kernel;
 /// Unmaps a range of the program.
 ///
 /// # Errors
-/// EINVAL as munmap(2), and for the runtime's own memory.
+/// EINVAL as munmap(2). The runtime's own memory is to the program as though nothing were mapped there.
 pub fn munmap(addr: u64, len: u64) -> Result<u64, Errno> {
     let range = aligned_range(addr, len)?;
-    if is_ours(range) {
-        return Err(Errno::EINVAL);
-    }
     let mut areas = STATE.areas.write();
-    discard(range);
-    areas.remove(range);
-    kernel::munmap(addr, range.bytes())?;
+    for part in outside(range) {
+        discard(part);
+        areas.remove(part);
+        kernel::munmap(part.start().start().0, part.bytes())?;
+    }
     STATE.images.lock().sweep(&areas);
     Ok(0)
+}
+
+/// What of `range` lies below and above the runtime's memory.
+fn outside(range: PageRange) -> impl Iterator<Item = PageRange> {
+    let ours = (VirtAddr(RESERVED.start).page(), VirtAddr(RESERVED.end).page());
+    let below = PageRange::new(range.start(), range.end().min(ours.0));
+    let above = PageRange::new(range.start().max(ours.1), range.end());
+    below.into_iter().chain(above)
 }

@@ -7,6 +7,7 @@ use core::sync::atomic::Ordering::SeqCst;
 use pager_core::elf::{ElfError, HEADER_BYTES, Header, SCRIPT_BYTES, script};
 use pager_core::shared::count;
 
+use super::leave::Leaving;
 use crate::calls::{of_the_run, paths};
 use crate::die::{self, Line};
 use crate::root;
@@ -207,15 +208,9 @@ fn start_paged(image: &Image, fd: Fd) -> Errno {
         Ok(inherited) => inherited,
         Err(errno) => return errno,
     };
-    let mut entry = Vec::new();
-    let head = Line::format(format_args!(
-        "{}={}:{}:",
-        pager_core::shared::ENVIRONMENT_KEY,
-        state::control_fd().0,
-        inherited.0
-    ));
-    entry.extend_from_slice(head.as_bytes());
-    entry.extend_from_slice(&image.path);
+    let leaving = Leaving::take();
+    let slots = leaving.hand_over();
+    let entry = passport(inherited, slots, &image.path);
     let mut envp = pointers(&image.envp);
     envp.insert(0, entry.as_ptr() as u64);
     let argv = pointers(&image.argv);
@@ -223,7 +218,19 @@ fn start_paged(image: &Image, fd: Fd) -> Errno {
     let empty = b"\0";
     let result = call!(nr::EXECVEAT, runtime, empty.as_ptr(), argv.as_ptr(), envp.as_ptr(), AT_EMPTY_PATH);
     file::close(inherited);
+    slots.into_iter().for_each(file::close);
+    leaving.stay();
     result.err().unwrap_or(Errno::EINVAL)
+}
+
+/// The environment entry by which the next image finds its run: `KEY=CONTROL:PROGRAM+SLOTS:PATH`.
+fn passport(program: Fd, slots: Option<Fd>, path: &[u8]) -> Vec<u8> {
+    let (key, control) = (pager_core::shared::ENVIRONMENT_KEY, state::control_fd().0);
+    let head = match slots {
+        Some(slots) => Line::format(format_args!("{key}={control}:{}+{}:", program.0, slots.0)),
+        None => Line::format(format_args!("{key}={control}:{}:", program.0)),
+    };
+    [head.as_bytes(), path].concat()
 }
 
 fn start_native(image: &Image) -> Errno {

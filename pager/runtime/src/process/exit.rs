@@ -3,6 +3,7 @@
 
 use pager_core::calls::{Direction, Span};
 
+use super::leave::Leaving;
 use crate::calls::fill::{self, Hold};
 use crate::server;
 use crate::sys::{Errno, call, futex, nr, task};
@@ -25,14 +26,20 @@ pub fn exit_thread(block: &'static Block, code: u64) -> ! {
     if clear_tid != 0 {
         store_and_wake(block, clear_tid, 0);
     }
-    if server::count() > 0 && thread::count() <= 1 + server::count() {
-        // The server would keep the process alive.
-        task::exit_group(code as i32);
+    if thread::count() <= 1 + server::count() {
+        // The last thread; the server would keep the process alive.
+        exit_process(code as i32);
     }
     thread::retire(block);
     loop {
         let _ = call!(nr::EXIT, code);
     }
+}
+
+/// exit_group: ends the process.
+pub fn exit_process(code: i32) -> ! {
+    Leaving::take().release();
+    task::exit_group(code)
 }
 
 /// Stores a word of the program's and wakes who waits on it. The kernel finds a shared futex by its page, which has to stay for the wake.

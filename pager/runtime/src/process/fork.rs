@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use pager_core::addr::PageRange;
-use pager_core::area::{Area, ForkPolicy, Holding};
+use pager_core::area::{Access, Area, AreaTree, ForkPolicy, Holding};
 use pager_core::entry::{Dirt, Entry, SwapSlot};
 
 use super::Request;
@@ -14,6 +14,7 @@ use crate::arena;
 use crate::buffers;
 use crate::die;
 use crate::engine;
+use crate::fault;
 use crate::gate;
 use crate::lock::RawMutex;
 use crate::queue::everything;
@@ -26,11 +27,45 @@ use crate::thread::{self, Block};
 
 const SET_TID_ADDRESS: u64 = 218;
 
+/// Attempts to have every slot shared: in between, pages move to slots of their own.
+const ATTEMPTS: u32 = 4;
+
+/// Some slot has as many owners as can be counted.
+struct Saturated;
+
 /// Forks.
 ///
 /// # Errors
-/// As fork(2); EAGAIN too where a swap slot has as many owners as can be counted.
+/// As fork(2); EAGAIN too where the limits leave no descriptor for the child, and where a page that may not be written to lies in a slot with
+/// as many owners as can be counted.
 pub fn fork(block: &'static Block, context: &mut UContext, request: &Request) -> Result<u64, Errno> {
+    if !file::has_descriptors() {
+        // The child could not open its userfaultfd.
+        return Err(Errno::EAGAIN);
+    }
+    for _ in 0..ATTEMPTS {
+        match fork_once(block, context, request) {
+            Ok(result) => return result,
+            Err(Saturated) => bring_back_saturated(),
+        }
+    }
+    Err(Errno::EAGAIN)
+}
+
+/// Brings pages in saturated slots back for writing, which gives the slots up.
+fn bring_back_saturated() {
+    for (page, cell) in STATE.table.existing_in(everything()) {
+        if matches!(cell.load(), Entry::Swapped(slot) if swap::is_saturated(slot)) {
+            fault::make_resident(page.start(), Access::Write);
+        }
+    }
+}
+
+fn fork_once(
+    block: &'static Block,
+    context: &mut UContext,
+    request: &Request,
+) -> Result<Result<u64, Errno>, Saturated> {
     let areas = STATE.areas.write();
     let policies: Vec<Area> = areas.iter().filter(|area| area.fork != ForkPolicy::Copy).copied().collect();
     let locks = [
@@ -43,12 +78,12 @@ pub fn fork(block: &'static Block, context: &mut UContext, request: &Request) ->
     ];
     quiesce(&locks);
     let shared = share_slots(&policies);
-    if let Err(errno) = shared {
+    if shared.is_err() {
         locks.iter().rev().for_each(|lock| lock.release());
-        return Err(errno);
     }
+    let shared = shared?;
     // The heap is needed up to here.
-    let heap = [buffers::pool_lock(), arena::heap_lock()];
+    let heap = [buffers::pool_lock(), arena::heap_lock(), arena::spare_lock()];
     heap.iter().for_each(|lock| lock.acquire());
     // SAFETY: no CLONE_VM: the child has a copy of this stack, and of everything else.
     let result =
@@ -58,9 +93,9 @@ pub fn fork(block: &'static Block, context: &mut UContext, request: &Request) ->
     match result {
         Ok(0) => become_child(block, context, request),
         Ok(_) => {}
-        Err(_) => shared.into_iter().flatten().for_each(swap::release),
+        Err(_) => shared.into_iter().for_each(swap::release),
     }
-    result
+    Ok(result)
 }
 
 /// Takes all locks at a moment when no page is busy.
@@ -76,16 +111,16 @@ fn quiesce(locks: &[&RawMutex]) {
 }
 
 /// Makes the child a co-owner of every slot whose page it will have. Nothing is busy and no area can change, so entries stand still.
-fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Errno> {
+fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Saturated> {
     let mut shared = Vec::new();
     for (page, cell) in STATE.table.existing_in(everything()) {
         let Entry::Swapped(slot) = cell.load() else { continue };
         if policies.iter().any(|area| area.range.contains(page)) {
             continue;
         }
-        if let Err(errno) = swap::share(slot) {
+        if swap::share(slot).is_err() {
             shared.into_iter().for_each(swap::release);
-            return Err(errno);
+            return Err(Saturated);
         }
         shared.push(slot);
     }
@@ -124,15 +159,32 @@ fn take_over(block: &'static Block) -> Result<(), Errno> {
             areas.remove(area.range);
         }
     }
-    for area in areas.iter().filter(|area| area.holding == Holding::Private) {
-        uffd::register(state::uffd(), area.range.start().start().0, area.range.bytes())?;
-        if area.fork.wipes() {
-            engine::mark(area.range);
-        }
-    }
+    register(&areas)?;
+    areas
+        .iter()
+        .filter(|area| area.holding == Holding::Private && area.fork.wipes())
+        .for_each(|area| engine::mark(area.range));
     drop(areas);
     adopt_pages();
     server::start()
+}
+
+/// Registers all private areas, neighbours in one go: the kernel may hold two of ours as one, and with as many mappings as there may be it could not
+/// split that.
+fn register(areas: &AreaTree) -> Result<(), Errno> {
+    let mut private = areas.iter().filter(|area| area.holding == Holding::Private).map(|area| area.range);
+    let Some(mut run) = private.next() else { return Ok(()) };
+    let register = |run: PageRange| uffd::register(state::uffd(), run.start().start().0, run.bytes());
+    for range in private {
+        match PageRange::new(run.start(), range.end()).filter(|_| range.start() == run.end()) {
+            Some(longer) => run = longer,
+            None => {
+                register(run)?;
+                run = range;
+            }
+        }
+    }
+    register(run)
 }
 
 /// Drops entries of pages that the child does not have; their slots were not shared.

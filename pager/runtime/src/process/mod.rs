@@ -9,6 +9,7 @@
 pub mod exec;
 pub mod exit;
 mod fork;
+pub mod leave;
 mod thread;
 
 pub use thread::{child_entry, spawn_server};

@@ -10,12 +10,14 @@ use pager_core::area::Access;
 use pager_core::shared::{FailureKind, count};
 
 use super::frame;
+use crate::arena;
 use crate::calls;
 use crate::clock;
 use crate::die;
 use crate::evict;
 use crate::fault::{self, Outcome};
 use crate::gate;
+use crate::process::leave::Leaving;
 use crate::state;
 use crate::sys::signal::{self, Action, MachineContext, SIGBUS, SIGSEGV, SIGSYS, SigInfo, SignalSet, UContext};
 use crate::sys::task;
@@ -33,8 +35,16 @@ pub fn kernel_action(handler: Handler, mask: SignalSet, extra: u64) -> Action {
     Action { handler: handler as *const () as u64, flags, restorer: gate::restorer(), mask }
 }
 
+/// Whether the thread was in the runtime. A program that jumps into its code still has a stack of its own.
 fn in_runtime(context: &UContext) -> bool {
-    gate::text().contains(&context.machine.rip)
+    gate::text().contains(&context.machine.rip) && arena::reserves(context.machine.rsp, 1)
+}
+
+/// What the kernel leaves on at a handler's entry though the program alone asked for it: the check for alignment.
+fn leave_program_state(context: &UContext) {
+    if context.machine.eflags & signal::EFLAGS_ALIGNMENT != 0 {
+        gate::allow_unaligned();
+    }
 }
 
 /// SIGSEGV and SIGBUS.
@@ -44,6 +54,7 @@ fn in_runtime(context: &UContext) -> bool {
 pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut UContext) {
     // SAFETY: the kernel passes its own frame, which is ours until we return.
     let (info, context) = unsafe { (&*info, &mut *context) };
+    leave_program_state(context);
     if info.is_poke() {
         return poked(context);
     }
@@ -52,6 +63,9 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
     }
     if in_runtime(context) {
         return runtime_fault(number, info, context);
+    }
+    if gate::text().contains(&context.machine.rip) {
+        jumped_in(info, context);
     }
     let begin = clock::ticks();
     let block = Block::current();
@@ -148,8 +162,13 @@ fn spurious(block: &Block, info: &SigInfo, context: &UContext) {
 pub unsafe extern "C" fn on_call(_number: i32, info: *mut SigInfo, context: *mut UContext) {
     // SAFETY: as in `on_fault`.
     let (info, context) = unsafe { (&*info, &mut *context) };
+    leave_program_state(context);
     if info.code == signal::SYS_USER_DISPATCH && !in_runtime(context) {
-        calls::dispatch(Block::current(), context);
+        if info.call_architecture() == signal::AUDIT_ARCH_X86_64 {
+            calls::dispatch(Block::current(), context);
+        } else {
+            calls::refuse_foreign(context);
+        }
     } else if info.is_sent() {
         asynchronous(info, context);
     } else if !in_runtime(context) {
@@ -164,6 +183,7 @@ pub unsafe extern "C" fn on_call(_number: i32, info: *mut SigInfo, context: *mut
 pub unsafe extern "C" fn on_asynchronous(_number: i32, info: *mut SigInfo, context: *mut UContext) {
     // SAFETY: as in `on_fault`.
     let (info, context) = unsafe { (&*info, &mut *context) };
+    leave_program_state(context);
     if synchronous_elsewhere(info) && !in_runtime(context) {
         return frame::deliver_fault(Block::current(), context, info);
     }
@@ -219,6 +239,20 @@ pub fn die_of(info: &SigInfo, context: &UContext) -> ! {
     if [SIGSEGV, SIGBUS, SIGSYS].contains(&number) {
         die::report(FailureKind::Fault, info.address(), line.as_bytes());
     }
+    Leaving::take().release();
+    end_by(info)
+}
+
+/// The program jumped into the runtime's code, and it faulted there: a lock may be held that nobody will release, so nothing more is done.
+fn jumped_in(info: &SigInfo, context: &UContext) -> ! {
+    let line = die::Line::format(format_args!("it jumped into the pager's code, to {:#x}", context.machine.rip));
+    die::report(FailureKind::Fault, info.address(), line.as_bytes());
+    end_by(info)
+}
+
+/// Ends the process by the kernel's default action for a signal.
+fn end_by(info: &SigInfo) -> ! {
+    let number = info.signo as u32;
     let action = Action::default();
     let _ = signal::action(number, Some(&action), None);
     signal::set_mask(SignalSet::default());

@@ -98,8 +98,9 @@ fn write_frame(block: &'static Block, context: &UContext, info: &SigInfo, action
     let own = block.own();
     let fp = fp_bytes(context);
     let sp = frame_stack(&own.alternate, context.machine.rsp, action);
-    let fp_addr = (sp - fp) & !63;
-    let frame_addr = ((fp_addr - size_of::<Frame>() as u64) & !15) - 8;
+    // A stack pointer near zero wraps round, to where nothing can be written.
+    let fp_addr = sp.wrapping_sub(fp) & !63;
+    let frame_addr = (fp_addr.wrapping_sub(size_of::<Frame>() as u64) & !15).wrapping_sub(8);
     if on_alternate(&own.alternate, sp) && frame_addr < own.alternate.base {
         return Err(Errno::EFAULT);
     }
@@ -126,7 +127,7 @@ fn frame_stack(alternate: &AltStack, sp: u64, action: &Action) -> u64 {
     let wants = action.flags & signal::SA_ONSTACK != 0 && alternate.flags & signal::SS_DISABLE == 0;
     // Under SS_AUTODISARM being on the stack does not count.
     let is_on = alternate.flags & signal::SS_AUTODISARM == 0 && alternate.holds(sp);
-    if wants && !is_on { alternate.base + alternate.size } else { sp - RED_ZONE }
+    if wants && !is_on { alternate.base.wrapping_add(alternate.size) } else { sp.wrapping_sub(RED_ZONE) }
 }
 
 fn enter(block: &'static Block, context: &mut UContext, number: u32, action: &Action, frame: u64) {
@@ -199,7 +200,7 @@ fn restore_fp(ours: &UContext, saved: &UContext, context: &mut UContext) -> Resu
     }
     let room = fp_bytes(ours);
     let mut sw = [0u8; 8];
-    user::read(from + FP_SW_BYTES, &mut sw)?;
+    user::read(from.wrapping_add(FP_SW_BYTES), &mut sw)?;
     let magic = u32::from_le_bytes([sw[0], sw[1], sw[2], sw[3]]);
     let size = u64::from(u32::from_le_bytes([sw[4], sw[5], sw[6], sw[7]]));
     let bytes = if magic == FP_XSTATE_MAGIC1 && size <= room { size } else { FP_LEGACY_BYTES.min(room) };

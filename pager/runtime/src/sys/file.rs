@@ -16,8 +16,13 @@ const F_GETFL: u64 = 3;
 const F_DUPFD_CLOEXEC: u64 = 1030;
 const RLIMIT_NOFILE: u64 = 7;
 const RLIMIT_STACK: u64 = 3;
+const RLIMIT_FSIZE: u64 = 1;
 /// Our descriptors are kept this close to the limit.
 const HIGH_ROOM: u64 = 128;
+/// What is enough of them.
+const DESCRIPTORS: u64 = 4096;
+/// A hard limit below this is taken for a wish to have none at all.
+const LEAST_DESCRIPTORS: u64 = 8;
 
 /// A descriptor number; not closed on drop, since some live as long as the process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -144,6 +149,40 @@ fn limit(which: u64) -> Result<(u64, u64), Errno> {
     let mut pair = [0u64; 2];
     call!(nr::PRLIMIT64, 0, which, 0, pair.as_mut_ptr())?;
     Ok((pair[0], pair[1]))
+}
+
+/// Runs `open`, and once more with all the descriptors that this process may have where its soft limit leaves none. For processes of one thread:
+/// another would see the limit raised.
+///
+/// # Errors
+/// What `open` says.
+pub fn with_descriptors<T>(open: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
+    let first = open();
+    let (Err(Errno::EMFILE), Ok((soft, hard))) = (&first, limit(RLIMIT_NOFILE)) else { return first };
+    // Above the hard limit only with privilege.
+    let wide = hard.max(DESCRIPTORS);
+    if set_limit(RLIMIT_NOFILE, (wide, wide)).or_else(|_| set_limit(RLIMIT_NOFILE, (hard, hard))).is_err() {
+        return first;
+    }
+    let again = open();
+    let _ = set_limit(RLIMIT_NOFILE, (soft, hard));
+    again
+}
+
+/// Whether [`with_descriptors`] will find one.
+pub fn has_descriptors() -> bool {
+    let free = |pair: (u64, u64)| pair.1 >= LEAST_DESCRIPTORS;
+    limit(RLIMIT_NOFILE).is_ok_and(free)
+}
+
+fn set_limit(which: u64, (soft, hard): (u64, u64)) -> Result<(), Errno> {
+    let pair = [soft, hard];
+    call!(nr::PRLIMIT64, 0, which, pair.as_ptr(), 0).map(drop)
+}
+
+/// Soft limit on the size of files in bytes.
+pub fn file_size_limit() -> u64 {
+    limit(RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft)
 }
 
 /// Soft limit of the stack in bytes.

@@ -35,6 +35,10 @@ pub const SEGV_MAPERR: i32 = 1;
 pub const SEGV_ACCERR: i32 = 2;
 pub const BUS_ADRERR: i32 = 2;
 pub const SYS_USER_DISPATCH: i32 = 2;
+/// `si_arch` of a call made the 64-bit way.
+pub const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
+/// The flag that has unaligned accesses fault.
+pub const EFLAGS_ALIGNMENT: u64 = 1 << 18;
 
 /// A set of signals: bit `n - 1` is signal `n`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -123,6 +127,11 @@ impl SigInfo {
     /// `si_addr`, for faults.
     pub const fn address(&self) -> u64 {
         self.fields[0]
+    }
+
+    /// `si_arch`, for a trapped call.
+    pub const fn call_architecture(&self) -> u32 {
+        (self.fields[1] >> 32) as u32
     }
 
     /// Whether it is the supervisor's request to keep to the cap.
