@@ -4,15 +4,31 @@
 //! - `copy`: one `rep movsb` between the program's memory and ours. A fault in it ends the copy early.
 //! - `interruptible`: from the look at the thread's inbox to the `syscall` instruction. A signal that arrives in between, or that makes the
 //!   kernel back up to the instruction, sends the thread to the abort label: no signal is lost between the check and the call (qemu's safe_syscall).
-//! - `leave`: from the look at the inbox to `rt_sigreturn`. A signal that arrives in between starts it over.
+//! - `leave`: from the look at the inbox to `rt_sigreturn` or `iretq`. A signal that arrives in between starts it over.
+//!
+//! A plain answered call leaves by `iretq`, without `rt_sigreturn`: its mask was never changed (`docs/decisions/0005-answers-without-sigreturn.md`).
 
 use core::arch::global_asm;
+use core::mem::offset_of;
 use core::ops::Range;
 
 use crate::calls::SYSCALL_BYTES;
 use crate::sys::Errno;
-use crate::sys::signal::UContext;
+use crate::sys::signal::{FP_SW_BYTES, FP_XSTATE_MAGIC1, MachineContext, UContext};
 use crate::thread::{BLOCK_BYTES, HEADER_BYTES, PENDING_OFFSET};
+
+/// What stands in a context's `uc_link`, which the kernel leaves at zero, when it can be left without `rt_sigreturn`.
+const ANSWERED: u64 = 1;
+/// Where in the FPU state the kernel says which features it holds.
+const FP_SW_FEATURES: u64 = FP_SW_BYTES + 8;
+
+// The order of the registers in `pager_answered`.
+const _: () = {
+    assert!(offset_of!(MachineContext, r8) == 0 && offset_of!(MachineContext, r12) == 32);
+    assert!(offset_of!(MachineContext, rdi) == 64 && offset_of!(MachineContext, rax) == 104);
+    assert!(offset_of!(MachineContext, rsp) == 120 && offset_of!(MachineContext, rip) == 128);
+    assert!(offset_of!(MachineContext, eflags) == 136 && offset_of!(MachineContext, selectors) == 144);
+};
 
 global_asm!(
     r#"
@@ -79,13 +95,52 @@ pager_leave:                    /* rsp: the ucontext to resume */
     and rcx, -{block}
     cmp dword ptr [rcx + {pending}], 0
     jne 4f
+    cmp qword ptr [rsp + {link}], {answered}
+    je pager_answered
 3:  mov eax, 15
     syscall
-    .globl pager_leave_end
-pager_leave_end:
     ud2
 4:  mov rdi, rsp
     call {deliver}
+    jmp pager_leave
+
+pager_answered:                 /* rsp: the ucontext of a call that has its result */
+    mov rcx, [rsp + {machine} + {fpstate}]
+    mov eax, [rcx + {fp_features}]
+    mov edx, [rcx + {fp_features} + 4]
+    xrstor64 [rcx]
+    mov rax, [rsp + {machine} + 128]    /* what iretq takes, into the red zone: rip, cs, flags, rsp, ss */
+    mov [rsp - 40], rax
+    movzx eax, word ptr [rsp + {machine} + 144]
+    mov [rsp - 32], rax
+    mov rax, [rsp + {machine} + 136]
+    mov [rsp - 24], rax
+    mov rax, [rsp + {machine} + 120]
+    mov [rsp - 16], rax
+    movzx eax, word ptr [rsp + {machine} + 150]
+    mov [rsp - 8], rax
+    mov r8, [rsp + {machine}]
+    mov r9, [rsp + {machine} + 8]
+    mov r10, [rsp + {machine} + 16]
+    mov r11, [rsp + {machine} + 24]
+    mov r12, [rsp + {machine} + 32]
+    mov r13, [rsp + {machine} + 40]
+    mov r14, [rsp + {machine} + 48]
+    mov r15, [rsp + {machine} + 56]
+    mov rdi, [rsp + {machine} + 64]
+    mov rsi, [rsp + {machine} + 72]
+    mov rbp, [rsp + {machine} + 80]
+    mov rbx, [rsp + {machine} + 88]
+    mov rdx, [rsp + {machine} + 96]
+    mov rax, [rsp + {machine} + 104]
+    mov rcx, [rsp + {machine} + 112]
+    lea rsp, [rsp - 40]
+    .globl pager_return
+pager_return:
+    iretq
+    .globl pager_return_again
+pager_return_again:
+    lea rsp, [rsp + 40]
     jmp pager_leave
 
     .globl pager_resume
@@ -142,6 +197,11 @@ pager_enter:                    /* (stack pointer, instruction pointer): the pro
     child = sym crate::process::child_entry,
     block = const BLOCK_BYTES,
     pending = const (BLOCK_BYTES - HEADER_BYTES + PENDING_OFFSET),
+    link = const offset_of!(UContext, link),
+    answered = const ANSWERED,
+    machine = const offset_of!(UContext, machine),
+    fpstate = const offset_of!(MachineContext, fpstate),
+    fp_features = const FP_SW_FEATURES,
 );
 
 unsafe extern "C" {
@@ -152,7 +212,8 @@ unsafe extern "C" {
     static pager_interruptible_begin: u8;
     static pager_interruptible_call: u8;
     static pager_interruptible_abort: u8;
-    static pager_leave_end: u8;
+    static pager_return: u8;
+    static pager_return_again: u8;
     fn pager_copy(to: u64, from: u64, len: u64) -> u64;
     fn pager_interruptible(number: u64, args: *const u64, pending: *const u32) -> i64;
     fn pager_leave();
@@ -186,9 +247,21 @@ pub fn waits_in_kernel(rip: u64) -> bool {
 }
 
 /// Where a thread on its way out has to look again, and where it then starts over.
-pub fn leave_window() -> (Range<u64>, u64) {
-    let start = pager_leave as *const () as u64;
-    (start..&raw const pager_leave_end as u64, start)
+pub fn leave_windows() -> [(Range<u64>, u64); 2] {
+    let (start, last) = (pager_leave as *const () as u64, &raw const pager_return as u64);
+    [(start..last, start), (last..last + 1, &raw const pager_return_again as u64)]
+}
+
+/// Says that `context` is that of a call with its result in place, and otherwise as the kernel made it: neither its mask nor its stack changed.
+pub fn answered(context: &mut UContext) {
+    let fp = context.machine.fpstate;
+    if fp == 0 {
+        return;
+    }
+    // SAFETY: the kernel put the FPU state above its frame on our stack.
+    if unsafe { ((fp + FP_SW_BYTES) as *const u32).read() } == FP_XSTATE_MAGIC1 {
+        context.link = ANSWERED;
+    }
 }
 
 /// The `sa_restorer` of our handlers, and of the program's frames.

@@ -15,6 +15,7 @@ use pager_core::calls::{self as table, Managed, Route, Row, Virtual};
 use pager_core::shared::count;
 
 use crate::die;
+use crate::gate;
 use crate::memory;
 use crate::process;
 use crate::signals;
@@ -73,6 +74,7 @@ fn finish(block: &'static Block, context: &mut UContext, number: u64, result: Re
         block.own().restarting = true;
     } else {
         context.machine.rax = as_return(result);
+        gate::answered(context);
     }
 }
 
@@ -143,9 +145,9 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
             signals::held::deliver(block, context);
             return Answer::Context;
         }
-        Virtual::Clone => process::clone(block, context, process::Request::from_args(&call.args)),
-        Virtual::Fork => process::clone(block, context, process::Request::FORK),
-        Virtual::Vfork => process::clone(block, context, process::Request::VFORK),
+        Virtual::Clone => return clone(block, context, process::Request::from_args(&call.args)),
+        Virtual::Fork => return clone(block, context, process::Request::FORK),
+        Virtual::Vfork => return clone(block, context, process::Request::VFORK),
         Virtual::Execve => process::exec::execve(crate::sys::file::AT_FDCWD, a, b, c, 0),
         Virtual::Execveat => process::exec::execve(i64::from(a as i32), b, c, d, e),
         Virtual::Exit => process::exit::exit_thread(block, a),
@@ -174,6 +176,12 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
         | Virtual::Setrlimit
         | Virtual::Prlimit => perform(block, call),
     })
+}
+
+/// In a forked child the context is no longer as the kernel made it: signals of the parent were dropped.
+fn clone(block: &'static Block, context: &mut UContext, request: process::Request) -> Answer {
+    context.machine.rax = as_return(process::clone(block, context, request));
+    Answer::Context
 }
 
 /// Makes a call as it is, without looking at its pointers.

@@ -205,7 +205,7 @@ fn asynchronous(info: &SigInfo, context: &mut UContext) {
     block.inbox.push(*info);
     // No second one until the first is delivered.
     context.mask = context.mask.union(SignalSet::ASYNCHRONOUS);
-    for (window, restart) in [gate::interruptible_window(), gate::leave_window()] {
+    for (window, restart) in [gate::interruptible_window()].into_iter().chain(gate::leave_windows()) {
         if window.contains(&context.machine.rip) {
             context.machine.rip = restart;
         }
@@ -220,6 +220,8 @@ pub unsafe extern "C" fn deliver_queued(context: *mut UContext) {
     // SAFETY: `gate` passes the frame at the stack pointer.
     let context = unsafe { &mut *context };
     let block = Block::current();
+    // Neither its registers nor its mask are those of a plain answer any more.
+    context.link = 0;
     let mask = signal::set_mask(SignalSet::ASYNCHRONOUS);
     while let Some(info) = block.inbox.pop() {
         frame::deliver(block, context, &info);

@@ -1,0 +1,33 @@
+// Times system calls. Prints "kind nanoseconds-a-call".
+#include "guest.h"
+#include <sys/syscall.h>
+#include <time.h>
+
+enum { CALLS = 100000 };
+
+static double now(void) {
+    struct timespec at;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &at) == 0);
+    return (double)at.tv_sec * 1e9 + (double)at.tv_nsec;
+}
+
+#define TIME(kind, call)                                                                                                         \
+    do {                                                                                                                         \
+        double from = now();                                                                                                     \
+        for (int i = 0; i < CALLS; i++) CHECK((call) >= 0);                                                                      \
+        printf("%s %.1f\n", kind, (now() - from) / CALLS);                                                                       \
+    } while (0)
+
+int main(void) {
+    static char buffer[PAGE];
+    int zero = open("/dev/zero", O_RDONLY), null = open("/dev/null", O_WRONLY);
+    int file = open("/proc/self/exe", O_RDONLY);
+    CHECK(zero >= 0 && null >= 0 && file >= 0);
+    TIME("null call", syscall(SYS_getppid));
+    TIME("1-byte read", read(zero, buffer, 1));
+    TIME("1-byte write", write(null, buffer, 1));
+    TIME("4 KiB pread", pread(file, buffer, PAGE, 0));
+    TIME("lseek", lseek(file, 0, SEEK_SET));
+    TIME("sigprocmask", sigprocmask(SIG_SETMASK, NULL, (sigset_t *)buffer));
+    return 0;
+}
