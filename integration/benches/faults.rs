@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use integration::bench::{self, Bars};
 use integration::floor::{self, Order, PAGE_BYTES};
 use integration::guests::{self, Link};
 use integration::paged::Paging;
@@ -70,9 +71,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    let worst = print_table(&samples);
-    let enforced = std::env::var_os("FAULTS_ENFORCE").is_some_and(|value| value == "1");
-    if enforced && worst > BAR { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let bars = if print_table(&samples) <= BAR { Bars::Kept } else { Bars::Missed };
+    bench::exit_code(bars, "FAULTS_ENFORCE")
 }
 
 fn measure_floors(path: &Path, samples: &mut Samples) {
@@ -110,9 +110,7 @@ fn measure_pager(path: &Path, samples: &mut Samples) -> Result<(), String> {
 }
 
 fn median(samples: &Samples, name: &str) -> f64 {
-    let mut values = samples.get(name).unwrap_or_else(|| panic!("nothing was measured for {name}")).clone();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    bench::median(samples.get(name).unwrap_or_else(|| panic!("nothing was measured for {name}")))
 }
 
 /// Prints every median, then the ratios; the worst ratio.

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use integration::bench::{self, Bars, median};
 use integration::guests::{self, Link};
 use integration::paged::Paging;
 use integration::run::{End, Outcome, Run};
@@ -74,9 +75,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    let kept = print_table(&table);
-    let enforced = std::env::var_os("OVERHEADS_ENFORCE").is_some_and(|value| value == "1");
-    if enforced && !kept { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    bench::exit_code(print_table(&table), "OVERHEADS_ENFORCE")
 }
 
 fn round(how: How, scratch: &Scratch, table: &mut Table) -> Result<(), String> {
@@ -120,16 +119,10 @@ fn bar_of(name: &str) -> Bar {
     commands.chain(GUEST_BARS).find(|&(of, _)| of == name).map_or(Bar::None, |(_, bar)| bar)
 }
 
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
-}
-
 /// Prints the rows; whether every bar is kept.
-fn print_table(table: &Table) -> bool {
+fn print_table(table: &Table) -> Bars {
     println!("| what | native | paged | ratio | bar |\n|---|---|---|---|---|");
-    let mut kept = true;
+    let mut bars = Bars::Kept;
     for (name, samples) in table {
         let (native, paged) = (median(&samples.native), median(&samples.paged));
         let (bar, holds) = match bar_of(name) {
@@ -139,10 +132,12 @@ fn print_table(table: &Table) -> bool {
         };
         let verdict = if holds { "" } else { " **over**" };
         println!("| {name} | {} | {} | {:.2} | {bar}{verdict} |", shown(native), shown(paged), paged / native);
-        kept &= holds;
+        if !holds {
+            bars = Bars::Missed;
+        }
     }
     println!("\nmedians of {ROUNDS} rounds; the pager without a cap");
-    kept
+    bars
 }
 
 fn shown(nanoseconds: f64) -> String {

@@ -1,21 +1,14 @@
 // Times system calls. Prints "kind nanoseconds-a-call".
 #include "guest.h"
 #include <sys/syscall.h>
-#include <time.h>
 
 enum { CALLS = 100000 };
 
-static double now(void) {
-    struct timespec at;
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &at) == 0);
-    return (double)at.tv_sec * 1e9 + (double)at.tv_nsec;
-}
-
 #define TIME(kind, call)                                                                                                         \
     do {                                                                                                                         \
-        double from = now();                                                                                                     \
+        double from = now_ns();                                                                                                  \
         for (int i = 0; i < CALLS; i++) CHECK((call) >= 0);                                                                      \
-        printf("%s %.1f\n", kind, (now() - from) / CALLS);                                                                       \
+        printf("%s %.1f\n", kind, (now_ns() - from) / CALLS);                                                                    \
     } while (0)
 
 int main(void) {

@@ -1,26 +1,19 @@
 // Times its own faults: first touches of anonymous pages, of a private writable file mapping, and of a read-only one.
 // Prints "kind nanoseconds-a-page". argv: file, pages (a power of two).
 #include "guest.h"
-#include <time.h>
 
 enum { STRIDE = 7919 }; // integration/src/floor/mod.rs has the same
 
-static double now(void) {
-    struct timespec at;
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &at) == 0);
-    return (double)at.tv_sec * 1e9 + (double)at.tv_nsec;
-}
-
-static void report(const char *kind, double from, size_t pages) { printf("%s %.1f\n", kind, (now() - from) / (double)pages); }
+static void report(const char *kind, double from, size_t pages) { printf("%s %.1f\n", kind, (now_ns() - from) / (double)pages); }
 
 static void write_touches(const char *kind, volatile unsigned char *at, size_t pages, size_t step) {
-    double from = now();
+    double from = now_ns();
     for (size_t i = 0; i < pages; i++) at[i * step % pages * PAGE] = 1;
     report(kind, from, pages);
 }
 
 static void read_touches(const char *kind, const volatile unsigned char *at, size_t pages, size_t step) {
-    double from = now();
+    double from = now_ns();
     for (size_t i = 0; i < pages; i++) (void)at[i * step % pages * PAGE];
     report(kind, from, pages);
 }

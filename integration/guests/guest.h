@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE 4096UL
@@ -45,6 +46,13 @@ static inline void *fresh(size_t length) {
     void *at = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(at != MAP_FAILED);
     return at;
+}
+
+// Nanoseconds of the monotonic clock.
+static inline double now_ns(void) {
+    struct timespec at;
+    CHECK(clock_gettime(CLOCK_MONOTONIC, &at) == 0);
+    return (double)at.tv_sec * 1e9 + (double)at.tv_nsec;
 }
 
 // Waits for `pid` and returns its exit code, or 1000 + the signal that ended it.

@@ -1,16 +1,9 @@
 // 8 threads that malloc, fill, checksum and free, for a number of rounds (or `-s SECONDS`).
 #include "guest.h"
 #include <pthread.h>
-#include <time.h>
 
 enum { THREADS = 8, BUFFERS = 16 };
 static int rounds = 40, seconds = 0;
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
 
 static uint64_t fill(uint64_t *words, size_t count, uint64_t seed) {
     uint64_t sum = 0;
@@ -39,8 +32,8 @@ static uint64_t one_round(uint64_t seed) {
 
 static void *churn(void *argument) {
     uint64_t id = (uint64_t)(uintptr_t)argument, total = 0;
-    double end = now() + seconds;
-    for (int r = 0; seconds ? now() < end : r < rounds; r++) total = mix(total, one_round(id * 1000 + (uint64_t)r));
+    double end = now_ns() + seconds * 1e9;
+    for (int r = 0; seconds ? now_ns() < end : r < rounds; r++) total = mix(total, one_round(id * 1000 + (uint64_t)r));
     return (void *)(uintptr_t)total;
 }
 

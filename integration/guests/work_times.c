@@ -1,22 +1,15 @@
 // Times work that makes few system calls: arithmetic, memory, and threads that hand over to each other. Prints "kind nanoseconds".
 #include "guest.h"
 #include <pthread.h>
-#include <time.h>
 
 enum { ROUNDS = 100000000, WORDS = 8 << 20, PASSES = 20, HOPS = 20000, LOCKS = 200000, THREADS = 4 };
 
-static double now(void) {
-    struct timespec at;
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &at) == 0);
-    return (double)at.tv_sec * 1e9 + (double)at.tv_nsec;
-}
-
-static void report(const char *kind, double from) { printf("%s %.0f\n", kind, now() - from); }
+static void report(const char *kind, double from) { printf("%s %.0f\n", kind, now_ns() - from); }
 
 static volatile uint64_t sink;
 
 static void arithmetic(void) {
-    double from = now();
+    double from = now_ns();
     uint64_t hash = 1;
     for (uint64_t i = 0; i < ROUNDS; i++) hash = mix(hash, i);
     sink = hash;
@@ -25,7 +18,7 @@ static void arithmetic(void) {
 
 // 64 MiB, written once and then read in order and out of order.
 static void memory(void) {
-    double from = now();
+    double from = now_ns();
     uint64_t *words = fresh(WORDS * sizeof *words), sum = 0;
     for (size_t i = 0; i < WORDS; i++) words[i] = i;
     for (int pass = 0; pass < PASSES; pass++) {
@@ -70,11 +63,11 @@ static void run_threads(int count, void *(*body)(void *), void *arguments, size_
 
 static void threads(void) {
     int numbers[2] = {0, 1};
-    double from = now();
+    double from = now_ns();
     run_threads(2, hand_over, numbers, sizeof *numbers);
     report("threads that hand over by a condition", from);
     uint64_t sum = 1;
-    from = now();
+    from = now_ns();
     run_threads(THREADS, compete, &sum, 0);
     sink = sum;
     report("threads that compete for a lock", from);

@@ -4,6 +4,7 @@
 //! with a time limit, sampling its resident memory, the guests (`guests/*.c`) and the workloads made of real programs.
 //! Owns no assertion: those stand in `tests/`. Depends on neither `pager` nor `swapfs` as a library: it sees what a user sees.
 
+pub mod bench;
 pub mod binaries;
 pub mod catalogue;
 pub mod comparison;

@@ -4,13 +4,10 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::archive::{ArchiveError, open_archive};
 use super::directory::DirectoryTree;
-use super::tree::{Listed, OpenImage, Seen, Space, Tree, Xattrs};
-use crate::filesystem::FsError;
-use crate::filesystem::inode::Identity;
+use super::tree::Tree;
 
 /// A source as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,65 +179,9 @@ impl Source {
         }
     }
 
-    /// See [`Tree::look`].
-    ///
-    /// # Errors
-    /// [`FsError::NotFound`] if there is nothing that we show.
-    pub fn look(&self, path: &Path) -> Result<Seen, FsError> {
-        self.tree.look(path)
-    }
-
-    /// See [`Tree::open`].
-    ///
-    /// # Errors
-    /// [`FsError::Stale`] if another file stands there now.
-    pub fn open_image(&self, path: &Path, identity: Identity) -> Result<OpenImage, FsError> {
-        self.tree.open(path, identity)
-    }
-
-    /// See [`Tree::read_link`].
-    ///
-    /// # Errors
-    /// [`FsError::NotPermitted`] if it leaves the source.
-    pub fn read_link(&self, path: &Path) -> Result<PathBuf, FsError> {
-        self.tree.read_link(path)
-    }
-
-    /// See [`Tree::list`].
-    ///
-    /// # Errors
-    /// As reading a directory.
-    pub fn list(&self, path: &Path) -> Result<Vec<Listed>, FsError> {
-        self.tree.list(path)
-    }
-
-    /// See [`Tree::xattrs`].
-    ///
-    /// # Errors
-    /// [`FsError::Stale`] if another file stands there now.
-    pub fn xattrs(&self, path: &Path, identity: Identity) -> Result<Xattrs, FsError> {
-        self.tree.xattrs(path, identity)
-    }
-
-    /// See [`Tree::xattr`].
-    ///
-    /// # Errors
-    /// [`FsError::NoAttribute`] if there is none of this name.
-    pub fn xattr(&self, path: &Path, identity: Identity, name: &OsStr) -> Result<Vec<u8>, FsError> {
-        self.tree.xattr(path, identity, name)
-    }
-
-    /// See [`Tree::space`].
-    ///
-    /// # Errors
-    /// What the source says.
-    pub fn space(&self) -> Result<Space, FsError> {
-        self.tree.space()
-    }
-
-    /// See [`Tree::ttl`].
-    pub fn ttl(&self) -> Duration {
-        self.tree.ttl()
+    /// Its files.
+    pub fn tree(&self) -> &dyn Tree {
+        &*self.tree
     }
 }
 

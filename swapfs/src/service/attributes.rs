@@ -22,7 +22,7 @@ impl Service {
         match self.node(ino)? {
             // Access control lists are not what the mount goes by.
             Node::Image(_) if name.as_bytes().starts_with(b"system.") => Err(FsError::Unsupported),
-            Node::Image(node) => self.plan.sources[node.source.0].xattr(&node.path, node.identity, name),
+            Node::Image(node) => self.tree(node.source).xattr(&node.path, node.identity, name),
             _ => Err(FsError::Unsupported),
         }
     }
@@ -33,7 +33,7 @@ impl Service {
     /// [`FsError::Unsupported`] for files that are not of a source.
     pub fn xattr_names(&self, ino: Ino) -> Result<Vec<u8>, FsError> {
         let Node::Image(node) = self.node(ino)? else { return Err(FsError::Unsupported) };
-        let xattrs = self.plan.sources[node.source.0].xattrs(&node.path, node.identity)?;
+        let xattrs = self.tree(node.source).xattrs(&node.path, node.identity)?;
         Ok(xattrs.keys().flat_map(|name| [name.as_bytes(), b"\0"].concat()).collect())
     }
 
@@ -52,7 +52,7 @@ impl Service {
     /// What the source says.
     pub fn space(&self, ino: Ino) -> Result<Space, FsError> {
         if let Node::Image(node) = self.node(ino)? {
-            return self.plan.sources[node.source.0].space();
+            return self.tree(node.source).space();
         }
         let files: Vec<_> = self.swaps.read().named().map(|(_, file)| file.clone()).collect();
         let stores = || files.iter().map(|file| &file.store);

@@ -35,9 +35,9 @@ use crate::accounting::{Ledger, Snapshot, VERSION};
 use crate::clock::Clock;
 use crate::faults::{FaultRule, Faults};
 use crate::filesystem::caching::Strictness;
-use crate::filesystem::inode::{InodeTable, Node};
+use crate::filesystem::inode::{InodeTable, Node, SourceIndex};
 use crate::filesystem::{FsError, Ino, Owner};
-use crate::images::Source;
+use crate::images::{Source, Tree};
 use crate::mounting::Host;
 use crate::store::Stores;
 use crate::throttle::{Rule, Throttle};
@@ -138,6 +138,11 @@ impl Service {
 
     fn node(&self, ino: Ino) -> Result<Node, FsError> {
         self.inodes.lock().node(ino).ok_or(FsError::NotFound)
+    }
+
+    /// The files of a source.
+    fn tree(&self, source: SourceIndex) -> &dyn Tree {
+        self.plan.sources[source.0].tree()
     }
 }
 

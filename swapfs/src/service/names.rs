@@ -86,9 +86,7 @@ impl Service {
     /// [`FsError::NotPermitted`] if it leaves its source.
     pub fn readlink(&self, ino: Ino) -> Result<PathBuf, FsError> {
         match self.node(ino)? {
-            Node::Image(node) if node.kind == FileKind::Symlink => {
-                self.plan.sources[node.source.0].read_link(&node.path)
-            }
+            Node::Image(node) if node.kind == FileKind::Symlink => self.tree(node.source).read_link(&node.path),
             _ => Err(FsError::Invalid),
         }
     }
@@ -103,7 +101,7 @@ impl Service {
         let mut entries = vec![directory_entry(ino, "."), directory_entry(parent, "..")];
         match &node {
             Node::Image(image) if image.kind == FileKind::Directory => {
-                entries.extend(self.plan.sources[image.source.0].list(&image.path)?.into_iter().map(listed_entry));
+                entries.extend(self.tree(image.source).list(&image.path)?.into_iter().map(listed_entry));
             }
             Node::Image(_) | Node::SwapFile(_) | Node::ControlFile(_) => return Err(FsError::NotADirectory),
             Node::Images => entries.extend(self.source_entries()?),
@@ -136,7 +134,7 @@ impl Service {
             (Placement::Contents, Some(above)) => (above, above.as_os_str().is_empty()),
             _ => return IMAGES,
         };
-        match source.look(above) {
+        match source.tree().look(above) {
             Ok(seen) if !top => self.inodes.lock().number(node.source, seen.identity),
             _ => IMAGES,
         }
@@ -157,19 +155,19 @@ impl Service {
     }
 
     fn lookup_image(&self, source: SourceIndex, path: PathBuf) -> Result<Entry, FsError> {
-        let seen = self.plan.sources[source.0].look(&path)?;
+        let seen = self.tree(source).look(&path)?;
         let node = ImageNode { source, path, kind: seen.kind, identity: seen.identity };
         let ino = self.inodes.lock().remember(node);
-        Ok(Entry { attr: seen.attr(ino), ttl: self.plan.sources[source.0].ttl() })
+        Ok(Entry { attr: seen.attr(ino), ttl: self.tree(source).ttl() })
     }
 
     fn image_attr(&self, ino: Ino, node: &ImageNode) -> Result<Entry, FsError> {
-        let source = &self.plan.sources[node.source.0];
-        let seen = source.look(&node.path)?;
+        let tree = self.tree(node.source);
+        let seen = tree.look(&node.path)?;
         if seen.identity != node.identity {
             return Err(FsError::Stale);
         }
-        Ok(Entry { attr: seen.attr(ino), ttl: source.ttl() })
+        Ok(Entry { attr: seen.attr(ino), ttl: tree.ttl() })
     }
 
     fn open_attr(&self, ino: Ino, body: &Body) -> Result<Entry, FsError> {
@@ -212,13 +210,13 @@ impl Service {
         let mut entries: Vec<DirectoryEntry> = Vec::new();
         for source in &self.plan.sources {
             if let Placement::Named { name, base } = source.placement()
-                && let Ok(seen) = source.look(base)
+                && let Ok(seen) = source.tree().look(base)
             {
                 entries.push(DirectoryEntry { ino: NOT_LOOKED_UP, kind: seen.kind, name: name.clone() });
             }
         }
         let contents = self.plan.sources.iter().find(|source| *source.placement() == Placement::Contents);
-        for listed in contents.map(|source| source.list(Path::new(""))).transpose()?.unwrap_or_default() {
+        for listed in contents.map(|source| source.tree().list(Path::new(""))).transpose()?.unwrap_or_default() {
             if !entries.iter().any(|entry| entry.name == listed.name) {
                 entries.push(listed_entry(listed));
             }

@@ -73,7 +73,7 @@ impl Service {
 
     fn open_image(&self, tid: u32, ino: Ino, node: &ImageNode) -> Result<Opened, FsError> {
         let source = &self.plan.sources[node.source.0];
-        let image = source.open_image(&node.path, node.identity)?;
+        let image = source.tree().open(&node.path, node.identity)?;
         let (version, size_bytes) = (image.seen.version, image.seen.version.size_bytes);
         let caching = image_open(self.plan.strictness, self.inodes.lock().cache(ino, version));
         let path = || source.visible_path(&node.path);

@@ -4,13 +4,14 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use zeroize::Zeroizing;
 
 use super::claims::{Claim, Claims, Use};
 use super::xts::{KEY_BYTES, Xts};
-use super::{BLOCK, Store, StoreError, Whence, within};
+use super::{BLOCK, Store, StoreError, Whence, around, within};
 
 /// A store that encrypts what it puts into another one. That one is of whole blocks; its holes are holes here.
 pub struct EncryptedStore {
@@ -41,9 +42,8 @@ impl EncryptedStore {
     }
 
     /// Claims the whole blocks around a range; returns where they start and end.
-    fn claim(&self, offset: u64, bytes: usize, kind: Use) -> (Claim<'_>, u64, u64) {
-        let start = offset - offset % BLOCK as u64;
-        let end = (offset + bytes as u64).next_multiple_of(BLOCK as u64);
+    fn claim(&self, offset: u64, bytes: u64, kind: Use) -> (Claim<'_>, u64, u64) {
+        let Range { start, end } = around(offset, bytes);
         (self.claims.claim(start, end, kind), start, end)
     }
 
@@ -66,26 +66,19 @@ impl EncryptedStore {
         self.inner.write_at(blocks, offset)
     }
 
-    /// Changes bytes of one block; its range is claimed.
-    fn change(&self, start: u64, change: impl FnOnce(&mut [u8])) -> io::Result<()> {
-        let mut block = [0; BLOCK];
-        self.read_blocks(&mut block, start)?;
-        change(&mut block);
-        self.write_blocks(&mut block, start)
-    }
-
-    /// Fills a part of a block with zeros. A hole stays one.
+    /// Fills a part of a block, which is claimed, with zeros. A hole stays one.
     fn clear(&self, from: u64, to: u64) -> io::Result<()> {
         if from == to {
             return Ok(());
         }
         let start = from - from % BLOCK as u64;
         let mut block = [0; BLOCK];
-        self.inner.read_at(&mut block, start)?;
-        match block == [0; BLOCK] {
-            true => Ok(()),
-            false => self.change(start, |block| block[(from - start) as usize..(to - start) as usize].fill(0)),
+        self.read_blocks(&mut block, start)?;
+        if block == [0; BLOCK] {
+            return Ok(());
         }
+        block[(from - start) as usize..(to - start) as usize].fill(0);
+        self.write_blocks(&mut block, start)
     }
 }
 
@@ -116,7 +109,7 @@ impl Store for EncryptedStore {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        let (_claim, start, end) = self.claim(offset, buffer.len(), Use::Shared);
+        let (_claim, start, end) = self.claim(offset, buffer.len() as u64, Use::Shared);
         if (start, end) == (offset, offset + buffer.len() as u64) {
             return self.read_blocks(buffer, offset);
         }
@@ -127,7 +120,7 @@ impl Store for EncryptedStore {
     }
 
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<()> {
-        let (_claim, start, end) = self.claim(offset, data.len(), Use::Alone);
+        let (_claim, start, end) = self.claim(offset, data.len() as u64, Use::Alone);
         // The size may have shrunk since the range was checked.
         within(self.size_bytes(), offset, data.len() as u64)?;
         let mut blocks = vec![0; (end - start) as usize];
@@ -145,7 +138,7 @@ impl Store for EncryptedStore {
     fn punch(&self, offset: u64, bytes: u64) -> io::Result<()> {
         let block = BLOCK as u64;
         let end = offset + bytes;
-        let _claim = self.claims.claim(offset - offset % block, end.next_multiple_of(block), Use::Alone);
+        let _claim = self.claim(offset, bytes, Use::Alone);
         // The last block may end past the end of the file.
         let whole_end = if end == self.size_bytes() { end.next_multiple_of(block) } else { end - end % block };
         let whole_start = offset.next_multiple_of(block);
@@ -160,8 +153,8 @@ impl Store for EncryptedStore {
     }
 
     fn reserve(&self, offset: u64, bytes: u64) -> io::Result<()> {
-        let (start, end) = (offset - offset % BLOCK as u64, (offset + bytes).next_multiple_of(BLOCK as u64));
-        self.inner.reserve(start, end - start)
+        let blocks = around(offset, bytes);
+        self.inner.reserve(blocks.start, blocks.end - blocks.start)
     }
 
     fn sync(&self) -> io::Result<()> {

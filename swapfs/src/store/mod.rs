@@ -15,6 +15,7 @@ mod sparse;
 mod xts;
 
 use std::io;
+use std::ops::Range;
 
 pub use compressed::{Budget, CompressedStore};
 pub use encrypted::EncryptedStore;
@@ -89,6 +90,12 @@ pub enum Whence {
     Data,
     /// The next hole.
     Hole,
+}
+
+/// The whole blocks around a range, in bytes.
+fn around(offset: u64, bytes: u64) -> Range<u64> {
+    let block = BLOCK as u64;
+    offset - offset % block..(offset + bytes).next_multiple_of(block)
 }
 
 /// Refuses, as no space, a range that is not within a store any more: it was cut off after the range had been checked.

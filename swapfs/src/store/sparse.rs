@@ -10,7 +10,7 @@ use rustix::fs::{FallocateFlags, FlockOperation, MemfdFlags};
 
 use super::claims::{Claim, Claims, Use};
 use super::direct::DirectFile;
-use super::{BLOCK, Store, StoreError, Whence, seek_sparse, within};
+use super::{BLOCK, Store, StoreError, Whence, around, seek_sparse, within};
 
 /// Which way data takes to a file in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -99,8 +99,8 @@ impl SparseStore {
 
     /// Claims the blocks around a range.
     fn claim(&self, offset: u64, bytes: usize, kind: Use) -> Claim<'_> {
-        let block = BLOCK as u64;
-        self.claims.claim(offset - offset % block, (offset + bytes as u64).next_multiple_of(block), kind)
+        let blocks = around(offset, bytes as u64);
+        self.claims.claim(blocks.start, blocks.end, kind)
     }
 }
 

@@ -38,7 +38,11 @@ impl Leaving {
 
     /// Gives the slots up. To be followed by the end of the process.
     pub fn release(self) {
-        self.0.iter().filter_map(|(_, entry)| entry.slot()).for_each(swap::release);
+        self.slots().for_each(swap::release);
+    }
+
+    fn slots(&self) -> impl Iterator<Item = SwapSlot> {
+        self.0.iter().filter_map(|(_, entry)| entry.slot())
     }
 
     /// Writes the slots to a descriptor that the next program inherits, for [`adopt`]; none where there are no slots or the kernel refuses.
@@ -46,10 +50,9 @@ impl Leaving {
         if self.0.is_empty() {
             return None;
         }
-        let packed: Vec<u64> = self.0.iter().filter_map(|(_, entry)| entry.slot()).map(pack).collect();
         let name = b"pager-slots\0";
         let fd = Fd(call!(MEMFD_CREATE, name.as_ptr(), 0).ok()? as i32);
-        let bytes: Vec<u8> = packed.iter().flat_map(|slot| slot.to_ne_bytes()).collect();
+        let bytes: Vec<u8> = self.slots().flat_map(|slot| pack(slot).to_ne_bytes()).collect();
         if file::pwrite_all(fd, &bytes, 0).is_err() {
             file::close(fd);
             return None;
