@@ -105,8 +105,9 @@ pub(super) fn request(line: &[OsString]) -> Result<Request, String> {
     let mut name = OsString::from("--fsname=");
     name.push(source);
     mount.push(name);
+    let known = settings::known();
     for option in split(&options) {
-        mount.extend(of_option(&option, sloppy)?);
+        mount.extend(of_option(&option, sloppy, &known)?);
     }
     mount.extend(["--".into(), mountpoint.clone()]);
     Ok(if fake { Request::Nothing } else { Request::Mount(mount) })
@@ -138,11 +139,11 @@ fn split(options: &str) -> Vec<String> {
     parts
 }
 
-fn of_option(option: &str, sloppy: bool) -> Result<Vec<OsString>, String> {
+fn of_option(option: &str, sloppy: bool, known: &[(String, Takes)]) -> Result<Vec<OsString>, String> {
     let (name, value) = option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
     let key = name.replace('_', "-");
-    let known = settings::known().into_iter().find(|(known, _)| *known == key && key != settings::MOUNTPOINT);
-    let takes = known.map(|(_, takes)| takes);
+    let known = known.iter().find(|(known, _)| *known == key && key != settings::MOUNTPOINT);
+    let takes = known.map(|(_, takes)| *takes);
     let setting = match (takes, value) {
         (None, Some(file)) if key == settings::CONFIG => return Ok(vec![format!("--config={file}").into()]),
         (None, _) if IGNORED.contains(&name) || name.starts_with("x-") || name == "comment" => return Ok(vec![]),
