@@ -4,6 +4,7 @@ mod commands;
 mod ioctls;
 mod nested;
 mod property;
+mod prototypes;
 mod rows;
 
 use super::*;
