@@ -24,6 +24,8 @@ Examples:
       the report as JSON, in a file
   pager run --exact --stats json -- gzip -k f
       every page read by itself, so that whoever serves the file counts the same
+  pager run --resident 64M --children native -- make
+      page make alone: the compilers that it starts run as without pager
   pager run --root mnt/images --swap mnt/swap/swap0 --resident 32M -- sort big.txt
       program and libraries from an image mounted by swapfs, swap in the same mount
 
@@ -104,6 +106,25 @@ impl From<EngineChoice> for pager_core::shared::Engine {
     }
 }
 
+/// What becomes of the programs that the program starts.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ChildrenChoice {
+    /// Each process is paged, up to a cap of its own
+    #[default]
+    Own,
+    /// Programs that a child executes run as without pager, outside the cap; a fork that executes nothing stays paged
+    Native,
+}
+
+impl From<ChildrenChoice> for pager_core::shared::Children {
+    fn from(choice: ChildrenChoice) -> Self {
+        match choice {
+            ChildrenChoice::Own => Self::Own,
+            ChildrenChoice::Native => Self::Native,
+        }
+    }
+}
+
 /// Arguments of `pager run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
@@ -130,6 +151,10 @@ pub struct RunArgs {
     /// By which signal missing pages make themselves known: `sigsegv` and `uffd` (SIGBUS) force one, `auto` takes the quickest for each
     #[arg(long, value_enum, default_value_t)]
     pub engine: EngineChoice,
+
+    /// What becomes of the processes that the program starts
+    #[arg(long, value_enum, default_value_t)]
+    pub children: ChildrenChoice,
 
     /// How much of an image one fault brings in
     #[arg(long, value_name = "SIZE", default_value = "64K", conflicts_with = "exact")]

@@ -91,6 +91,7 @@ fn fill_in(settings: &Settings, plan: &Plan, runtime: RawFd) {
     settings.fault_around_pages.store(plan.fault_around_pages, Relaxed);
     settings.image_fill.store(plan.fill as u32, Relaxed);
     settings.engine.store(plan.engine as u32, Relaxed);
+    settings.children.store(plan.children as u32, Relaxed);
     settings.verbose.store(u32::from(plan.verbosity == Verbosity::Events), Relaxed);
     settings.supervisor.store(std::process::id(), Relaxed);
     settings.runtime_fd.store(runtime.into(), Relaxed);
@@ -118,6 +119,7 @@ mod tests {
             fault_around_pages: 16,
             fill: FillMode::MapThrough,
             engine: pager_core::shared::Engine::Auto,
+            children: pager_core::shared::Children::Own,
             verbosity: Verbosity::Normal,
             root: Some("/some/where".into()),
         };

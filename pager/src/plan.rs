@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use pager_core::shared::{Engine, FillMode, PATH_BYTES, SWAP_FILES};
+use pager_core::shared::{Children, Engine, FillMode, PATH_BYTES, SWAP_FILES};
 use thiserror::Error;
 
 use crate::cli::RunArgs;
@@ -34,6 +34,8 @@ pub struct Plan {
     pub fill: FillMode,
     /// By which signal missing pages make themselves known.
     pub engine: Engine,
+    /// What becomes of the processes that the program starts.
+    pub children: Children,
     /// How much is told.
     pub verbosity: Verbosity,
     /// Absolute path of the directory that stands for `/` first.
@@ -104,6 +106,7 @@ impl Plan {
             fault_around_pages,
             fill,
             engine: args.engine.into(),
+            children: args.children.into(),
             verbosity: if args.verbose { Verbosity::Events } else { Verbosity::Normal },
             root: args.root.as_deref().map(root).transpose()?,
         })

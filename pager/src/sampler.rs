@@ -174,6 +174,7 @@ mod tests {
             fault_around_pages: 1,
             fill: FillMode::Exact,
             engine: pager_core::shared::Engine::Auto,
+            children: pager_core::shared::Children::Own,
             verbosity: Verbosity::Normal,
             root: None,
         };

@@ -68,6 +68,20 @@ pub struct Settings {
     pub tick_multiplier: AtomicU64,
     /// [`Engine`] as a number.
     pub engine: AtomicU32,
+    /// [`Children`] as a number.
+    pub children: AtomicU32,
+    /// Process id of the first process, as it sees itself; 0 until it runs.
+    pub first: AtomicU32,
+}
+
+/// What becomes of the processes that the first one starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Children {
+    /// Each is paged, up to a cap of its own.
+    Own = 0,
+    /// Programs that they execute run natively; a fork that executes nothing stays paged.
+    Native = 1,
 }
 
 /// How clean image pages get into memory.
@@ -169,6 +183,8 @@ pub struct Counts {
     pub execs: AtomicU64,
     /// Programs that had to run natively (32-bit, setuid, file capabilities).
     pub execs_native: AtomicU64,
+    /// Programs that ran natively because [`Children::Native`] says so.
+    pub execs_native_children: AtomicU64,
     /// Bytes ever mapped that are left to the kernel: shared mappings.
     pub unmanaged_shared_bytes: AtomicU64,
     /// The same: device memory, huge pages and everything else.
@@ -182,7 +198,7 @@ pub struct Counts {
     /// Largest peak of a process whose slot was since taken again (by the next process, or by itself at exec).
     pub resident_peak: AtomicU64,
     /// Room for counters to come.
-    pub reserved: [AtomicU64; 31],
+    pub reserved: [AtomicU64; 30],
 }
 
 /// A log-linear histogram: eight linear buckets in each power of two, so an error of at most an eighth.

@@ -62,6 +62,7 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
     }
     task::disable_huge_pages();
     state::claim_process(task::pid());
+    state::note_first(task::pid());
     clock::calibrate();
     let block = match prepare(program_fd) {
         Ok(block) => block,

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
 use pager_core::area::AreaTree;
-use pager_core::shared::{Control, Counts, Process, count};
+use pager_core::shared::{Children, Control, Counts, Process, count};
 use pager_core::table::PageTable;
 
 use crate::calls;
@@ -130,6 +130,18 @@ pub fn claim_process(pid: u32) {
     slot.resident.store(0, Ordering::Relaxed);
     slot.peak.store(0, Ordering::Relaxed);
     STATE.process.store(slot as *const Process as *mut Process, Ordering::Relaxed);
+}
+
+/// Notes the first process of the run.
+pub fn note_first(pid: u32) {
+    let _ = settings().first.compare_exchange(0, pid, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// Whether programs that process `pid` executes run natively by the user's wish.
+pub fn runs_natively(pid: u32) -> bool {
+    let settings = settings();
+    settings.children.load(Ordering::Relaxed) == Children::Native as u32
+        && settings.first.load(Ordering::Relaxed) != pid
 }
 
 /// Pages resident now.

@@ -65,6 +65,7 @@ impl Report {
             threads: load(&counts.threads),
             execs: load(&counts.execs),
             execs_native: load(&counts.execs_native),
+            execs_native_children: load(&counts.execs_native_children),
             unmanaged_shared_bytes: load(&counts.unmanaged_shared_bytes),
             unmanaged_other_bytes: load(&counts.unmanaged_other_bytes),
             unmanaged: unmanaged(counts, images.len()),
@@ -209,6 +210,7 @@ fn unmanaged(counts: &Counts, images: usize) -> Vec<String> {
     let size = |counter| ByteSize(load(counter));
     let (shared, other) = (size(&counts.unmanaged_shared_bytes), size(&counts.unmanaged_other_bytes));
     let (native, unknown) = (load(&counts.execs_native), load(&counts.calls_unknown));
+    let children = load(&counts.execs_native_children);
     let sentences = [
         (shared.0 != 0, format!("{shared} of shared mappings were left to the kernel, outside the cap")),
         (
@@ -219,6 +221,7 @@ fn unmanaged(counts: &Counts, images: usize) -> Vec<String> {
             native != 0,
             format!("{native} programs ran natively, without paging (32-bit, set-id or with file capabilities)"),
         ),
+        (children != 0, format!("{children} programs of children ran natively, without paging (--children native)")),
         (unknown != 0, format!("{unknown} system calls had unknown numbers: what looked like a buffer was filled")),
         (
             images == IMAGES,
@@ -243,6 +246,7 @@ mod tests {
             fault_around_pages: 1,
             fill: FillMode::Exact,
             engine: pager_core::shared::Engine::Auto,
+            children: pager_core::shared::Children::Own,
             verbosity: Verbosity::Normal,
             root: None,
         };

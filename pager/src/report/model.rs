@@ -60,8 +60,10 @@ pub struct Report {
     pub threads: u64,
     /// Programs started by exec, the first included.
     pub execs: u64,
-    /// Of those, run without paging.
+    /// Run without paging because they cannot be paged.
     pub execs_native: u64,
+    /// Run without paging because `--children native` says so.
+    pub execs_native_children: u64,
     /// Shared mappings, left to the kernel.
     pub unmanaged_shared_bytes: u64,
     /// Device memory, huge pages and the like.

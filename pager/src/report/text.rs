@@ -142,7 +142,11 @@ fn calls(report: &Report) -> String {
 fn processes(report: &Report) -> String {
     format!(
         "{} started; threads {}, execs {} ({} native), signals handled {}",
-        report.processes, report.threads, report.execs, report.execs_native, report.signals_delivered
+        report.processes,
+        report.threads,
+        report.execs,
+        report.execs_native + report.execs_native_children,
+        report.signals_delivered
     )
 }
 
@@ -274,6 +278,7 @@ mod tests {
             threads: 2,
             execs: 1,
             execs_native: 0,
+            execs_native_children: 0,
             unmanaged_shared_bytes: 1 << 20,
             unmanaged_other_bytes: 0,
             unmanaged: vec!["1M of shared mappings were left to the kernel, outside the cap".into()],

@@ -1,5 +1,6 @@
 //! exec: the new program is looked at first, so that errors are the caller's; then the runtime is executed again in its place, with the program
-//! named in its environment. What cannot be paged (32-bit, setuid, file capabilities) is executed natively.
+//! named in its environment. What cannot be paged (32-bit, setuid, file capabilities) is executed natively, and so is what children execute under
+//! `--children native`.
 
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::SeqCst;
@@ -41,7 +42,16 @@ pub struct Image {
 /// What becomes of a file that can be executed.
 enum Kind {
     Paged(Fd),
-    Native(Fd),
+    Native(Fd, Reason),
+}
+
+/// Why a program runs natively.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// It cannot be paged.
+    Unfit,
+    /// The user wants it so.
+    Wished,
 }
 
 /// execve and execveat.
@@ -50,7 +60,7 @@ enum Kind {
 /// As execve(2).
 pub fn execve(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<u64, Errno> {
     let mut image = copy_in(dir, path, argv, envp, flags)?;
-    let kind = resolve(&mut image)?;
+    let kind = if state::runs_natively(task::pid()) { as_named(&image)? } else { resolve(&mut image)? };
     Err(start(&image, kind))
 }
 
@@ -131,6 +141,11 @@ fn resolve(image: &mut Image) -> Result<Kind, Errno> {
     Err(Errno::ELOOP)
 }
 
+/// What a child executes under `--children native`: the kernel follows scripts itself, and does not know of a root.
+fn as_named(image: &Image) -> Result<Kind, Errno> {
+    open_program(&image.path).map(|fd| Kind::Native(fd, Reason::Wished))
+}
+
 fn terminated(text: &[u8]) -> Vec<u8> {
     let mut text = text.to_vec();
     text.push(0);
@@ -166,8 +181,8 @@ fn kind_of(fd: Fd, first: &[u8]) -> Result<Kind, Errno> {
     let name = b"security.capability\0";
     let capable = call!(FGETXATTR, fd.0, name.as_ptr(), capability.as_mut_ptr(), capability.len()).is_ok();
     match header {
-        Err(ElfError::Class32) => Ok(Kind::Native(fd)),
-        Ok(_) if stat.mode & S_ISUID_OR_SGID != 0 || capable => Ok(Kind::Native(fd)),
+        Err(ElfError::Class32) => Ok(Kind::Native(fd, Reason::Unfit)),
+        Ok(_) if stat.mode & S_ISUID_OR_SGID != 0 || capable => Ok(Kind::Native(fd, Reason::Unfit)),
         Ok(_) => Ok(Kind::Paged(fd)),
         Err(_) => {
             file::close(fd);
@@ -196,9 +211,9 @@ fn execute(image: &Image, kind: Kind) -> Errno {
             file::close(fd);
             result
         }
-        Kind::Native(fd) => {
+        Kind::Native(fd, reason) => {
             file::close(fd);
-            start_native(image)
+            start_native(image, reason)
         }
     }
 }
@@ -233,14 +248,28 @@ fn passport(program: Fd, slots: Option<Fd>, path: &[u8]) -> Vec<u8> {
     [head.as_bytes(), path].concat()
 }
 
-fn start_native(image: &Image) -> Errno {
-    count(&state::counts().execs_native, 1);
+/// Descriptors and settings of ours do not follow into the program.
+fn start_native(image: &Image, reason: Reason) -> Errno {
+    let counts = state::counts();
     let path = core::str::from_utf8(&image.path[..image.path.len() - 1]).unwrap_or("?");
-    die::say(format_args!("{path} runs natively, unpaged: it is 32-bit, setuid or has file capabilities"));
+    let counter = match reason {
+        Reason::Unfit => {
+            die::say(format_args!("{path} runs natively, unpaged: it is 32-bit, setuid or has file capabilities"));
+            &counts.execs_native
+        }
+        Reason::Wished => {
+            die::event!("{path} runs natively, unpaged: --children native");
+            &counts.execs_native_children
+        }
+    };
+    count(counter, 1);
     of_the_run().for_each(|fd| file::set_cloexec(fd, 1));
+    task::allow_huge_pages();
     let (argv, envp) = (pointers(&image.argv), pointers(&image.envp));
     let result = call!(EXECVE, image.path.as_ptr(), argv.as_ptr(), envp.as_ptr());
+    task::disable_huge_pages();
     of_the_run().for_each(|fd| file::set_cloexec(fd, 0));
+    counter.fetch_sub(1, SeqCst);
     result.err().unwrap_or(Errno::EINVAL)
 }
 

@@ -35,6 +35,11 @@ pub fn disable_huge_pages() {
     let _ = call!(nr::PRCTL, PR_SET_THP_DISABLE, 1, 0, 0, 0);
 }
 
+/// Turns them on again, for a program that is executed natively. Pages of ours do not become huge: they are registered with userfaultfd.
+pub fn allow_huge_pages() {
+    let _ = call!(nr::PRCTL, PR_SET_THP_DISABLE, 0, 0, 0, 0);
+}
+
 pub fn pid() -> u32 {
     call!(nr::GETPID).unwrap_or(0) as u32
 }

@@ -1,0 +1,97 @@
+//! What becomes of the processes that a paged program starts: `pager run --children`.
+//!
+//! Assumes: gcc, userfaultfd, syscall user dispatch. Needs no mount.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use integration::guests::{self, Link};
+use integration::paged::{PagedOutcome, Paging};
+use integration::resident::resident_bytes;
+use integration::run::{End, Run};
+use integration::{STATED_SLACK_BYTES, binaries};
+
+const LIMIT: Duration = Duration::from_secs(40);
+/// What the guest `holds` holds.
+const HELD: u64 = 40 << 20;
+const CAP: u64 = 8 << 20;
+
+/// Ends the run when the test ends, however it ends.
+struct Paged(Child);
+
+impl Drop for Paged {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn shell(paging: &Paging, script: &str) -> PagedOutcome {
+    paging.run("/bin/sh", |run| run.args(["-c", script]).limit(LIMIT))
+}
+
+fn native_children() -> Paging {
+    Paging::new().option("--children", "native")
+}
+
+fn stdout(outcome: &PagedOutcome) -> String {
+    String::from_utf8_lossy(&outcome.outcome.stdout).into_owned()
+}
+
+#[test]
+fn native_children_are_counted_and_keep_their_statuses() {
+    let run = shell(&native_children(), "/bin/true; /bin/sh -c 'exit 3'; echo $?; /nowhere/program 2>&-; echo $?");
+    assert_eq!((run.outcome.end, stdout(&run).as_str()), (End::Code(0), "3\n127\n"), "{}", run.outcome.complaint());
+    let report = run.report();
+    assert_eq!(
+        (report.number("execs"), report.number("execs_native_children"), report.number("execs_native")),
+        (1, 2, 0)
+    );
+    let sentences = format!("{:?}", report.at("unmanaged"));
+    assert!(sentences.contains("2 programs of children ran natively"), "{sentences}");
+    assert_eq!(run.outcome.complaint(), "", "without -v nothing is said of them");
+}
+
+/// The program itself may execute another one: only what it starts is a child.
+#[test]
+fn what_the_first_process_executes_itself_stays_paged() {
+    let run = shell(&native_children(), "exec /bin/sh -c 'exec /bin/sh -c \"exit 5\"'");
+    assert_eq!(run.outcome.end, End::Code(5), "{}", run.outcome.complaint());
+    assert_eq!((run.report().number("execs"), run.report().number("execs_native_children")), (3, 0));
+}
+
+/// Descriptors, signal mask and dispositions, huge pages: nothing of ours follows into a native child.
+#[test]
+fn a_native_child_inherits_what_it_would_without_pager() {
+    let script = "ls /proc/self/fd; grep -E 'Sig(Blk|Ign|Cgt)|THP|Seccomp' /proc/self/status; env | sort; :";
+    let native = Run::new("/bin/sh").args(["-c", script]).limit(LIMIT).outcome();
+    let paged = shell(&native_children(), script);
+    assert_eq!(stdout(&paged), String::from_utf8_lossy(&native.stdout));
+    assert_eq!(paged.report().number("execs_native_children"), 4);
+}
+
+/// Starts `holds` as a child of a shell under a cap of 8 MiB; what it holds once it says that it does.
+fn held_by_a_child(children: &str) -> u64 {
+    let guest = guests::build("holds", Link::Dynamic);
+    let mut command = Command::new(binaries::pager());
+    command.args(["run", "-v", "--resident", "8M", "--children", children, "--stats", "none", "--", "/bin/sh", "-c"]);
+    let script = format!("{}; :", guest.display());
+    let started = command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut paged = Paged(started.expect("pager can be started"));
+    let mut lines = BufReader::new(paged.0.stdout.take().expect("piped")).lines();
+    let pid: i32 = lines.next().expect("the guest says a line").expect("text").parse().expect("its process id");
+    let bytes = resident_bytes(pid).expect("the guest waits");
+    drop(paged.0.stdin.take());
+    let told: Vec<String> =
+        BufReader::new(paged.0.stderr.take().expect("piped")).lines().map(|line| line.expect("text")).collect();
+    let line = format!("{} runs natively, unpaged: --children native", guest.display());
+    assert_eq!(told.iter().any(|told| told.ends_with(&line)), children == "native", "{told:?}");
+    bytes
+}
+
+#[test]
+fn a_native_child_is_outside_the_cap_and_a_paged_one_within() {
+    assert!(held_by_a_child("native") >= HELD);
+    assert!(held_by_a_child("own") <= CAP + STATED_SLACK_BYTES);
+}
