@@ -102,6 +102,7 @@ guest!(exit_code);
 guest!(file_private);
 guest!(fork_threads);
 guest!(fork_tree);
+guest!(interrupted_calls);
 guest!(itimer);
 guest!(jumps);
 guest!(load_library);

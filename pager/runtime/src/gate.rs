@@ -3,7 +3,8 @@
 //! Three stretches of code are known by address to the signal handlers in [`crate::signals::arrive`]:
 //! - `copy`: one `rep movsb` between the program's memory and ours. A fault in it ends the copy early.
 //! - `interruptible`: from the look at the thread's inbox to the `syscall` instruction. A signal that arrives in between, or that makes the
-//!   kernel back up to the instruction, sends the thread to the abort label: no signal is lost between the check and the call (qemu's safe_syscall).
+//!   kernel back up to the instruction, sends the thread to an abort label: no signal is lost between the check and the call (qemu's safe_syscall).
+//!   Which of the two it was decides what the program sees: rcx is zero until `syscall` puts the address behind itself there.
 //! - `leave`: from the look at the inbox to `rt_sigreturn` or `iretq`. A signal that arrives in between starts it over.
 //!
 //! A plain answered call leaves by `iretq`, without `rt_sigreturn`: its mask was never changed (`docs/decisions/0005-answers-without-sigreturn.md`).
@@ -54,7 +55,7 @@ pager_copy_end:
     ret
 
     .globl pager_interruptible
-pager_interruptible:            /* (number, args, pending) -> result or -ERESTARTSYS */
+pager_interruptible:            /* (number, args, pending) -> result, -ERESTARTSYS or -ERESTARTNOINTR */
     push rbx
     mov rbx, rdx
     mov rax, rdi
@@ -65,6 +66,7 @@ pager_interruptible:            /* (number, args, pending) -> result or -ERESTAR
     mov r10, [r11 + 24]
     mov r8, [r11 + 32]
     mov r9, [r11 + 40]
+    xor ecx, ecx
     .globl pager_interruptible_begin
 pager_interruptible_begin:
     cmp dword ptr [rbx], 0
@@ -77,7 +79,12 @@ pager_interruptible_end:
     pop rbx
     ret
     .globl pager_interruptible_abort
-pager_interruptible_abort:
+pager_interruptible_abort:      /* the kernel had not begun */
+    mov rax, -513
+    pop rbx
+    ret
+    .globl pager_interruptible_backed_up
+pager_interruptible_backed_up:  /* it had, and asks for the call to be made again */
     mov rax, -512
     pop rbx
     ret
@@ -211,7 +218,9 @@ unsafe extern "C" {
     static pager_copy_end: u8;
     static pager_interruptible_begin: u8;
     static pager_interruptible_call: u8;
+    static pager_interruptible_end: u8;
     static pager_interruptible_abort: u8;
+    static pager_interruptible_backed_up: u8;
     static pager_return: u8;
     static pager_return_again: u8;
     fn pager_copy(to: u64, from: u64, len: u64) -> u64;
@@ -234,10 +243,28 @@ pub fn copy_window() -> (Range<u64>, u64) {
     (&raw const pager_copy_begin as u64..end, end)
 }
 
-/// Where an interruptible call can still be called off, and where it then goes on.
-pub fn interruptible_window() -> (Range<u64>, u64) {
+/// Calls off an interruptible call that the kernel has not begun, or has backed up.
+pub fn call_off(machine: &mut MachineContext) {
     let call = &raw const pager_interruptible_call as u64;
-    (&raw const pager_interruptible_begin as u64..call + 1, &raw const pager_interruptible_abort as u64)
+    let began = || machine.rcx == &raw const pager_interruptible_end as u64 || !syscall_marks_rcx();
+    if machine.rip == call && began() {
+        machine.rip = &raw const pager_interruptible_backed_up as u64;
+    } else if (&raw const pager_interruptible_begin as u64..=call).contains(&machine.rip) {
+        machine.rip = &raw const pager_interruptible_abort as u64;
+    }
+}
+
+/// Not on processors that enter the kernel by FRED: there a call that was never begun cannot be told from one that was backed up.
+fn syscall_marks_rcx() -> bool {
+    let mark: u64;
+    // SAFETY: getpid touches no memory.
+    unsafe {
+        core::arch::asm!(
+            "syscall", inlateout("rax") crate::sys::nr::GETPID => _, inlateout("rcx") 0u64 => mark, lateout("r11") _,
+            options(nostack),
+        );
+    }
+    mark != 0
 }
 
 /// Whether a thread of the runtime that was interrupted at `rip` was in an interruptible call, where it holds nothing.
@@ -286,14 +313,15 @@ pub unsafe fn copy(to: u64, from: u64, len: u64) -> u64 {
     len - unsafe { pager_copy(to, from, len) }
 }
 
-/// Makes a call that a signal may interrupt; ERESTARTSYS if one is in the inbox before the kernel began.
+/// Makes a call that a signal may interrupt: ERESTARTNOINTR if one came before the kernel began, ERESTARTSYS if the kernel wants the call made
+/// again after one.
 ///
 /// # Safety
 /// As [`crate::sys::syscall`].
 pub unsafe fn interruptible(number: u64, args: &[u64; 6], pending: *const u32) -> Result<u64, Errno> {
     // SAFETY: by the caller; `pending` is the thread's own inbox counter.
     let raw = unsafe { pager_interruptible(number, args.as_ptr(), pending) };
-    if raw == -512 { Err(Errno::ERESTARTSYS) } else { crate::sys::check(raw) }
+    crate::sys::check(raw)
 }
 
 /// Goes back to the program (or to the interrupted part of the runtime) as the frame says.

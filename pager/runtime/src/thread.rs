@@ -79,6 +79,15 @@ struct Pin {
     end: AtomicU64,
 }
 
+/// What becomes of the call that a signal found the thread in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BackedUp {
+    /// It has its result, or is made again whatever happens.
+    No,
+    /// It is made again unless a handler without SA_RESTART runs first: then it fails with EINTR.
+    UnlessHandled,
+}
+
 /// What only the owner uses, outside of nested signal handlers.
 pub struct Own {
     pub tid: u32,
@@ -92,8 +101,8 @@ pub struct Own {
     pub clear_tid: u64,
     /// The program's robust list: head and length.
     pub robust: (u64, u64),
-    /// A call was backed up to be made again: its restart class decides what a handler turns it into.
-    pub restarting: bool,
+    /// Whether the context is that of a call to be made again.
+    pub backed_up: BackedUp,
     /// Sent faults that the program has blocked.
     pub held: crate::signals::held::Held,
     /// Sequential runs seen in this thread's faults.
@@ -252,7 +261,7 @@ impl Own {
             actions,
             clear_tid: 0,
             robust: (0, 0),
-            restarting: false,
+            backed_up: BackedUp::No,
             held: crate::signals::held::Held::NONE,
             streams: Streams::none(),
             last_spurious: (0, 0, 0),

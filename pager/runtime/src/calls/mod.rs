@@ -22,7 +22,7 @@ use crate::signals;
 use crate::state;
 use crate::sys::signal::UContext;
 use crate::sys::{Errno, as_return, nr};
-use crate::thread::Block;
+use crate::thread::{BackedUp, Block};
 
 /// Length of the `syscall` instruction.
 pub const SYSCALL_BYTES: u64 = 2;
@@ -48,7 +48,7 @@ pub fn dispatch(block: &'static Block, context: &mut UContext) {
     let machine = &context.machine;
     let args = [machine.rdi, machine.rsi, machine.rdx, machine.r10, machine.r8, machine.r9];
     count(&state::counts().calls_trapped, 1);
-    block.own().restarting = false;
+    block.own().backed_up = BackedUp::No;
     let answer = match table::row(number) {
         Some(_) if descriptors::names_ours(number, &args) => Answer::Result(Err(Errno::EBADF)),
         Some(row) => route(block, context, Call { row, args }),
@@ -67,15 +67,18 @@ pub fn refuse_foreign(context: &mut UContext) {
 }
 
 fn finish(block: &'static Block, context: &mut UContext, number: u64, result: Result<u64, Errno>) {
-    if result == Err(Errno::ERESTARTSYS) {
-        // Made again when the program resumes there; a handler that runs first may turn it into EINTR.
-        context.machine.rip -= SYSCALL_BYTES;
-        context.machine.rax = number;
-        block.own().restarting = true;
-    } else {
-        context.machine.rax = as_return(result);
-        gate::answered(context);
-    }
+    let backed_up = match result {
+        Err(Errno::ERESTARTSYS) => BackedUp::UnlessHandled,
+        Err(Errno::ERESTARTNOINTR) => BackedUp::No,
+        result => {
+            context.machine.rax = as_return(result);
+            return gate::answered(context);
+        }
+    };
+    // Made again when the program resumes there.
+    context.machine.rip -= SYSCALL_BYTES;
+    context.machine.rax = number;
+    block.own().backed_up = backed_up;
 }
 
 fn route(block: &'static Block, context: &mut UContext, call: Call) -> Answer {

@@ -18,23 +18,32 @@ const PINNED_TRIES: u32 = 4;
 /// The same without pins, where eviction alone can cause it.
 const LOOSE_TRIES: u32 = 1000;
 
+/// Whether a signal may call a call off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Interruption {
+    /// As the call's row says.
+    AsUsual,
+    /// No: a part of the call is done already.
+    Never,
+}
+
 /// Makes the call, in pieces if its buffers are large against the cap.
 ///
 /// # Errors
-/// The call's own, and ERESTARTSYS where it has to be made again after a signal.
+/// The call's own, and ERESTARTSYS or ERESTARTNOINTR where it has to be made again after a signal.
 pub fn perform(block: &'static Block, call: Call) -> Result<u64, Errno> {
     if let Some(errno) = table::refusal(call.row, &call.args) {
         count(&state::counts().calls_refused, 1);
         return Err(Errno(errno));
     }
     if call.row.pointers.is_empty() {
-        return make(block, call);
+        return make(block, call, Interruption::AsUsual);
     }
     if let Some((translated, _path)) = paths::translate(call) {
-        return whole(block, translated);
+        return whole(block, translated, Interruption::AsUsual);
     }
     match call.row.chunk {
-        Chunk::Whole => whole(block, call),
+        Chunk::Whole => whole(block, call, Interruption::AsUsual),
         chunk => pieces::in_pieces(block, call, chunk),
     }
 }
@@ -43,7 +52,7 @@ pub fn perform(block: &'static Block, call: Call) -> Result<u64, Errno> {
 ///
 /// # Errors
 /// As [`perform`].
-pub fn whole(block: &'static Block, call: Call) -> Result<u64, Errno> {
+pub fn whole(block: &'static Block, call: Call, interruption: Interruption) -> Result<u64, Errno> {
     let (hold, tries) = match call.row.route {
         Route::Repeated => (Hold::Loose, LOOSE_TRIES),
         _ => (Hold::Pinned, PINNED_TRIES),
@@ -60,7 +69,7 @@ pub fn whole(block: &'static Block, call: Call) -> Result<u64, Errno> {
             // Nothing was missing: the fault is the program's own. To make the call again would take a second datagram.
             break;
         }
-        result = make(block, call);
+        result = make(block, call, interruption);
         if result != Err(Errno::EFAULT) {
             break;
         }
@@ -70,17 +79,17 @@ pub fn whole(block: &'static Block, call: Call) -> Result<u64, Errno> {
 }
 
 /// Makes the call with its memory as it is.
-pub fn make(block: &'static Block, call: Call) -> Result<u64, Errno> {
+pub fn make(block: &'static Block, call: Call, interruption: Interruption) -> Result<u64, Errno> {
     let number = call.row.number.into();
     let class = table::blocking(call.row, &call.args);
-    if class == Restart::Uninterruptible {
+    if class == Restart::Uninterruptible || interruption == Interruption::Never {
         // SAFETY: the program's own call; its pointers are the program's.
         return check(unsafe { syscall(number, call.args) });
     }
     // SAFETY: as above.
     let result = unsafe { gate::interruptible(number, &call.args, block.inbox.counter()) };
     match (result, class) {
-        (Err(Errno::ERESTARTSYS), Restart::NeverAfterHandler) => Err(Errno::EINTR),
+        (Err(Errno::ERESTARTSYS), Restart::Always) => Err(Errno::ERESTARTNOINTR),
         (result, _) => result,
     }
 }

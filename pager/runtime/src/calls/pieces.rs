@@ -6,7 +6,7 @@ use pager_core::addr::PAGE_SIZE;
 use pager_core::calls::{Chunk, Direction, Shape};
 
 use super::Call;
-use super::perform::whole;
+use super::perform::{self, Interruption};
 use crate::state;
 use crate::sys::file::{self, Fd};
 use crate::sys::memory::IoVec;
@@ -55,9 +55,9 @@ pub fn in_pieces(block: &'static Block, call: Call, chunk: Chunk) -> Result<u64,
             let mut call = call;
             let length = &mut call.args[usize::from(length_arg)];
             *length = (*length).min(limit().max(PAGE_SIZE * 2));
-            whole(block, call)
+            perform::whole(block, call, Interruption::AsUsual)
         }
-        Chunk::Whole => whole(block, call),
+        Chunk::Whole => perform::whole(block, call, Interruption::AsUsual),
     }
 }
 
@@ -72,7 +72,7 @@ struct Cut {
 fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
     let total = call.args[cut.length];
     if total <= limit() || cut.buffer != 0 && takes_messages(call) {
-        return whole(block, call);
+        return perform::whole(block, call, Interruption::AsUsual);
     }
     let onward = if cut.buffer == 0 { Onward::Plainly } else { onward(call) };
     let mut done = 0;
@@ -88,7 +88,7 @@ fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
             Onward::WithoutWaiting if done > 0 => {
                 read_what_is_there(block, call, IoVec { base: part.args[cut.buffer], len: piece })
             }
-            _ => whole(block, part),
+            _ => perform::whole(block, part, onward.interruption(done)),
         };
         match moved {
             Ok(moved) => {
@@ -108,13 +108,27 @@ fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Onward {
     Plainly,
+    /// A transfer of a regular file, which Linux never cuts short for a signal.
+    Uninterrupted,
     /// A read that would wait for more must give back what it has.
     WithoutWaiting,
 }
 
+impl Onward {
+    /// What a signal may do to the piece after the first `done` bytes.
+    fn interruption(self, done: u64) -> Interruption {
+        if self == Onward::Uninterrupted && done > 0 { Interruption::Never } else { Interruption::AsUsual }
+    }
+}
+
 fn onward(call: Call) -> Onward {
-    let plainly = sends(call) || file::stat_fd(Fd(call.args[0] as i32)).is_ok_and(|stat| stat.is_regular());
-    if plainly { Onward::Plainly } else { Onward::WithoutWaiting }
+    if file::stat_fd(Fd(call.args[0] as i32)).is_ok_and(|stat| stat.is_regular()) {
+        Onward::Uninterrupted
+    } else if sends(call) {
+        Onward::Plainly
+    } else {
+        Onward::WithoutWaiting
+    }
 }
 
 /// Whether each call of this kind is one message: two pieces would be two messages, or one and the loss of its end.
@@ -149,12 +163,14 @@ fn vector(
 ) -> Result<u64, Errno> {
     let count = call.args[count_arg];
     if count > IOV_MAX || limit() == u64::MAX {
-        return whole(block, call);
+        return perform::whole(block, call, Interruption::AsUsual);
     }
-    let Ok(parts) = read_vector(call.args[vector_arg], count) else { return whole(block, call) };
+    let Ok(parts) = read_vector(call.args[vector_arg], count) else {
+        return perform::whole(block, call, Interruption::AsUsual);
+    };
     let total = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.len));
     if total <= limit() || takes_messages(call) {
-        return whole(block, call);
+        return perform::whole(block, call, Interruption::AsUsual);
     }
     let onward = onward(call);
     let mut done = 0;
@@ -205,7 +221,7 @@ fn vector_part(
         }
         let moved = match onward {
             Onward::WithoutWaiting if before + done > 0 => read_what_is_there(block, call, piece),
-            _ => single(block, one, piece),
+            _ => single(block, one, piece, onward.interruption(before + done)),
         };
         match moved {
             Ok(moved) => {
@@ -222,12 +238,12 @@ fn vector_part(
 }
 
 /// A vector call with one element, whose array is ours and not the program's.
-fn single(block: &'static Block, call: Call, piece: IoVec) -> Result<u64, Errno> {
+fn single(block: &'static Block, call: Call, piece: IoVec, interruption: Interruption) -> Result<u64, Errno> {
     let pinned = block.pinned();
     let direction = if sends(call) { Direction::In } else { Direction::Out };
     let span = pager_core::calls::Span { addr: piece.base, len: piece.len, direction };
     super::fill::ready(block, span, super::fill::Hold::Pinned);
-    let result = super::perform::make(block, call);
+    let result = perform::make(block, call, interruption);
     block.unpin_to(pinned);
     result
 }

@@ -205,7 +205,8 @@ fn asynchronous(info: &SigInfo, context: &mut UContext) {
     block.inbox.push(*info);
     // No second one until the first is delivered.
     context.mask = context.mask.union(SignalSet::ASYNCHRONOUS);
-    for (window, restart) in [gate::interruptible_window()].into_iter().chain(gate::leave_windows()) {
+    gate::call_off(&mut context.machine);
+    for (window, restart) in gate::leave_windows() {
         if window.contains(&context.machine.rip) {
             context.machine.rip = restart;
         }

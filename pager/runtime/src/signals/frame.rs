@@ -9,7 +9,7 @@ use crate::state;
 use crate::sys::Errno;
 use crate::sys::signal::{self, Action, AltStack, FP_LEGACY_BYTES, FP_SW_BYTES, FP_XSTATE_MAGIC1, Frame, SIGSEGV};
 use crate::sys::signal::{SigInfo, SignalSet, UContext};
-use crate::thread::Block;
+use crate::thread::{BackedUp, Block};
 use crate::user;
 
 const RED_ZONE: u64 = 128;
@@ -36,7 +36,7 @@ pub fn deliver(block: &'static Block, context: &mut UContext, info: &SigInfo) {
             push(block, context, info, &action);
         }
     }
-    block.own().restarting = false;
+    block.own().backed_up = BackedUp::No;
 }
 
 /// Delivers a fault: one that is blocked, ignored or without a handler ends the process.
@@ -62,7 +62,7 @@ fn default_action(context: &mut UContext, info: &SigInfo) {
 /// A call was backed up to be made again; under a handler without SA_RESTART it fails with EINTR instead.
 fn interrupt_call(context: &mut UContext, action: &Action) {
     let block = Block::current();
-    if block.own().restarting && action.flags & signal::SA_RESTART == 0 {
+    if block.own().backed_up == BackedUp::UnlessHandled && action.flags & signal::SA_RESTART == 0 {
         context.machine.rip += crate::calls::SYSCALL_BYTES;
         context.machine.rax = Errno::EINTR.as_return();
     }

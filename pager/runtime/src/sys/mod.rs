@@ -35,8 +35,10 @@ impl Errno {
     pub const ENOSYS: Errno = Errno(38);
     pub const ELOOP: Errno = Errno(40);
     pub const ENAMETOOLONG: Errno = Errno(36);
-    /// The kernel's own "restart this call"; never seen by programs.
+    /// The kernel's own "make this call again, or EINTR if a handler without SA_RESTART runs first"; never seen by programs.
     pub const ERESTARTSYS: Errno = Errno(512);
+    /// The kernel's own "make this call again, whatever runs first"; never seen by programs.
+    pub const ERESTARTNOINTR: Errno = Errno(513);
 
     /// The value a failing call leaves in `rax`.
     pub fn as_return(self) -> u64 {
