@@ -18,8 +18,7 @@ use swapfs::service::is_swap_name;
 use swapfs::throttle::{Glob, Latency, Limits, Rule, parse_rules};
 use swapfs::units::{UnitError, parse_bytes, parse_count, parse_duration, parse_rate};
 
-const MOUNT_USAGE: &str =
-    "swapfs mount [OPTIONS] [--images SRC...] [--image NAME=PATH] [--swap NAME:SIZE...] MOUNTPOINT";
+const MOUNT_USAGE: &str = "swapfs mount [OPTIONS] [--images SRC...] [--image NAME=PATH] [--with-libs PROGRAM...] [--swap NAME:SIZE...] MOUNTPOINT";
 
 const MOUNT_EXAMPLES: &str = "\
 Sources:
@@ -29,6 +28,8 @@ Sources:
   --image old=/opt/t-1   the directory or file, as images/old
   --image root=r.sqfs    what a squashfs or tar archive holds, as images/root:
                          read in place; `--images r.sqfs` shows the file itself
+  --with-libs bash       images/usr/bin/bash, its dynamic linker and all its
+                         libraries, each where it is on this machine
   Read-only; nothing outside a source can be reached through it.
 
 Sizes: K, M, G, T are powers of 1024; KB, MB, GB, TB of 1000.
@@ -73,6 +74,9 @@ pub struct MountArguments {
     /// A directory, file or archive (tar, squashfs) to show as images/NAME (repeatable)
     #[arg(long, value_name = "NAME=PATH")]
     image: Vec<OsString>,
+    /// A program with its interpreter and libraries, as a minimal root in images/ itself (repeatable)
+    #[arg(long, value_name = "PROGRAM")]
+    with_libs: Vec<PathBuf>,
     /// Swap files to make below swap/, such as swap0:1G (repeatable)
     #[arg(long, value_name = "NAME:SIZE", num_args = 1..)]
     swap: Vec<OsString>,
@@ -232,7 +236,7 @@ fn mount_command(arguments: MountArguments) -> Result<MountCommand, String> {
     let swap = arguments.swap.iter().map(swap_spec).collect::<Result<Vec<_>, _>>()?;
     let images = images(&arguments)?;
     if images.is_empty() && swap.is_empty() {
-        return Err("there is nothing to mount; give --images, --image or --swap".to_owned());
+        return Err("there is nothing to mount; give --images, --image, --with-libs or --swap".to_owned());
     }
     if let Some(twice) = swap.iter().enumerate().find(|(i, spec)| swap[..*i].iter().any(|s| s.name == spec.name)) {
         return Err(format!("two swap files are called `{}`; give each its own name", twice.1.name));
@@ -318,7 +322,9 @@ fn faults(texts: &[String]) -> Result<Vec<FaultRule>, String> {
 
 fn images(arguments: &MountArguments) -> Result<Vec<ImageSpec>, String> {
     let shown = arguments.images.iter().map(|source| Ok(ImageSpec::Shown(source.clone())));
-    shown.chain(arguments.image.iter().map(|text| named_image(text))).collect()
+    let named = arguments.image.iter().map(|text| named_image(text));
+    let closure = (!arguments.with_libs.is_empty()).then(|| Ok(ImageSpec::WithLibs(arguments.with_libs.clone())));
+    shown.chain(named).chain(closure).collect()
 }
 
 fn named_image(text: &OsStr) -> Result<ImageSpec, String> {

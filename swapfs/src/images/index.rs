@@ -223,6 +223,11 @@ impl<L: Leaf> Index<L> {
         shown
     }
 
+    /// The contents of all regular files.
+    pub fn leaves(&self) -> impl Iterator<Item = &L> {
+        self.nodes.iter().filter_map(|node| if let Body::File(leaf) = &node.body { Some(leaf) } else { None })
+    }
+
     /// How many nodes there are.
     pub fn names(&self) -> usize {
         self.nodes.len()

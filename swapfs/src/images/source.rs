@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::archive::{ArchiveError, open_archive};
+use super::closure::{ClosureError, ClosureTree};
 use super::directory::DirectoryTree;
 use super::tree::Tree;
 
@@ -21,6 +22,8 @@ pub enum ImageSpec {
         /// What is shown under it.
         path: PathBuf,
     },
+    /// `--with-libs PROGRAM`, all of them: their closure fills `images/` itself.
+    WithLibs(Vec<PathBuf>),
 }
 
 /// Why a source cannot be used.
@@ -45,6 +48,9 @@ pub enum SourceError {
         /// Why.
         source: ArchiveError,
     },
+    /// A program that cannot be shown with its libraries.
+    #[error("a program of --with-libs cannot be shown with its libraries")]
+    Closure(#[from] ClosureError),
     /// It has no last component to be shown under.
     #[error(
         "image source {0} has no name to be shown under; end it in `/` to show its contents directly, or use --image NAME={0}"
@@ -53,8 +59,10 @@ pub enum SourceError {
     /// Two sources would be shown under one name.
     #[error("two image sources are called `{}`; give one another name with --image NAME=PATH", .0.display())]
     SameName(PathBuf),
-    /// Two sources ending in `/`.
-    #[error("image sources {0} and {1} both end in `/`; only one source can fill images/ directly")]
+    /// Two sources ending in `/`, or one and a closure.
+    #[error(
+        "image sources {0} and {1} would both fill images/ itself; end one in its name instead of `/`, or use --image NAME=PATH"
+    )]
     TwoContents(PathBuf, PathBuf),
 }
 
@@ -84,12 +92,14 @@ impl ImageSpec {
         match self {
             ImageSpec::Shown(path) => Path::new(path),
             ImageSpec::Named { path, .. } => path,
+            ImageSpec::WithLibs(programs) => programs.first().map_or(Path::new(""), PathBuf::as_path),
         }
     }
 
     fn placement(&self, base: PathBuf) -> Result<Placement, SourceError> {
         let name = match self {
             ImageSpec::Named { name, .. } => name.clone(),
+            ImageSpec::WithLibs(_) => return Ok(Placement::Contents),
             ImageSpec::Shown(path) if base.as_os_str().is_empty() && path.as_bytes().ends_with(b"/") => {
                 return Ok(Placement::Contents);
             }
@@ -113,6 +123,9 @@ impl Source {
     /// # Errors
     /// [`SourceError`] with the source as given.
     pub fn open(spec: &ImageSpec) -> Result<Source, SourceError> {
+        if let ImageSpec::WithLibs(programs) = spec {
+            return Source::with_libs(programs);
+        }
         let given = spec.path();
         let failed = |source: io::Error| SourceError::Open { path: given.to_owned(), source };
         let real = given.canonicalize().map_err(failed)?;
@@ -135,6 +148,10 @@ impl Source {
         };
         let tree = Box::new(DirectoryTree::open(parent).map_err(failed)?);
         Ok(Source { tree, placement: spec.placement(base.into())? })
+    }
+
+    fn with_libs(programs: &[PathBuf]) -> Result<Source, SourceError> {
+        Ok(Source { tree: Box::new(ClosureTree::open(programs)?), placement: Placement::Contents })
     }
 
     /// Opens all sources of a mount and checks that they can stand side by side.

@@ -1,7 +1,9 @@
 //! Walking below a directory without ever leaving it.
 
+use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags, StatxTimestamp};
@@ -59,39 +61,65 @@ pub fn look_at(file: BorrowedFd<'_>) -> Result<Seen, FsError> {
 /// # Errors
 /// [`FsError::Stale`] if another file stands there now, or none.
 pub fn open_image(directory: BorrowedFd<'_>, path: &Path, identity: Identity) -> Result<(File, Seen), FsError> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = match open_below(directory, path, flags).map_err(FsError::from_walk) {
+    // Held as a place first: a device or pipe that was put here must not be opened, which would act on it.
+    let place = match open_below(directory, path, OFlags::PATH).map_err(FsError::from_walk) {
         Err(FsError::NotFound | FsError::NotADirectory) => return Err(FsError::Stale),
-        opened => opened?,
+        held => held?,
     };
-    let seen = look_at(file.as_fd())?;
+    let seen = match look_at(place.as_fd()) {
+        Err(FsError::NotFound) => return Err(FsError::Stale),
+        seen => seen?,
+    };
     if seen.identity != identity || seen.kind != FileKind::Regular {
         return Err(FsError::Stale);
     }
-    Ok((file.into(), seen))
+    Ok((reopen(place.as_fd())?.into(), seen))
+}
+
+/// Opens for reading the regular file that is held as a place. The link in `/proc` leads to just that file, whatever its names do.
+///
+/// # Errors
+/// As `open(2)`.
+pub fn reopen(place: BorrowedFd<'_>) -> Result<OwnedFd, FsError> {
+    let link = format!("/proc/self/fd/{}", place.as_raw_fd());
+    Ok(rustix::fs::open(link, OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// The text of the symlink `path` below `directory`.
 ///
 /// # Errors
-/// [`FsError::Invalid`] if it is no symlink (any more).
+/// [`FsError::Stale`] if something else stands there by now.
 pub fn read_link(directory: BorrowedFd<'_>, path: &Path) -> Result<PathBuf, FsError> {
-    use std::os::unix::ffi::OsStringExt;
-    let link = open_below(directory, path, OFlags::PATH).map_err(FsError::from_walk)?;
+    match link_target(open_below(directory, path, OFlags::PATH).map_err(FsError::from_walk)?.as_fd()) {
+        Err(FsError::Invalid) => Err(FsError::Stale),
+        read => read,
+    }
+}
+
+/// The text of the symlink that is held as a place.
+///
+/// # Errors
+/// [`FsError::Invalid`] if it is no symlink.
+pub fn link_target(link: BorrowedFd<'_>) -> Result<PathBuf, FsError> {
     match rustix::fs::readlinkat(link, c"", Vec::new()) {
-        Ok(target) => Ok(std::ffi::OsString::from_vec(target.into_bytes()).into()),
+        Ok(target) => Ok(OsString::from_vec(target.into_bytes()).into()),
         Err(Errno::NOENT | Errno::INVAL) => Err(FsError::Invalid),
         Err(error) => Err(error.into()),
     }
 }
 
+/// The kind of a file, if it is one that we show.
+pub fn kind_of(stat: &Statx) -> Option<FileKind> {
+    match rustix::fs::FileType::from_raw_mode(stat.stx_mode.into()) {
+        rustix::fs::FileType::RegularFile => Some(FileKind::Regular),
+        rustix::fs::FileType::Directory => Some(FileKind::Directory),
+        rustix::fs::FileType::Symlink => Some(FileKind::Symlink),
+        _ => None,
+    }
+}
+
 fn seen(stat: &Statx) -> Option<Seen> {
-    let kind = match rustix::fs::FileType::from_raw_mode(stat.stx_mode.into()) {
-        rustix::fs::FileType::RegularFile => FileKind::Regular,
-        rustix::fs::FileType::Directory => FileKind::Directory,
-        rustix::fs::FileType::Symlink => FileKind::Symlink,
-        _ => return None,
-    };
+    let kind = kind_of(stat)?;
     let has_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
     let born = if has_birth { pair(stat.stx_btime) } else { (0, 0) };
     let device = (stat.stx_dev_major, stat.stx_dev_minor);

@@ -17,13 +17,13 @@ use crate::filesystem::inode::Identity;
 const LONGEST: usize = 64 << 10;
 
 /// A file whose attributes are asked for.
-pub(super) struct XattrPlace {
+pub(super) struct XattrPlace<Held> {
     /// A descriptor that is no more than a place has no calls for attributes of its own; this link leads to just that place.
     link: String,
-    _held: OwnedFd,
+    _held: Held,
 }
 
-impl XattrPlace {
+impl XattrPlace<OwnedFd> {
     /// The file at `path` below `directory`.
     ///
     /// # Errors
@@ -33,7 +33,14 @@ impl XattrPlace {
         if look_at(file.as_fd())?.identity != identity {
             return Err(FsError::Stale);
         }
-        Ok(XattrPlace { link: format!("/proc/self/fd/{}", file.as_raw_fd()), _held: file })
+        Ok(XattrPlace::of(file))
+    }
+}
+
+impl<Held: AsRawFd> XattrPlace<Held> {
+    /// The file that is held.
+    pub(super) fn of(held: Held) -> Self {
+        XattrPlace { link: format!("/proc/self/fd/{}", held.as_raw_fd()), _held: held }
     }
 
     /// One attribute.

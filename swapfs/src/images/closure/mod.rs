@@ -1,0 +1,168 @@
+//! Programs with their interpreters and libraries as a source: a minimal root, of just the files that they need to start.
+//!
+//! Which those are is decided once, when mounting, as glibc's dynamic linker would ([`places`]). Each file is held open from
+//! then on, so the set stays the one that was put together: a file that is replaced later (by an upgrade, say) is still the old
+//! one here, and no name of the host is walked again. Links on the way are kept, so every name by which the host finds a file
+//! finds it here. What a program opens or runs by itself later on (plug-ins, locales, other programs) is not in it.
+
+mod binary;
+mod cache;
+mod collector;
+mod linker;
+mod places;
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::directory::HostFile;
+use super::index::{Index, IndexError, Leaf, NodeIndex};
+use super::tree::{Listed, OpenImage, Seen, Space, Tree, Xattrs};
+use super::walk::{look_at, reopen};
+use super::xattr::XattrPlace;
+use crate::filesystem::caching::IMAGE_TTL;
+use crate::filesystem::inode::Identity;
+use crate::filesystem::{FileKind, FsError};
+
+/// Why programs cannot be shown with their libraries.
+#[derive(Debug, thiserror::Error)]
+pub enum ClosureError {
+    /// A bare name that is nowhere in `PATH`.
+    #[error("`{}` is in no directory of PATH", .0.display())]
+    NotInPath(PathBuf),
+    /// A file that cannot be read.
+    #[error("{path} cannot be read")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Neither a binary nor a script.
+    #[error("{0} is neither an ELF binary nor a script")]
+    NotAProgram(PathBuf),
+    /// A binary that makes no sense.
+    #[error("{path} is a damaged ELF binary")]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: object::read::Error,
+    },
+    /// The program would not start here either.
+    #[error("{by} needs the library `{}`, which is not found; install it", .library.display())]
+    Missing {
+        /// Its name.
+        library: PathBuf,
+        /// Who needs it.
+        by: PathBuf,
+    },
+    /// Links or interpreters of scripts that lead nowhere.
+    #[error("{0} leads through too many links or interpreters")]
+    Loops(PathBuf),
+    /// A name that no tree can hold.
+    #[error("{path} {why}")]
+    Name {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: IndexError,
+    },
+}
+
+/// Programs and what they need, by the names that the host has for them.
+#[derive(Debug)]
+pub(super) struct ClosureTree(Index<HeldFile>);
+
+/// A file of the host that is held open, as a place: neither read nor written.
+#[derive(Debug)]
+struct HeldFile {
+    place: OwnedFd,
+    size_bytes: u64,
+    allocated_bytes: u64,
+}
+
+impl Leaf for HeldFile {
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn allocated_bytes(&self) -> u64 {
+        self.allocated_bytes
+    }
+}
+
+impl ClosureTree {
+    /// Finds all that `programs` need. A bare name is looked for in `PATH`.
+    ///
+    /// # Errors
+    /// [`ClosureError`] for the first thing that is missing.
+    pub(super) fn open(programs: &[PathBuf]) -> Result<Self, ClosureError> {
+        linker::collect(programs).map(ClosureTree)
+    }
+
+    /// What is at a node: of files, as they are by now.
+    fn seen(&self, node: NodeIndex) -> Result<Seen, FsError> {
+        match self.0.leaf(node) {
+            Ok(file) => look_at(file.place.as_fd()),
+            Err(_) => Ok(self.0.seen(node)),
+        }
+    }
+
+    /// The file at `path`, if it is the one with `identity`.
+    fn held(&self, path: &Path, identity: Identity) -> Result<(&HeldFile, Seen), FsError> {
+        let file = self.0.leaf(self.0.find(path)?)?;
+        let seen = look_at(file.place.as_fd())?;
+        if seen.identity == identity { Ok((file, seen)) } else { Err(FsError::Stale) }
+    }
+}
+
+impl Tree for ClosureTree {
+    fn look(&self, path: &Path) -> Result<Seen, FsError> {
+        self.seen(self.0.find(path)?)
+    }
+
+    fn open(&self, path: &Path, identity: Identity) -> Result<OpenImage, FsError> {
+        let (file, seen) = self.held(path, identity)?;
+        let opened = reopen(file.place.as_fd())?;
+        Ok(OpenImage::new(seen, HostFile(File::from(opened))))
+    }
+
+    fn read_link(&self, path: &Path) -> Result<PathBuf, FsError> {
+        self.0.read_link(path)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<Listed>, FsError> {
+        self.0.list(path)
+    }
+
+    fn xattrs(&self, path: &Path, identity: Identity) -> Result<Xattrs, FsError> {
+        if self.look(path)?.kind != FileKind::Regular {
+            return Ok(Xattrs::new());
+        }
+        XattrPlace::of(self.held(path, identity)?.0.place.as_fd()).all()
+    }
+
+    fn xattr(&self, path: &Path, identity: Identity, name: &OsStr) -> Result<Vec<u8>, FsError> {
+        if self.look(path)?.kind != FileKind::Regular {
+            return Err(FsError::NoAttribute);
+        }
+        XattrPlace::of(self.held(path, identity)?.0.place.as_fd()).one(name)
+    }
+
+    /// As large as its files.
+    fn space(&self) -> Result<Space, FsError> {
+        let total_bytes = self.0.leaves().map(Leaf::size_bytes).sum();
+        Ok(Space { total_bytes, free_bytes: 0, files: self.0.names() as u64 })
+    }
+
+    fn ttl(&self) -> Duration {
+        IMAGE_TTL
+    }
+}
+
+#[cfg(test)]
+mod tests;
