@@ -37,6 +37,9 @@ pub enum FsError {
     /// A fault that was asked for: an I/O error.
     #[error("I/O error, on purpose")]
     IoOnPurpose,
+    /// One more trace than there may be at once.
+    #[error("too many traces are being recorded")]
+    TooManyTraces,
     /// The arguments make no sense.
     #[error("invalid argument")]
     Invalid,
@@ -67,6 +70,7 @@ impl FsError {
             FsError::IoOnPurpose => Errno::IO,
             FsError::NotADirectory => Errno::NOTDIR,
             FsError::IsADirectory => Errno::ISDIR,
+            FsError::TooManyTraces => Errno::BUSY,
             FsError::Invalid => Errno::INVAL,
             FsError::BadHandle => Errno::BADF,
             FsError::NoAttribute => Errno::NODATA,

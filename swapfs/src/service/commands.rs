@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use parking_lot::RwLock;
 
+use super::answers::complaint;
 use super::swap_names::AddError;
 use super::{Service, since_1970_ns};
 use crate::filesystem::FsError;
@@ -57,7 +58,7 @@ impl Service {
         let done = read_line(data).and_then(parse).and_then(|command| self.perform(&command));
         let (text, outcome) = match done {
             Ok(text) => (text, Ok(data.len())),
-            Err(Refusal { why, error }) => (why + "\n", Err(error)),
+            Err(Refusal { why, error }) => (complaint(&why), Err(error)),
         };
         *answer.write() = text;
         outcome

@@ -6,6 +6,7 @@
 //! Locks: the inode table, the swap files, the handles, the throttle and the ledger have one each; no two are held at once, and none during
 //! I/O. (The ledger's map and one account's counters are taken one after the other.)
 
+mod answers;
 mod attributes;
 mod commands;
 mod handles;

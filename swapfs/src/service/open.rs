@@ -54,7 +54,7 @@ impl Service {
                 Ok(self.opened(Handle::Faults(Arc::new(self.faults_text().into()))))
             }
             (Node::ControlFile(ControlFile::Trace), Access::Read) => {
-                Ok(self.opened(Handle::Trace(self.books.tracers.start())))
+                Ok(self.opened(Handle::Trace(self.books.tracers.start().ok_or(FsError::TooManyTraces)?)))
             }
             (Node::ControlFile(file), Access::Read) => Ok(self.open_text(text(file))),
             (Node::Image(_) | Node::ControlFile(_), Access::Write) => Err(FsError::ReadOnly),

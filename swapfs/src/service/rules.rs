@@ -3,6 +3,7 @@
 use parking_lot::RwLock;
 
 use super::Service;
+use super::answers::complaint;
 use crate::faults::parse_faults;
 use crate::filesystem::FsError;
 use crate::throttle::{RuleError, parse_rules};
@@ -40,7 +41,7 @@ fn settle(
 ) -> Result<usize, FsError> {
     let (text, outcome) = match done {
         Ok(()) => (in_force(), Ok(data.len())),
-        Err(why) => (why + "\n", Err(FsError::Invalid)),
+        Err(why) => (complaint(&why), Err(FsError::Invalid)),
     };
     *answer.write() = text;
     outcome

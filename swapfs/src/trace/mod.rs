@@ -20,6 +20,8 @@ use crate::throttle::Nanos;
 
 /// Events that a ring holds: about 6 MiB.
 pub const CAPACITY: usize = 1 << 16;
+/// Rings that there may be at once, so that readers who never read cannot fill the daemon's memory.
+pub const MOST_READERS: usize = 16;
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,13 +138,16 @@ pub struct Tracers {
 }
 
 impl Tracers {
-    /// Starts recording for a new reader.
-    pub fn start(&self) -> Arc<Ring> {
+    /// Starts recording for a new reader; not where there are [`MOST_READERS`] already.
+    pub fn start(&self) -> Option<Arc<Ring>> {
         let ring = Arc::new(Ring::new(CAPACITY));
         let mut rings = self.rings.write();
+        if rings.len() >= MOST_READERS {
+            return None;
+        }
         rings.push(ring.clone());
         self.some.store(true, Ordering::Relaxed);
-        ring
+        Some(ring)
     }
 
     /// Stops recording for a reader.
@@ -210,7 +215,7 @@ pub(crate) mod tests {
     fn events_are_made_for_readers_only() {
         let tracers = Tracers::default();
         tracers.record(|| unreachable!("nobody traces"));
-        let ring = tracers.start();
+        let ring = tracers.start().unwrap();
         tracers.record(|| event("images/a", 0));
         assert_eq!(all(&ring).lines().count(), 2);
         tracers.stop(&ring);
