@@ -107,7 +107,7 @@ fn fio_finds_again_what_its_four_jobs_wrote() {
     }
 }
 
-const VERIFY: [&str; 13] = [
+const VERIFY: [&str; 14] = [
     "--name=fio",
     "--numjobs=4",
     "--rw=randrw",
@@ -116,6 +116,7 @@ const VERIFY: [&str; 13] = [
     "--ioengine=psync",
     "--verify=crc32c",
     "--verify_fatal=1",
+    "--verify_state_save=0",
     "--do_verify=1",
     "--fsync=64",
     "--refill_buffers",
