@@ -247,7 +247,10 @@ fn a_busy_mount_of_a_daemon_of_any_name_ends_at_once() {
     }
     let scratch = Mount::scratch();
     let other_name = scratch.scratch_path().join("other-name");
-    fs::copy(env!("CARGO_BIN_EXE_swapfs"), &other_name).unwrap();
+    // Not by ourselves: a child that another test starts meanwhile would hold the copy open for writing, and nobody may run it then.
+    assert!(
+        finish(std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_swapfs")).arg(&other_name)).status.success()
+    );
     let mut command = std::process::Command::new(&other_name);
     let started = finish(command.args(["mount", "--daemon", "--swap", "s:1M"]).arg(scratch.point()));
     assert!(started.status.success(), "{}", complaint(&started));
