@@ -24,7 +24,7 @@ pub struct StatArguments {
     /// Show how long requests took and how large they were, by percentiles
     #[arg(long, conflicts_with_all = ["json", "interval"])]
     pub latency: bool,
-    /// Show rates, again and again after so many seconds
+    /// Show rates, again and again after so many seconds, until Ctrl-C (exit status 130, as of each program that it ends)
     #[arg(long, value_name = "SECONDS", value_parser = interval)]
     pub interval: Option<Duration>,
     /// With --interval: stop after so many times
