@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         Verb::Trace(options) => commands::trace::run(&options),
         Verb::Heatmap(options) => commands::heatmap::run(&options),
         Verb::Completions(options) => commands::generate::completions(&options),
+        Verb::Generate(options) => commands::generate::all(&options),
         Verb::Manpages(options) => commands::generate::manpages(&options),
     };
     match done {

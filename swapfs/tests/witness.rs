@@ -273,18 +273,6 @@ fn commands_are_the_owners_alone_and_bad_ones_change_nothing() {
     });
 }
 
-#[test]
-fn completions_and_manual_pages_are_made() {
-    for shell in ["bash", "zsh", "fish"] {
-        assert!(text(&finish(program().args(["completions", shell]))).contains("heatmap"));
-    }
-    let scratch = tempfile::tempdir().unwrap();
-    text(&finish(program().arg("manpages").arg(scratch.path())));
-    for page in ["swapfs.1", "swapfs-mount.1", "swapfs-trace.1"] {
-        assert!(fs::read_to_string(scratch.path().join(page)).unwrap().contains(".TH"), "{page}");
-    }
-}
-
 /// A strict reader of the OpenMetrics text format 1.0.0, as far as we use it.
 mod openmetrics {
     use std::collections::{BTreeMap, BTreeSet};

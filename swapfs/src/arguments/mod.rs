@@ -13,7 +13,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand}
 
 pub use mount::{Ground, Memory, MountArguments, MountCommand};
 
-use crate::commands::generate::{CompletionsArguments, ManpagesArguments};
+use crate::commands::generate::{CompletionsArguments, GenerateArguments, ManpagesArguments};
 use crate::commands::heatmap::HeatmapArguments;
 use crate::commands::stat::StatArguments;
 use crate::commands::swap::SwapArguments;
@@ -83,6 +83,8 @@ pub enum Verb {
     Completions(CompletionsArguments),
     /// Write our manual pages into a directory
     Manpages(ManpagesArguments),
+    /// Write manual pages and completions of all shells into a directory, laid out as /usr/share
+    Generate(GenerateArguments),
 }
 
 /// `swapfs unmount`.

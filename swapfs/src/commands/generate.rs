@@ -1,5 +1,6 @@
 //! Shell completions and manual pages, made from the command line's definition.
 
+use std::fs;
 use std::io;
 use std::path::PathBuf;
 
@@ -17,6 +18,20 @@ pub struct CompletionsArguments {
     pub shell: Shell,
 }
 
+/// `swapfs generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArguments {
+    /// Where, such as target/share; what is missing of it is made
+    pub directory: PathBuf,
+}
+
+/// Where a shell looks for completions, below `share`.
+const COMPLETIONS: [(Shell, &str); 3] = [
+    (Shell::Bash, "bash-completion/completions/swapfs"),
+    (Shell::Zsh, "zsh/site-functions/_swapfs"),
+    (Shell::Fish, "fish/vendor_completions.d/swapfs.fish"),
+];
+
 /// `swapfs manpages`.
 #[derive(Debug, Args)]
 pub struct ManpagesArguments {
@@ -26,9 +41,13 @@ pub struct ManpagesArguments {
 
 /// Writes completions to the standard output.
 pub fn completions(arguments: &CompletionsArguments) -> anyhow::Result<()> {
+    super::client::print(&String::from_utf8_lossy(&script(arguments.shell))).map(drop)
+}
+
+fn script(shell: Shell) -> Vec<u8> {
     let mut script = vec![];
-    clap_complete::generate(arguments.shell, &mut definition(), "swapfs", &mut script);
-    super::client::print(&String::from_utf8_lossy(&script)).map(drop)
+    clap_complete::generate(shell, &mut definition(), "swapfs", &mut script);
+    script
 }
 
 /// Writes `swapfs.1`, `swapfs-mount.1`, and so on.
@@ -36,4 +55,21 @@ pub fn manpages(arguments: &ManpagesArguments) -> anyhow::Result<()> {
     let directory = &arguments.directory;
     let written: io::Result<()> = clap_mangen::generate_to(definition(), directory);
     written.with_context(|| format!("cannot write manual pages into {}", directory.display()))
+}
+
+/// Writes manual pages and the completions of all shells, laid out as below `/usr/share`.
+pub fn all(arguments: &GenerateArguments) -> anyhow::Result<()> {
+    let top = &arguments.directory;
+    let write = || -> io::Result<()> {
+        let pages = top.join("man/man1");
+        fs::create_dir_all(&pages)?;
+        clap_mangen::generate_to(definition(), &pages)?;
+        for (shell, path) in COMPLETIONS {
+            let path = top.join(path);
+            path.parent().map(fs::create_dir_all).transpose()?;
+            fs::write(path, script(shell))?;
+        }
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write manual pages and completions into {}", top.display()))
 }
