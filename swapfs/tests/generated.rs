@@ -62,13 +62,13 @@ fn generated_pages_and_completions_are_of_every_command() {
 
 /// What the documentation tells people to type.
 #[test]
-fn cargo_generate_is_what_installing_says() {
+fn the_alias_of_cargo_is_what_installing_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
     let aliases = read("../.cargo/config.toml");
-    let alias = aliases.lines().find(|line| line.starts_with("generate = ")).unwrap();
+    let alias = aliases.lines().find(|line| line.starts_with("swapfs-share = ")).unwrap();
     assert!(alias.contains("\"generate\", \"target/share\""), "{alias}");
-    assert!(read("docs/INSTALL.md").contains("cargo generate && cp -r target/share/. /usr/share/"));
+    assert!(read("docs/INSTALL.md").contains("cargo swapfs-share && cp -r target/share/. /usr/share/"));
 }
 
 #[test]
