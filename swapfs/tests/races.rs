@@ -6,19 +6,21 @@
 
 mod fixture;
 
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use fixture::*;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, inotify, makedev, mknodat, openat, renameat, renameat_with,
-    unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, StatxFlags, inotify, makedev, mknodat, openat, renameat,
+    renameat_with, unlinkat,
 };
 
 const WORDS: usize = 8192;
@@ -145,26 +147,54 @@ enum Saw {
     Error,
 }
 
-/// Reads the whole file: one version of it from start to end, or of a file that is written to, words of its versions.
-fn read(images: &Path, name: &str) -> Saw {
-    let mut bytes = Vec::new();
-    match File::open(images.join(name)).and_then(|mut file| file.read_to_end(&mut bytes)) {
-        Ok(_) => {
-            let words: Vec<u64> = bytes.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
-            assert_eq!(words.len(), WORDS, "{name}");
-            assert!(words.iter().all(|word| word >> 32 == INSIDE >> 32), "{name} has bytes of no file in the source");
-            assert!(name == "w" || words.iter().all(|word| *word == words[0]), "{name} has bytes of two files");
-            let number = words[0] & u64::from(u32::MAX);
-            let own = (1..).zip(NAMES).find(|(_, own)| *own == name).unwrap().0;
-            assert!(number >= 1000 || number == own, "{name} has the bytes of {}", NAMES[number as usize - 1]);
-            Saw::Bytes
-        }
-        Err(error) => {
-            let code = error.raw_os_error().unwrap();
-            assert!([EPERM, ENOENT, EIO, ENOTDIR, ELOOP, ESTALE].contains(&code), "{name}: {error}");
-            Saw::Error
+/// A mounted source, and what was read of each of its inodes.
+struct Images {
+    top: PathBuf,
+    words: Mutex<HashMap<u64, u64>>,
+}
+
+impl Images {
+    fn of(mount: &Mount) -> Images {
+        Images { top: mount.at("images/source"), words: Mutex::default() }
+    }
+
+    /// Reads the whole file: one version of it from start to end, and the same as whoever read that inode before; or of a file
+    /// that is written to, words of its versions.
+    fn read(&self, name: &str) -> Saw {
+        let mut bytes = Vec::new();
+        let opened = File::open(self.top.join(name));
+        match opened.and_then(|mut file| file.read_to_end(&mut bytes).and(Ok(file))) {
+            Ok(file) => {
+                let word = word_of(name, &bytes);
+                let first = *self.words.lock().unwrap().entry(known_inode(&file)).or_insert(word);
+                assert!(name == "w" || first == word, "{name}: one inode has the bytes of two files");
+                Saw::Bytes
+            }
+            Err(error) => {
+                let code = error.raw_os_error().unwrap();
+                assert!([EPERM, ENOENT, EIO, ENOTDIR, ELOOP, ESTALE].contains(&code), "{name}: {error}");
+                Saw::Error
+            }
         }
     }
+}
+
+/// The inode that the kernel opened, without asking again: the daemon might say that it is gone.
+fn known_inode(file: &File) -> u64 {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    rustix::fs::statx(file, c"", flags, StatxFlags::INO).unwrap().stx_ino
+}
+
+/// The word that a file consists of.
+fn word_of(name: &str, bytes: &[u8]) -> u64 {
+    let words: Vec<u64> = bytes.chunks(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+    assert_eq!(words.len(), WORDS, "{name}");
+    assert!(words.iter().all(|word| word >> 32 == INSIDE >> 32), "{name} has bytes of no file in the source");
+    assert!(name == "w" || words.iter().all(|word| *word == words[0]), "{name} has bytes of two files");
+    let number = words[0] & u64::from(u32::MAX);
+    let own = (1..).zip(NAMES).find(|(_, own)| *own == name).unwrap().0;
+    assert!(number >= 1000 || number == own, "{name} has the bytes of {}", NAMES[number as usize - 1]);
+    words[0]
 }
 
 /// Looks at everything else that can be asked of a source.
@@ -179,7 +209,7 @@ fn look(images: &Path, path: &Path) {
     let _ = rustix::fs::listxattr(images.join(path).join("b"), &mut names[..]);
 }
 
-fn readers(images: &Path, duration: Duration) {
+fn readers(images: &Images, duration: Duration) {
     let seen = AtomicU64::new(0);
     let until = Instant::now() + duration;
     std::thread::scope(|scope| {
@@ -187,10 +217,10 @@ fn readers(images: &Path, duration: Duration) {
             let seen = &seen;
             scope.spawn(move || {
                 for round in reader.. {
-                    if read(images, NAMES[round % NAMES.len()]) == Saw::Bytes {
+                    if images.read(NAMES[round % NAMES.len()]) == Saw::Bytes {
                         seen.fetch_add(1, Ordering::Relaxed);
                     }
-                    look(images, Path::new(["", "d", "d/e"][round % 3]));
+                    look(&images.top, Path::new(["", "d", "d/e"][round % 3]));
                     if Instant::now() > until {
                         break;
                     }
@@ -203,7 +233,7 @@ fn readers(images: &Path, duration: Duration) {
 
 fn changing_sources_give_no_other_bytes(more: &[&str]) {
     with_mount(&[&["--images", "@/source"], more].concat(), tree, |mount| {
-        let (folders, images) = (Folders::open(&mount.source()), mount.at("images/source"));
+        let (folders, images) = (Folders::open(&mount.source()), Images::of(mount));
         let written = File::options().write(true).open(mount.source().join("w")).unwrap();
         let has_device = mount.source().join("a.zero").exists();
         let changes: [&(dyn Fn() + Sync); 6] = [
@@ -230,9 +260,9 @@ fn changing_sources_give_no_other_bytes(more: &[&str]) {
 }
 
 /// When nothing changes any more everything is there, at the latest when the kernel's memory of names has run out.
-fn calm_again(images: &Path) {
+fn calm_again(images: &Images) {
     for name in NAMES {
-        wait_until(|| read(images, name) == Saw::Bytes);
+        wait_until(|| images.read(name) == Saw::Bytes);
     }
 }
 
@@ -246,17 +276,32 @@ fn sources_that_change_under_their_readers_give_no_other_bytes_in_strict_mode() 
     changing_sources_give_no_other_bytes(&["--strict"]);
 }
 
+/// The kernel asks for the inode that it last found under a name; another file stands there by then.
+#[test]
+fn a_name_that_is_still_believed_in_never_gives_the_next_files_bytes() {
+    for mode in [&["--images", "@/source"][..], &["--images", "@/source", "--strict"]] {
+        with_mount(mode, tree, |mount| {
+            let (folders, images) = (Folders::open(&mount.source()), Images::of(mount));
+            for _ in 0..3 {
+                wait_until(|| images.read("d/b") == Saw::Bytes);
+                folders.replace(&folders.d, "b");
+                images.read("d/b");
+            }
+        });
+    }
+}
+
 /// By a name that the kernel still believes in, an open reaches the daemon while a pipe stands there.
 #[test]
 fn what_takes_the_place_of_a_file_is_not_opened() {
     with_mount(&["--images", "@/source"], tree, |mount| {
-        let (folders, images) = (Folders::open(&mount.source()), mount.at("images/source"));
+        let (folders, images) = (Folders::open(&mount.source()), Images::of(mount));
         let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
         inotify::add_watch(&watch, mount.source().join("p.pipe"), inotify::WatchFlags::OPEN).unwrap();
         for round in 0..if is_full() { 50 } else { 5 } {
-            wait_until(|| read(&images, "p") == Saw::Bytes);
+            wait_until(|| images.read("p") == Saw::Bytes);
             renameat_with(&folders.top, "p", &folders.top, "p.pipe", RenameFlags::EXCHANGE).unwrap();
-            let code = errno(File::open(images.join("p")));
+            let code = errno(File::open(images.top.join("p")));
             assert!([ENOENT, ESTALE].contains(&code), "round {round}: {code}");
             renameat_with(&folders.top, "p", &folders.top, "p.pipe", RenameFlags::EXCHANGE).unwrap();
         }

@@ -126,6 +126,27 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_is_damaged_anywhere_is_read_in_bounds() {
+        let whole = std::fs::read("/bin/sh").unwrap();
+        let scratch = tempfile::NamedTempFile::new().unwrap();
+        let mut random = 7u64;
+        for _ in 0..300 {
+            let mut damaged = whole.clone();
+            for _ in 0..8 {
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                // Half of them in the headers, where sizes and places stand.
+                let reach = if random & 1 == 0 { 1024 } else { damaged.len() };
+                damaged[(random >> 33) as usize % reach] = (random >> 24) as u8;
+            }
+            std::fs::write(scratch.path(), &damaged).unwrap();
+            if let Ok(Some(read)) = Binary::read(File::open(scratch.path()).unwrap()) {
+                let text: usize = read.needed.iter().map(|name| name.len()).sum();
+                assert!(text <= whole.len());
+            }
+        }
+    }
+
+    #[test]
     fn what_is_cut_off_anywhere_is_an_error_or_no_binary() {
         let whole = std::fs::read("/bin/sh").unwrap();
         let scratch = tempfile::NamedTempFile::new().unwrap();
