@@ -8,7 +8,7 @@ use pager_core::calls::{Chunk, Direction, Shape};
 use super::Call;
 use super::perform::{self, Interruption};
 use crate::state;
-use crate::sys::file::{self, Fd};
+use crate::sys::file::{self, Fd, Stat};
 use crate::sys::memory::IoVec;
 use crate::sys::{Errno, call};
 use crate::thread::Block;
@@ -122,9 +122,10 @@ impl Onward {
 }
 
 fn onward(call: Call) -> Onward {
-    if file::stat_fd(Fd(call.args[0] as i32)).is_ok_and(|stat| stat.is_regular()) {
+    let stat = file::stat_fd(Fd(call.args[0] as i32));
+    if stat.as_ref().is_ok_and(Stat::is_regular) {
         Onward::Uninterrupted
-    } else if sends(call) {
+    } else if sends(call) || stat.is_ok_and(|stat| stat.reads_in_full()) {
         Onward::Plainly
     } else {
         Onward::WithoutWaiting

@@ -35,11 +35,23 @@ pub struct Stat {
     pub device: u64,
     pub inode: u64,
     pub size: u64,
+    /// Major number of the device that a special file stands for.
+    pub special_major: u32,
 }
 
 impl Stat {
     pub fn is_regular(&self) -> bool {
         self.mode & 0o170000 == 0o100000
+    }
+
+    /// Whether a read gives all that was asked for or the file's end, and never waits for somebody to write: files, block devices,
+    /// `/dev/zero` and its like.
+    pub fn reads_in_full(&self) -> bool {
+        const CHARACTER: u16 = 0o020000;
+        const BLOCK: u16 = 0o060000;
+        const MEMORY_DEVICES: u32 = 1;
+        let kind = self.mode & 0o170000;
+        self.is_regular() || kind == BLOCK || kind == CHARACTER && self.special_major == MEMORY_DEVICES
     }
 }
 
@@ -105,8 +117,14 @@ pub fn stat_path(path: &[u8]) -> Result<Stat, Errno> {
 fn statx(dir: i64, path: &[u8], flags: u64) -> Result<Stat, Errno> {
     let mut buf = [0u64; 32];
     call!(nr::STATX, dir, path.as_ptr(), flags, 0x7ff, buf.as_mut_ptr())?;
-    // Layout of struct statx: mode at 28, ino at 32, size at 40, dev_major at 136, dev_minor at 140.
-    Ok(Stat { mode: (buf[3] >> 32) as u16, inode: buf[4], size: buf[5], device: buf[17] })
+    // Layout of struct statx: mode at 28, ino at 32, size at 40, rdev_major at 128, dev_major at 136, dev_minor at 140.
+    Ok(Stat {
+        mode: (buf[3] >> 32) as u16,
+        inode: buf[4],
+        size: buf[5],
+        device: buf[17],
+        special_major: buf[16] as u32,
+    })
 }
 
 pub fn status_flags(fd: Fd) -> Result<u64, Errno> {
