@@ -7,7 +7,7 @@ use object::read::elf::{ElfFile64, ProgramHeader};
 use object::{Object, ObjectSection, elf};
 
 /// The runtime's part of the address space (`pager_runtime::arena::RESERVED`).
-const RESERVED: std::ops::Range<u64> = 0x6f00_0000_0000..0x6f80_0000_0000;
+const RESERVED: std::ops::Range<u64> = 0x5500_0000_0000..0x5540_0000_0000;
 
 fn image() -> Vec<u8> {
     std::fs::read(env!("PAGER_RUNTIME_IMAGE")).expect("the build script made the image")

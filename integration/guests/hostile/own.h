@@ -5,8 +5,8 @@
 #include <setjmp.h>
 #include <stdbool.h>
 
-#define RUNTIME_BEGIN 0x6f0000000000UL
-#define RUNTIME_END 0x6f8000000000UL
+#define RUNTIME_BEGIN 0x550000000000UL
+#define RUNTIME_END 0x554000000000UL
 #define MOST_PIECES 256
 
 struct piece {

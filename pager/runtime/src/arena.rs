@@ -15,10 +15,11 @@ use crate::sys::file::Fd;
 use crate::sys::memory::{self, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED};
 use crate::sys::memory::{PROT_READ, PROT_WRITE};
 
-/// Where the runtime image is linked, and all that it maps.
-pub const RESERVED: Range<u64> = 0x6f00_0000_0000..0x6f80_0000_0000;
+/// Where the runtime image is linked, and all that it maps. Sanitizers know which addresses a program may have: this is below where the kernel puts
+/// position-independent programs, which all of them allow.
+pub const RESERVED: Range<u64> = 0x5500_0000_0000..0x5540_0000_0000;
 /// First address behind the image for mappings.
-const FIRST: u64 = 0x6f01_0000_0000;
+const FIRST: u64 = 0x5501_0000_0000;
 /// What the heap asks of the kernel at a time.
 const CHUNK: u64 = 256 << 10;
 /// What is set aside for when the kernel gives no more: address space, and memory only once it is used.
