@@ -28,8 +28,8 @@ fn entry() -> impl Strategy<Value = Entry> {
 
 /// Page numbers at the edges of nodes of every level, and anywhere.
 fn page() -> impl Strategy<Value = u64> {
-    let edge = (0..4u32, 0..3u64, 0..3u64)
-        .prop_map(|(level, nth, near)| (nth.saturating_mul(1 << (9 * level)) + near).saturating_sub(1));
+    let edge = (0..4usize, 0..3u64, 0..3u64)
+        .prop_map(|(level, nth, near)| (nth.saturating_mul(1 << [0, 6, 15, 24][level]) + near).saturating_sub(1));
     prop_oneof![3 => edge, 1 => 0..1u64 << 36]
 }
 

@@ -38,11 +38,11 @@ struct Victim {
 ///
 /// Where everything else is pinned or busy the cap is exceeded by at most what is: progress comes before the cap.
 pub fn make_room(pages: u64) {
-    let cap = state::cap();
+    let cap = state::room();
     let mut now = state::add_resident(pages);
     let mut attempts = 0;
-    while now > state::cap() && attempts < ATTEMPTS {
-        let batch = (cap / 16).clamp(1, BUFFER_PAGES as u64).max((now - cap).min(BUFFER_PAGES as u64));
+    while now > state::room() && attempts < ATTEMPTS {
+        let batch = (cap / 16).clamp(1, BUFFER_PAGES as u64).max(now.saturating_sub(cap).min(BUFFER_PAGES as u64));
         if evict(batch as usize) == 0 {
             attempts += 1;
             task::give_way();

@@ -5,6 +5,7 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
+use pager_core::addr::PAGE_SIZE;
 use pager_core::area::AreaTree;
 use pager_core::shared::{Children, Control, Counts, Process, count};
 use pager_core::table::PageTable;
@@ -16,6 +17,7 @@ use crate::lock::{Mutex, RwLock};
 use crate::queue::Queue;
 use crate::swap;
 use crate::sys::file::Fd;
+use crate::thread;
 
 /// State of the process.
 pub struct State {
@@ -164,6 +166,20 @@ pub fn note_peak(pages: u64) {
 pub fn remove_resident(pages: u64) {
     process().resident.fetch_sub(pages, Ordering::Relaxed);
     counts().resident_now.fetch_sub(pages, Ordering::Relaxed);
+}
+
+/// Bytes of the page table and of threads' blocks that are part of the stated slack.
+const ALLOWANCE: u64 = 1 << 20;
+/// What of a thread's block is ever touched.
+const BLOCK_TOUCHED: u64 = 24 << 10;
+
+/// Pages that the program's memory may take now: the cap, less what the page table of a widely scattered program and the blocks of many threads take
+/// beyond their allowance, but never less than half of it.
+pub fn room() -> u64 {
+    let cap = cap();
+    let own = STATE.table.memory_bytes() as u64 + thread::count() * BLOCK_TOUCHED;
+    let excess = own.saturating_sub(ALLOWANCE) / PAGE_SIZE;
+    if cap == u64::MAX { cap } else { cap.saturating_sub(excess).max(cap / 2).max(1) }
 }
 
 /// Most pages that may be resident.
