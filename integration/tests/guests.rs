@@ -116,6 +116,7 @@ guest!(pipes_open);
 guest!(pthreads);
 guest!(random_access, ["8"]);
 guest!(registers);
+guest!(reservations);
 guest!(run_data);
 guest!(shared_memory);
 guest!(signals_mask);

@@ -2,18 +2,23 @@
 //!
 //! Private memory is registered with userfaultfd under every engine. Under [`Engine::Sigsegv`] a guard marker lies on each missing page as well, so the
 //! touch is a SIGSEGV; the registration underneath closes the moments between a marker and a page, where a touch is a SIGBUS and waits.
+//!
+//! Markers lie in the kernel's page tables, 8 bytes for each page: none are laid on memory that the program may not touch (they come when it may), and
+//! none on more than [`MOST_MARKED`] in one go. What a program reserves by the terabyte stays without, and its first touches are SIGBUS.
 
 use core::sync::atomic::Ordering;
 
 use pager_core::addr::PageRange;
+use pager_core::area::Protection;
+use pager_core::entry::Entry;
 use pager_core::shared::Engine;
 
 use crate::die;
 use crate::fill;
-use crate::state;
+use crate::state::{self, STATE};
 use crate::sys::Errno;
 use crate::sys::file::{self, Fd};
-use crate::sys::memory::{self, IoVec, MADV_GUARD_REMOVE};
+use crate::sys::memory::{self, IoVec, MADV_DONTNEED, MADV_GUARD_REMOVE};
 use crate::sys::uffd::{self, Delivery};
 
 fn is(engine: Engine) -> bool {
@@ -38,11 +43,45 @@ pub fn open() -> Result<Fd, Errno> {
     file::with_descriptors(|| uffd::open(if has_server() { Delivery::Message } else { Delivery::Signal }))
 }
 
+/// The most bytes that get markers in one go: 2 MiB of the kernel's page tables.
+const MOST_MARKED: u64 = 1 << 30;
+
+fn takes_markers(range: PageRange, protection: Protection) -> bool {
+    is(Engine::Sigsegv) && !protection.is_empty() && range.bytes() <= MOST_MARKED
+}
+
 /// Called for registered memory whose pages are missing, before the program can touch it.
-pub fn mark(range: PageRange) {
-    if is(Engine::Sigsegv) {
+pub fn mark(range: PageRange, protection: Protection) {
+    if takes_markers(range, protection) {
         fill::guard(range);
     }
+}
+
+/// Called when the program may touch memory that it could not: marks what is missing in it.
+///
+/// The writers' lock of the areas must be held, so that no fill begins; what is in memory or under way stays as it is.
+pub fn mark_missing(range: PageRange, protection: Protection) {
+    if !takes_markers(range, protection) {
+        return;
+    }
+    let mut start = range.start();
+    for (page, cell) in STATE.table.existing_in(range) {
+        let entry = cell.load();
+        if entry.is_resident() || matches!(entry, Entry::Busy(_)) {
+            PageRange::new(start, page).into_iter().for_each(fill::guard);
+            start = page.plus(1);
+        }
+    }
+    PageRange::new(start, range.end()).into_iter().for_each(fill::guard);
+}
+
+/// Drops all pages of an area, whose entries say so already.
+pub fn empty(range: PageRange, protection: Protection) {
+    if takes_markers(range, protection) {
+        return fill::guard(range);
+    }
+    // Markers that lie there stay; where there were none the next touch is a SIGBUS.
+    let _ = memory::madvise(range.start().start().0, range.bytes(), MADV_DONTNEED);
 }
 
 /// Called right before pages are installed. A copy does not replace markers on every kernel.

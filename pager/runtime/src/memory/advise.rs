@@ -114,7 +114,7 @@ fn drop_contents(area: &Area) {
     if area.holding == Holding::MapThrough {
         fill::guard(area.range);
     } else {
-        let _ = engine::zap(&[area.range]);
+        engine::empty(area.range, area.protection);
     }
 }
 

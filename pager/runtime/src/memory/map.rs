@@ -162,7 +162,7 @@ pub fn map_anonymous(request: &Request, role: Role) -> Result<u64, Errno> {
     let area =
         Area { range, protection, holding: Holding::Private, backing: Backing::Zero, fork: ForkPolicy::Copy, role };
     crate::sys::uffd::register(state::uffd(), addr, request.len)?;
-    engine::mark(range);
+    engine::mark(range, protection);
     if request.prot != PROT_NONE {
         kernel::mprotect(addr, request.len, super::prot_bits(protection))?;
     }

@@ -91,7 +91,7 @@ pub fn make_private(range: PageRange, protection: Protection, fork: ForkPolicy) 
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     kernel::mmap(addr, len, PROT_NONE, flags, -1, 0)?;
     uffd::register(state::uffd(), addr, len)?;
-    engine::mark(range);
+    engine::mark(range, protection);
     if !protection.is_empty() {
         kernel::mprotect(addr, len, prot_bits(protection))?;
     }

@@ -4,6 +4,7 @@ use pager_core::addr::{PageNum, PageRange};
 use pager_core::area::{Area, AreaTree, Holding, Protection};
 
 use super::{aligned_range, discard, is_ours, make_private};
+use crate::engine;
 use crate::state::STATE;
 use crate::sys::Errno;
 use crate::sys::memory as kernel;
@@ -60,6 +61,9 @@ fn change(areas: &mut AreaTree, range: PageRange, protection: Protection, prot: 
     for area in pieces {
         if protection.contains(Protection::WRITE) && area.holding == Holding::MapThrough {
             make_writable(areas, &area)?;
+        }
+        if area.holding == Holding::Private && area.protection.is_empty() {
+            engine::mark_missing(area.range, protection);
         }
         kernel::mprotect(area.range.start().start().0, area.range.bytes(), prot)?;
         areas.update(area.range, |area| area.protection = protection);

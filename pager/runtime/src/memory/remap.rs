@@ -171,7 +171,7 @@ fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Op
         for piece in &pieces {
             match piece.holding {
                 Holding::MapThrough => fill::guard(piece.range),
-                _ => engine::mark(piece.range),
+                _ => engine::mark(piece.range, piece.protection),
             }
         }
     }

@@ -163,7 +163,7 @@ fn take_over(block: &'static Block) -> Result<(), Errno> {
     areas
         .iter()
         .filter(|area| area.holding == Holding::Private && area.fork.wipes())
-        .for_each(|area| engine::mark(area.range));
+        .for_each(|area| engine::mark(area.range, area.protection));
     drop(areas);
     adopt_pages();
     server::start()
