@@ -119,6 +119,7 @@ guest!(registers);
 guest!(reservations);
 guest!(run_data);
 guest!(shared_memory);
+guest!(shared_readonly);
 guest!(signals_mask);
 guest!(signals_nested);
 guest!(signals_queue);

@@ -59,7 +59,7 @@ pub fn classify(area: Option<&Area>, page: PageNum, entry: Entry, access: Access
         }
         Entry::Resident(..) | Entry::Mapped => Plan::AlreadyThere,
         Entry::Zero => Plan::FillZero,
-        Entry::Empty if area.holding == Holding::MapThrough => Plan::MapThrough,
+        Entry::Empty if area.holding.lets_through() => Plan::MapThrough,
         Entry::Empty => match area.backing_at(page) {
             PageSource::Zero => Plan::FillZero,
             PageSource::Image { image, offset, valid_bytes } => Plan::FillImage { image, offset, valid_bytes },

@@ -6,7 +6,7 @@
 use core::sync::atomic::Ordering;
 
 use pager_core::addr::{PageNum, PageRange, VirtAddr};
-use pager_core::area::{Access, Area, Holding};
+use pager_core::area::{Access, Area};
 use pager_core::entry::{Dirt, Entry, SwapSlot};
 use pager_core::fault::{Plan, around, classify};
 use pager_core::shared::count;
@@ -78,6 +78,7 @@ pub fn on_fault(addr: VirtAddr, access: Access) -> Outcome {
     loop {
         match decide(addr.page(), access) {
             Step::Done(Outcome::Spurious) if waited => return Outcome::Resolved,
+            Step::Done(Outcome::Spurious) => return still_there(addr.page()),
             Step::Done(Outcome::Denied) if access == Access::Execute => return denied_fetch(addr),
             Step::Done(outcome) => return outcome,
             Step::Wait => {
@@ -90,6 +91,16 @@ pub fn on_fault(addr: VirtAddr, access: Access) -> Outcome {
             Step::Fill(work) => return fill::fill(&work),
         }
     }
+}
+
+/// A page of the file itself goes without our doing when the file ends before it: then it cannot be had.
+fn still_there(page: PageNum) -> Outcome {
+    if !take(page, Entry::Mapped) {
+        return Outcome::Spurious;
+    }
+    let readable = fill::is_readable(page);
+    settle(page, Entry::Mapped);
+    if readable { Outcome::Spurious } else { Outcome::Unreadable }
 }
 
 /// To Linux the fetch of an instruction is a read until the page is there: contents that cannot be had come before the missing permission.
@@ -152,7 +163,7 @@ fn take_neighbours(area: &Area, page: PageNum, entry: Entry, plan: Plan) -> Page
     // All threads may fill at once, and what they fill must not be most of the cap.
     let share = (state::cap() / 4 / thread::count()).max(1);
     let streams = &mut Block::current().own().streams;
-    let near = if area.holding == Holding::MapThrough {
+    let near = if area.holding.lets_through() {
         around(area, page, state::settings().fault_around_pages.load(Ordering::Relaxed).clamp(1, share))
     } else {
         let window = streams.window(page).min(share);
@@ -171,7 +182,7 @@ fn take_neighbours(area: &Area, page: PageNum, entry: Entry, plan: Plan) -> Page
     while start > near.start() && take_like(page, entry, plan, PageNum(start.0 - 1)) {
         start = PageNum(start.0 - 1);
     }
-    if area.holding != Holding::MapThrough {
+    if !area.holding.lets_through() {
         streams.filled(end, end.0 - page.0);
     }
     PageRange::new(start, end).unwrap_or(PageRange::single(page))

@@ -288,8 +288,21 @@ fn image_row(work: &Fill) -> &'static pager_core::shared::Image {
 
 fn populate(run: PageRange) -> Result<(), Errno> {
     let (addr, len) = (run.start().start().0, run.bytes());
-    memory::madvise(addr, len, MADV_GUARD_REMOVE)?;
+    unguard(run)?;
     memory::madvise(addr, len, MADV_POPULATE_READ)
+}
+
+/// Whether the kernel has contents for a page without a marker. The page must be busy.
+pub fn is_readable(page: PageNum) -> bool {
+    memory::madvise(page.start().0, PAGE_SIZE, MADV_POPULATE_READ) != Err(Errno::EFAULT)
+}
+
+/// Takes the markers away, for good or for a while.
+///
+/// # Errors
+/// What madvise says.
+pub fn unguard(run: PageRange) -> Result<(), Errno> {
+    memory::madvise(run.start().start().0, run.bytes(), MADV_GUARD_REMOVE)
 }
 
 /// Puts the markers back: whatever was there is dropped, and the next touch faults.

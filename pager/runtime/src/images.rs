@@ -26,6 +26,15 @@ struct Image {
     inode: u64,
 }
 
+/// What an image is entered for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Pages of it may be read into memory of ours.
+    Read,
+    /// Its pages are let through, or they are the kernel's.
+    LetThrough,
+}
+
 /// The process's images by [`ImageId`].
 pub struct Images {
     images: Vec<Option<Image>>,
@@ -37,11 +46,11 @@ impl Images {
         Images { images: Vec::new(), sweep_at: FIRST_SWEEP }
     }
 
-    /// Finds or makes the image of an open file. A descriptor of its own is kept.
+    /// Finds or makes the image of an open file. A descriptor of its own is kept where it may be read.
     ///
     /// # Errors
     /// EMFILE where no descriptor is left, ENOMEM for more than 65,535 images.
-    pub fn enter(&mut self, fd: Fd, stat: &Stat, path: &[u8]) -> Result<ImageId, Errno> {
+    pub fn enter(&mut self, fd: Fd, stat: &Stat, path: &[u8], use_of: Use) -> Result<ImageId, Errno> {
         let known = self
             .images
             .iter()
@@ -52,6 +61,7 @@ impl Images {
         };
         if let Some(image) = &mut self.images[at]
             && image.fd.is_none()
+            && use_of == Use::Read
         {
             let own = file::duplicate_high(fd)?;
             crate::calls::note_own(own);

@@ -128,8 +128,24 @@ pub enum Holding {
     Private,
     /// A private mapping of the image file itself behind guard markers. Never written to.
     MapThrough,
+    /// A shared mapping of a file that the program only reads, behind guard markers as well: it sees what others write to the file.
+    SharedThrough,
     /// Left to the kernel; the runtime only knows that it is there.
     Kernel(KernelReason),
+}
+
+impl Holding {
+    /// Whether the pages are those of the file itself, let through one chunk after the other.
+    #[must_use]
+    pub const fn lets_through(self) -> bool {
+        matches!(self, Self::MapThrough | Self::SharedThrough)
+    }
+
+    /// Whether the kernel's own answer about the area (msync, mincore) is the one that the program expects.
+    #[must_use]
+    pub const fn is_known_to_kernel(self) -> bool {
+        matches!(self, Self::SharedThrough | Self::Kernel(_))
+    }
 }
 
 /// Why an area is left to the kernel.

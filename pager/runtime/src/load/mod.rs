@@ -13,7 +13,7 @@ use pager_core::elf::{ElfError, HEADER_BYTES, Header, Kind, Piece, PieceBacking,
 use pager_core::shared::{FailureKind, count};
 
 use crate::die;
-use crate::images;
+use crate::images::{self, Use};
 use crate::memory::map::{Request, map_anonymous, map_image};
 use crate::memory::{brk, prot_bits};
 use crate::process::exec;
@@ -101,7 +101,7 @@ fn load_interpreter(name: &[u8]) -> Loaded {
 
 fn load_file(fd: Fd, path: &[u8], place: Place<'_>) -> Loaded {
     let stat = file::stat_fd(fd).unwrap_or_else(|errno| fail_io(errno, path));
-    let image = STATE.images.lock().enter(fd, &stat, &images::path_of(fd));
+    let image = STATE.images.lock().enter(fd, &stat, &images::path_of(fd), Use::Read);
     let image = image.unwrap_or_else(|errno| fail_io(errno, path));
     let (program, first_page) = read_program(fd, stat.size, image, path, place);
     let bias = choose_bias(&program, place);

@@ -78,6 +78,8 @@ fn advise_area(areas: &mut AreaTree, area: &Area, advice: u64) -> Result<(), Err
     let of_file = matches!(area.backing, Backing::Image { .. });
     match advice {
         FREE | WIPEONFORK if of_file => Err(Errno::EINVAL),
+        // It goes through the mapping to the file, where that was opened for writing.
+        REMOVE if area.holding == Holding::SharedThrough => kernel::madvise(addr, len, advice),
         REMOVE if of_file => Err(Errno::EACCES),
         DONTNEED | DONTNEED_LOCKED | FREE => {
             drop_contents(area);
@@ -111,7 +113,7 @@ pub fn apply_fork_policy(range: PageRange, policy: ForkPolicy) -> Result<(), Err
 
 fn drop_contents(area: &Area) {
     discard(area.range);
-    if area.holding == Holding::MapThrough {
+    if area.holding.lets_through() {
         fill::guard(area.range);
     } else {
         engine::empty(area.range, area.protection);

@@ -10,15 +10,17 @@ use super::{count_unmanaged, discard, is_ours, make_private};
 use crate::engine;
 use crate::fault;
 use crate::fill;
-use crate::images;
+use crate::images::{self, Use};
 use crate::state::{self, STATE};
 use crate::sys::Errno;
 use crate::sys::file::{self, Fd};
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_HUGETLB, MAP_LOCKED};
 use crate::sys::memory::{MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_TYPE};
-use crate::sys::memory::{PROT_NONE, PROT_READ};
+use crate::sys::memory::{PROT_NONE, PROT_READ, PROT_WRITE};
 
 const MAP_GROWSDOWN: u64 = 0x100;
+/// Larger mappings of files get no markers: the kernel's own tables for them would take 2 MiB for each gibibyte.
+const MOST_GUARDED: u64 = 8 << 30;
 
 /// The arguments of mmap.
 #[derive(Clone, Copy)]
@@ -77,15 +79,28 @@ fn kind(request: &Request) -> Result<Kind, Errno> {
         return Ok(Kind::Kernel(KernelReason::Huge));
     }
     match request.flags & MAP_TYPE {
-        MAP_SHARED | MAP_SHARED_VALIDATE => return Ok(Kind::Kernel(KernelReason::Shared)),
-        MAP_PRIVATE => {}
+        MAP_SHARED | MAP_SHARED_VALIDATE if !may_let_through(request) => return Ok(Kind::Kernel(KernelReason::Shared)),
+        MAP_SHARED | MAP_SHARED_VALIDATE | MAP_PRIVATE => {}
         _ => return Err(Errno::EINVAL),
     }
     if request.flags & MAP_ANONYMOUS != 0 {
         return Ok(Kind::Anonymous);
     }
     let stat = file::stat_fd(Fd(request.fd as i32))?;
-    Ok(if stat.is_regular() { Kind::File(stat) } else { Kind::Kernel(KernelReason::Device) })
+    Ok(match stat.is_regular() {
+        true => Kind::File(stat),
+        false if is_shared(request) => Kind::Kernel(KernelReason::Shared),
+        false => Kind::Kernel(KernelReason::Device),
+    })
+}
+
+fn is_shared(request: &Request) -> bool {
+    request.flags & MAP_TYPE != MAP_PRIVATE
+}
+
+/// Whether a shared mapping is of a file and for reading, so that its pages can leave without being written.
+fn may_let_through(request: &Request) -> bool {
+    request.flags & MAP_ANONYMOUS == 0 && request.prot & PROT_WRITE == 0
 }
 
 /// Frees the place that a fixed request names.
@@ -174,12 +189,14 @@ fn map_file(request: &Request, stat: &file::Stat) -> Result<u64, Errno> {
     let protection = Protection::from_prot(request.prot);
     let role = if protection.contains(Protection::WRITE) { Role::Data } else { Role::Text };
     let fd = Fd(request.fd as i32);
-    let image = STATE.images.lock().enter(fd, stat, &images::path_of(fd))?;
+    // The pages of a shared mapping are never read by us. A descriptor kept for that would keep locks, and closing it would drop others.
+    let use_of = if is_shared(request) { Use::LetThrough } else { Use::Read };
+    let image = STATE.images.lock().enter(fd, stat, &images::path_of(fd), use_of)?;
     let backing = Backing::Image { image, offset: request.offset, valid: request.len };
     map_image(request, backing, role)
 }
 
-/// Maps a regular file privately: its own pages behind guards where they are only read, memory of ours otherwise.
+/// Maps a regular file: its own pages behind guards where they are only read; else memory of ours, or the kernel's where it is shared.
 ///
 /// # Errors
 /// As mmap(2).
@@ -191,11 +208,13 @@ pub fn map_image(request: &Request, backing: Backing, role: Role) -> Result<u64,
         kernel::mmap(request.addr, request.len, request.prot, placing(request.flags), request.fd, request.offset)?;
     let range = range_of(addr, request.len)?;
     let protection = Protection::from_prot(request.prot);
-    let holding = choose_holding(range, protection);
+    let holding = choose_holding(request, range, protection);
     if holding == Holding::Private {
         make_private(range, protection, ForkPolicy::Copy)?;
     }
-    let area = Area { range, protection, holding, backing, fork: ForkPolicy::Copy, role };
+    let kept = if matches!(holding, Holding::Kernel(_)) { Backing::Zero } else { backing };
+    let area = Area { range, protection, holding, backing: kept, fork: ForkPolicy::Copy, role };
+    count_unmanaged(&area);
     insert(&mut areas, area)?;
     STATE.images.lock().sweep(&areas);
     drop(areas);
@@ -206,12 +225,15 @@ pub fn map_image(request: &Request, backing: Backing, role: Role) -> Result<u64,
 }
 
 /// Guards a fresh file mapping if it can be held as such.
-fn choose_holding(range: PageRange, protection: Protection) -> Holding {
+fn choose_holding(request: &Request, range: PageRange, protection: Protection) -> Holding {
     let exact = state::settings().image_fill.load(Ordering::Relaxed) == FillMode::Exact as u32;
-    if exact || !engine::maps_through() || protection.contains(Protection::WRITE) || !fill::try_guard(range) {
-        Holding::Private
-    } else {
-        Holding::MapThrough
+    let may =
+        !exact && engine::maps_through() && range.bytes() <= MOST_GUARDED && !protection.contains(Protection::WRITE);
+    match (may && fill::try_guard(range), is_shared(request)) {
+        (true, false) => Holding::MapThrough,
+        (true, true) => Holding::SharedThrough,
+        (false, false) => Holding::Private,
+        (false, true) => Holding::Kernel(KernelReason::Shared),
     }
 }
 

@@ -12,8 +12,10 @@ pub mod remap;
 pub mod shared;
 pub mod unmap;
 
+use alloc::vec::Vec;
+
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, VirtAddr};
-use pager_core::area::{Area, ForkPolicy, Holding, Protection};
+use pager_core::area::{Area, AreaTree, Backing, ForkPolicy, Holding, KernelReason, Protection};
 use pager_core::entry::Entry;
 use pager_core::shared::count;
 use pager_core::table::EntryCell;
@@ -21,6 +23,7 @@ use pager_core::table::EntryCell;
 use crate::arena;
 use crate::engine;
 use crate::fault::{settle, take, wait};
+use crate::fill;
 use crate::state::{self, STATE};
 use crate::swap;
 use crate::sys::Errno;
@@ -98,16 +101,39 @@ pub fn make_private(range: PageRange, protection: Protection, fork: ForkPolicy) 
     advise::apply_fork_policy(range, fork)
 }
 
+/// Leaves a shared mapping that was let through to the kernel: the program may write to it now, or has it changed in ways that only the kernel can.
+///
+/// # Errors
+/// What the kernel says to lifting the markers.
+pub fn leave_to_kernel(areas: &mut AreaTree, area: &Area) -> Result<(), Errno> {
+    discard(area.range);
+    fill::unguard(area.range)?;
+    areas.update(area.range, |area| {
+        (area.holding, area.backing) = (Holding::Kernel(KernelReason::Shared), Backing::Zero);
+    });
+    areas.overlapping(area.range).for_each(|area| count_unmanaged(&area));
+    Ok(())
+}
+
+/// The same for whatever of `range` is let through and shared.
+///
+/// # Errors
+/// As [`leave_to_kernel`].
+pub fn leave_shared_to_kernel(areas: &mut AreaTree, range: PageRange) -> Result<(), Errno> {
+    let shared: Vec<Area> = areas.overlapping(range).filter(|area| area.holding == Holding::SharedThrough).collect();
+    shared.iter().try_for_each(|area| leave_to_kernel(areas, area))
+}
+
 /// Counts memory that is left to the kernel.
 fn count_unmanaged(area: &Area) {
     let counts = state::counts();
     match area.holding {
-        Holding::Kernel(pager_core::area::KernelReason::Shared) => {
+        Holding::Kernel(KernelReason::Shared) => {
             count(&counts.unmanaged_shared_bytes, area.range.bytes());
         }
         Holding::Kernel(_) => {
             count(&counts.unmanaged_other_bytes, area.range.bytes());
         }
-        Holding::Private | Holding::MapThrough => {}
+        Holding::Private | Holding::MapThrough | Holding::SharedThrough => {}
     }
 }

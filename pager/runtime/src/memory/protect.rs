@@ -3,7 +3,7 @@
 use pager_core::addr::{PageNum, PageRange};
 use pager_core::area::{Area, AreaTree, Holding, Protection};
 
-use super::{aligned_range, discard, is_ours, make_private};
+use super::{aligned_range, discard, is_ours, leave_to_kernel, make_private};
 use crate::engine;
 use crate::state::STATE;
 use crate::sys::Errno;
@@ -59,13 +59,17 @@ fn covered_from_start(areas: &AreaTree, range: PageRange) -> Option<PageRange> {
 fn change(areas: &mut AreaTree, range: PageRange, protection: Protection, prot: u64) -> Result<(), Errno> {
     let pieces: alloc::vec::Vec<Area> = areas.overlapping(range).collect();
     for area in pieces {
-        if protection.contains(Protection::WRITE) && area.holding == Holding::MapThrough {
+        let writes = protection.contains(Protection::WRITE);
+        if writes && area.holding == Holding::MapThrough {
             make_writable(areas, &area)?;
         }
         if area.holding == Holding::Private && area.protection.is_empty() {
             engine::mark_missing(area.range, protection);
         }
         kernel::mprotect(area.range.start().start().0, area.range.bytes(), prot)?;
+        if writes && area.holding == Holding::SharedThrough {
+            leave_to_kernel(areas, &area)?;
+        }
         areas.update(area.range, |area| area.protection = protection);
     }
     Ok(())

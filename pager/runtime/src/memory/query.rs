@@ -28,7 +28,7 @@ pub fn mincore(addr: u64, len: u64, vector: u64) -> Result<u64, Errno> {
         return Err(Errno::ENOMEM);
     }
     for (i, page) in range.iter().enumerate() {
-        let ours = STATE.areas.read().find(page).is_none_or(|area| !matches!(area.holding, Holding::Kernel(_)));
+        let ours = STATE.areas.read().find(page).is_none_or(|area| !area.holding.is_known_to_kernel());
         let resident = if ours {
             STATE.table.existing(page).map(EntryCell::load).is_some_and(pager_core::entry::Entry::is_resident)
         } else {
@@ -56,7 +56,7 @@ pub fn msync(addr: u64, len: u64, flags: u64) -> Result<u64, Errno> {
     let areas = STATE.areas.read();
     let covered = areas.covers(range);
     let shared: alloc::vec::Vec<_> =
-        areas.overlapping(range).filter(|area| matches!(area.holding, Holding::Kernel(_))).collect();
+        areas.overlapping(range).filter(|area| area.holding.is_known_to_kernel()).collect();
     drop(areas);
     for area in shared {
         call!(MSYNC, area.range.start().start().0, area.range.bytes(), flags)?;
@@ -78,17 +78,20 @@ pub fn lock(addr: u64, len: u64) -> Result<u64, Errno> {
     if STATE.areas.read().covers(range) { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 
-/// remap_file_pages and the like: only for memory that is the kernel's.
+/// remap_file_pages and its like: only for memory that is the kernel's.
 ///
 /// # Errors
 /// EINVAL for memory of ours.
 pub fn kernel_only(number: u64, args: [u64; 6]) -> Result<u64, Errno> {
     let range = aligned_range(args[0], args[1].max(1))?;
-    let ours = super::is_ours(range)
-        || STATE.areas.read().overlapping(range).any(|area| !matches!(area.holding, Holding::Kernel(_)));
+    let mut areas = STATE.areas.write();
+    super::leave_shared_to_kernel(&mut areas, range)?;
+    let ours =
+        super::is_ours(range) || areas.overlapping(range).any(|area| !matches!(area.holding, Holding::Kernel(_)));
     if ours {
         return Err(Errno::EINVAL);
     }
+    drop(areas);
     // SAFETY: the range is shared memory of the program.
     crate::sys::check(unsafe { crate::sys::syscall(number, args) })
 }

@@ -10,7 +10,7 @@ use pager_core::area::{Area, AreaTree, Holding, KernelReason};
 use pager_core::entry::{Dirt, Entry};
 use pager_core::replacement::Install as Arrival;
 
-use super::{aligned_range, discard, is_ours, make_private, own};
+use super::{aligned_range, discard, is_ours, leave_shared_to_kernel, make_private, own};
 use crate::engine;
 use crate::fault::settle;
 use crate::fill;
@@ -58,6 +58,9 @@ pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Res
         return Err(Errno::EFAULT);
     }
     let mut areas = STATE.areas.write();
+    if !shrinks_in_place(&request) {
+        leave_shared_to_kernel(&mut areas, range)?;
+    }
     let area = *areas.find(range.start()).ok_or(Errno::EFAULT)?;
     let kernels = matches!(area.holding, Holding::Kernel(_));
     if request.old_len == 0 && !kernels {
@@ -170,8 +173,9 @@ fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Op
     } else {
         for piece in &pieces {
             match piece.holding {
-                Holding::MapThrough => fill::guard(piece.range),
-                _ => engine::mark(piece.range, piece.protection),
+                Holding::MapThrough | Holding::SharedThrough => fill::guard(piece.range),
+                Holding::Private => engine::mark(piece.range, piece.protection),
+                Holding::Kernel(_) => {}
             }
         }
     }
