@@ -1,4 +1,7 @@
-//! Sampling how much memory the processes of a tree hold, as `/proc/PID/smaps_rollup` tells it.
+//! Sampling how much memory the processes of a tree hold, as `/proc/PID/status` tells it.
+//!
+//! The kernel keeps these counts as it maps and unmaps pages, and since Linux 6.17 adds them up exactly when asked: a sample is of one moment, takes no
+//! lock of the process and walks no page table. (`smaps_rollup` walks them while they change: pages that move meanwhile count twice.)
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,13 +24,12 @@ const DISCOVERY: Duration = Duration::from_millis(10);
 pub struct Peak {
     /// The process's name when it was seen last.
     pub name: String,
-    /// Bytes resident.
+    /// Bytes of private memory and of files' pages, at their peak.
     pub bytes: u64,
+    /// Bytes of shared memory (memfd, tmpfs, System V, anonymous), at their peak: what a pager leaves to the kernel.
+    pub shared_bytes: u64,
     /// How often it was looked at.
     pub samples: u64,
-    /// How often looking took longer than from one sample to the next, so that it says nothing: pages that moved meanwhile are counted
-    /// twice, where they left and where they came in.
-    pub torn: u64,
 }
 
 /// What was seen of a tree of processes.
@@ -100,10 +102,8 @@ fn sample_until(stop: &AtomicBool, root: i32, interval: Duration) -> ResidentPea
             look_again = started + DISCOVERY;
         }
         for process in &known {
-            let looked = Instant::now();
-            if let Some(bytes) = resident_bytes(process.pid) {
-                let whole = looked.elapsed() <= interval;
-                note(&mut peaks, root, process, whole.then_some(bytes));
+            if let Some(held) = held_by(process.pid) {
+                note(&mut peaks, root, process, held);
             }
         }
         std::thread::sleep(interval.saturating_sub(started.elapsed()));
@@ -111,30 +111,41 @@ fn sample_until(stop: &AtomicBool, root: i32, interval: Duration) -> ResidentPea
     peaks
 }
 
-/// Takes a sample in; one without bytes was torn.
-fn note(peaks: &mut ResidentPeaks, root: i32, process: &processes::Process, bytes: Option<u64>) {
-    let fresh = || Peak { name: String::new(), bytes: 0, samples: 0, torn: 0 };
+/// Takes a sample in.
+fn note(peaks: &mut ResidentPeaks, root: i32, process: &processes::Process, held: Held) {
+    let fresh = || Peak { name: String::new(), bytes: 0, shared_bytes: 0, samples: 0 };
     let peak = if process.pid == root {
         peaks.root.get_or_insert_with(fresh)
     } else {
         peaks.descendants.entry(process.pid).or_insert_with(fresh)
     };
     peak.name.clone_from(&process.name);
-    peak.bytes = peak.bytes.max(bytes.unwrap_or(0));
+    peak.bytes = peak.bytes.max(held.bytes);
+    peak.shared_bytes = peak.shared_bytes.max(held.shared_bytes);
     peak.samples += 1;
-    peak.torn += u64::from(bytes.is_none());
 }
 
-/// The `Rss:` line of a process's rollup, in bytes; none when the process has ended.
+/// What a process holds at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Bytes of private memory and of files' pages.
+    pub bytes: u64,
+    /// Bytes of shared memory.
+    pub shared_bytes: u64,
+}
+
+/// What `pid` holds now; none when it has ended.
 #[must_use]
-pub fn resident_bytes(pid: i32) -> Option<u64> {
-    parse_rollup(&fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?)
+pub fn held_by(pid: i32) -> Option<Held> {
+    parse_status(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
 }
 
-fn parse_rollup(text: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix("Rss:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kilobytes << 10)
+fn parse_status(text: &str) -> Option<Held> {
+    let bytes = |key: &str| -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+    };
+    Some(Held { bytes: bytes("RssAnon:")? + bytes("RssFile:")?, shared_bytes: bytes("RssShmem:")? })
 }
 
 #[cfg(test)]
@@ -142,9 +153,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rollup_counts_in_kilobytes() {
-        assert_eq!(parse_rollup("5581-7fff [rollup]\nRss:     12 kB\nPss: 3 kB\n"), Some(12 << 10));
-        assert_eq!(parse_rollup(""), None);
+    fn private_and_file_pages_are_added_and_shared_ones_kept_apart() {
+        let text = "VmRSS:\t 19 kB\nRssAnon:\t 12 kB\nRssFile:\t       3 kB\nRssShmem:\t 4 kB\n";
+        assert_eq!(parse_status(text), Some(Held { bytes: 15 << 10, shared_bytes: 4 << 10 }));
+        assert_eq!(parse_status(""), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use integration::guests::{self, Link};
 use integration::paged::{PagedOutcome, Paging};
-use integration::resident::resident_bytes;
+use integration::resident::held_by;
 use integration::run::{End, Run};
 use integration::{STATED_SLACK_BYTES, binaries};
 
@@ -81,7 +81,7 @@ fn held_by_a_child(children: &str) -> u64 {
     let mut paged = Paged(started.expect("pager can be started"));
     let mut lines = BufReader::new(paged.0.stdout.take().expect("piped")).lines();
     let pid: i32 = lines.next().expect("the guest says a line").expect("text").parse().expect("its process id");
-    let bytes = resident_bytes(pid).expect("the guest waits");
+    let bytes = held_by(pid).expect("the guest waits").bytes;
     drop(paged.0.stdin.take());
     let told: Vec<String> =
         BufReader::new(paged.0.stderr.take().expect("piped")).lines().map(|line| line.expect("text")).collect();

@@ -72,7 +72,7 @@ fn stays_under_the_cap(workload: &Workload, native: &Outcome, run: &PagedOutcome
     };
     let report = run.report();
     println!(
-        "{:12} native {:6.2} s {:4} MiB | paged {:6.2} s, {} {} MiB of {} ({} samples, {} torn), swap peak {} MiB, faults {}",
+        "{:12} native {:6.2} s {:4} MiB | paged {:6.2} s, {} {} MiB of {} ({} samples), swap peak {} MiB, faults {}",
         workload.name,
         native.elapsed.as_secs_f64(),
         native_peak >> 20,
@@ -81,7 +81,6 @@ fn stays_under_the_cap(workload: &Workload, native: &Outcome, run: &PagedOutcome
         largest.bytes >> 20,
         scale.cap().option,
         largest.samples,
-        largest.torn,
         report.number("swap.peak_bytes") >> 20,
         report.number("faults.total"),
     );

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::run::Run;
 use crate::tools;
 
 /// Which runs an entry takes part in.
@@ -21,6 +22,8 @@ pub struct Entry {
     pub name: String,
     /// The Debian packages that bring it, as apt-get takes them.
     pub package: String,
+    /// A shell command that tells the version, where no package of Debian does.
+    pub version_command: Option<String>,
     /// A file, or the name of a program in PATH, that is there when the packages are installed.
     pub needs: String,
     /// Shell commands, run natively once, that make its inputs.
@@ -40,6 +43,17 @@ impl Entry {
         } else {
             tools::in_path(&self.needs).is_some()
         }
+    }
+
+    /// The version of its first package, as Debian has it.
+    #[must_use]
+    pub fn version(&self) -> String {
+        let first = self.package.split_whitespace().next().unwrap_or_default();
+        let query = format!("dpkg-query -W -f '${{Version}}' {first}");
+        let command = self.version_command.as_ref().unwrap_or(&query);
+        let told = Run::new("/bin/sh").args(["-c", command]).outcome();
+        let text = String::from_utf8_lossy(&told.stdout).trim().to_owned();
+        if text.is_empty() { "unknown".to_owned() } else { text }
     }
 }
 
@@ -90,13 +104,14 @@ fn entry(mut table: BTreeMap<String, String>) -> Entry {
     let mut need = |key: &str| take(key).unwrap_or_else(|| panic!("{name} has no {key}"));
     let (package, needs, command) = (need("package"), need("needs"), need("command"));
     let setup = take("setup").unwrap_or_default();
+    let version_command = take("version");
     let size = match take("size").as_deref() {
         Some("quick") => Size::Quick,
         None => Size::Full,
         Some(other) => panic!("{name}: no size: {other}"),
     };
     assert!(table.is_empty(), "{name}: unknown keys {:?}", table.keys());
-    Entry { name, package, needs, setup, command, size }
+    Entry { name, package, version_command, needs, setup, command, size }
 }
 
 #[cfg(test)]

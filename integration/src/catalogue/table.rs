@@ -1,18 +1,50 @@
 //! The catalogue's table in Markdown.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use super::Entry;
 use super::measure::{AtCap, Measured, PERCENTS, Verdict};
 
+/// What stands in the document about one entry: its line of the table, and why it fails where it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The entry's name.
+    pub name: String,
+    line: String,
+    reasons: Vec<String>,
+}
+
+impl Row {
+    /// What was measured with the program of `commit`.
+    #[must_use]
+    pub fn new(entry: &Entry, measured: &Measured, commit: &str) -> Self {
+        let line = line(entry, measured, commit);
+        Self { name: entry.name.clone(), line, reasons: reasons(entry, measured) }
+    }
+
+    /// The row of `name` in a document, when it has one.
+    #[must_use]
+    pub fn find(document: &str, name: &str) -> Option<Self> {
+        let line = document.lines().find(|line| line.starts_with(&format!("| {name} |")))?;
+        let is_reason = |line: &&str| [" at ", ": "].iter().any(|after| line.starts_with(&format!("- {name}{after}")));
+        let reasons = document.lines().filter(is_reason).map(|line| format!("{line}\n")).collect();
+        Some(Self { name: name.to_owned(), line: format!("{line}\n"), reasons })
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.line)?;
+        self.reasons.iter().try_for_each(|reason| out.write_str(reason))
+    }
+}
+
 /// The whole document.
 #[must_use]
-pub fn document(rows: &[(Entry, Measured)]) -> String {
+pub fn document(rows: &[Row]) -> String {
     let mut text = String::from(HEAD);
-    for (entry, measured) in rows {
-        text.push_str(&row(entry, measured));
-    }
-    let why: Vec<String> = rows.iter().flat_map(|(entry, measured)| reasons(entry, measured)).collect();
+    rows.iter().for_each(|row| text.push_str(&row.line));
+    let why: Vec<&String> = rows.iter().flat_map(|row| &row.reasons).collect();
     if !why.is_empty() {
         text.push_str("\n## Why not\n\n");
         why.iter().for_each(|line| text.push_str(line));
@@ -23,28 +55,30 @@ pub fn document(rows: &[(Entry, Measured)]) -> String {
 const HEAD: &str = "\
 # Catalogue of real programs
 
-Written by `cargo run --release -p integration --bin catalogue`: each command of `integration/programs.toml` natively, and under `pager run`
-with a cap of 100, 50 and 25 % of its largest process's native peak. A tick means: same output, same exit code, and no process was seen to hold
-more than the cap and the stated slack. `x` is the time as a multiple of the native one, start of the pager included; then come the faults.
+Written by `cargo run --release -p integration --bin catalogue [ROW...]`, which replaces the rows it is given: each command of
+`integration/programs.toml` natively, and under `pager run` with a cap of 100, 50 and 25 % of its largest process's native peak (at least 256 KiB). A tick
+means: same output, same exit code, and no process was seen to hold more private memory and file pages than the cap and the stated slack of 4 MiB.
+`x` is the time as a multiple of the median of three warm native runs, which take turns with the paged ones, start of the pager included; then come the
+faults. The last column is the commit that was measured; the machine has two cores, and others were at work on it.
 
-| program | native peak | native time | at 100 % | at 50 % | at 25 % |
-|---|---|---|---|---|---|
+| program | version | native peak | native time | at 100 % | at 50 % | at 25 % | commit |
+|---|---|---|---|---|---|---|---|
 ";
 
-/// One line of the table.
-#[must_use]
-pub fn row(entry: &Entry, measured: &Measured) -> String {
+fn line(entry: &Entry, measured: &Measured, commit: &str) -> String {
     let name = &entry.name;
     match measured {
         Measured::Skipped => {
-            format!("| {name} | skipped: not installed (`apt-get install {}`) | | | | |\n", entry.package)
+            format!("| {name} | skipped: not installed (`apt-get install {}`) | | | | | | |\n", entry.package)
         }
-        Measured::Unusable(_) => format!("| {name} | not usable natively here, see below | | | | |\n"),
+        Measured::Unusable(_) => {
+            format!("| {name} | {} | not usable natively here, see below | | | | | {commit} |\n", entry.version())
+        }
         Measured::Ran { native_peak_bytes, native, caps } => {
-            let mut line = format!("| {name} | {} KiB | {} ms |", native_peak_bytes >> 10, native.as_millis());
+            let (version, peak, time) = (entry.version(), native_peak_bytes >> 10, native.as_millis());
+            let mut line = format!("| {name} | {version} | {peak} KiB | {time} ms |");
             caps.iter().for_each(|cap| line.push_str(&cell(cap)));
-            line.push('\n');
-            line
+            line + &format!(" {commit} |\n")
         }
     }
 }
@@ -85,4 +119,31 @@ pub fn summary(rows: &[(Entry, Measured)]) -> String {
     let (ran, passed, skipped) =
         (count(&ran), count(&passed), count(&|measured| matches!(measured, Measured::Skipped)));
     format!("{} programs: {passed} the same at {PERCENTS:?} %, {} not, {skipped} skipped", rows.len(), ran - passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn rows_are_found_again_in_the_document_with_their_reasons() {
+        let entries = super::super::entry::all();
+        let cap = |verdict| AtCap { percent: 50, cap_bytes: 1 << 20, verdict, ratio: 1.5, faults: Some(3) };
+        let ran = |verdict| Measured::Ran {
+            native_peak_bytes: 2 << 20,
+            native: Duration::from_millis(5),
+            caps: vec![cap(verdict)],
+        };
+        let rows = [
+            Row::new(&entries[0], &ran(Verdict::Same), "abc"),
+            Row::new(&entries[1], &ran(Verdict::Different("it differs".to_owned())), "abc"),
+        ];
+        let text = document(&rows);
+        for row in &rows {
+            assert_eq!(Row::find(&text, &row.name).as_ref(), Some(row));
+        }
+        assert_eq!((rows[0].reasons.len(), rows[1].reasons.len()), (0, 1));
+        assert_eq!(Row::find(&text, "no such row"), None);
+    }
 }
