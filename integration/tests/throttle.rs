@@ -1,7 +1,7 @@
 //! A throttled mount never gives more than was asked: rate, no burst at the start, latency.
 //!
 //! Assumes: root or fusermount3. How little less it gives is measured, not asserted: a busy machine stalls the reader
-//! (`cargo bench -p swapfs --bench throttle`). `INTEGRATION_FULL=1` reads for 10 s at each rate.
+//! (`cargo bench -p swapfs --bench accuracy`). `INTEGRATION_FULL=1` reads for 10 s at each rate.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -18,6 +18,8 @@ const RATE_TOLERANCE: f64 = 0.02;
 /// How far the first half second may be above it.
 const BURST_TOLERANCE: f64 = 0.05;
 const START: Duration = Duration::from_millis(500);
+/// So much of a latency may pass on the way between client and mount, at most (`swapfs::gate`), rounded up.
+const LONGEST_WAY: Duration = Duration::from_micros(200);
 
 /// One at a time: they measure time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -106,5 +108,5 @@ fn two_milliseconds_of_latency() {
         .collect();
     times.sort();
     println!("2 ms asked: {:?} at least, {:?} at the median", times[0], times[times.len() / 2]);
-    assert!(times[0] >= ASKED, "a read was done after {:?}", times[0]);
+    assert!(times[0] + LONGEST_WAY >= ASKED, "a read was done after {:?}", times[0]);
 }

@@ -1,6 +1,6 @@
 //! Faults on purpose: which requests fail, and how. Pure; random numbers come from a seeded generator.
 //!
-//! `GLOB: key=value, ...` as for the throttle; the first rule that matches a file decides. Keys: `eio=P`, `short-read=P`,
+//! `SELECTOR: key=value, ...` as for the throttle; the first rule that accepts a request decides. Keys: `eio=P`, `short-read=P`,
 //! `corrupt=P` (for each byte read, one bit of it is turned), `hang=TIME@pP`, `enospc-after=SIZE` (of bytes written under the rule).
 
 use std::fmt;
@@ -11,14 +11,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::throttle::language::{Wrong, parse_lines, split};
-use crate::throttle::{Direction, Glob, Nanos, Random, RuleError};
+use crate::throttle::{Client, Direction, Nanos, Random, RuleError, Selector};
 use crate::units::{exact_bytes, exact_duration, parse_bytes, parse_duration, show_count};
 
-/// What may go wrong with a set of files. Probabilities are from 0 to 1.
+/// What may go wrong with a set of requests. Probabilities are from 0 to 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultRule {
-    /// The files.
-    pub glob: Glob,
+    /// The requests.
+    pub selector: Selector,
     /// That a request fails with EIO.
     pub eio: f64,
     /// That a read gives less than it could.
@@ -139,10 +139,11 @@ impl Faults {
         self.counts = FaultCounts::default();
     }
 
-    /// Decides about a request for `bytes` of the file with this visible path.
-    pub fn judge(&mut self, path: &Path, direction: Direction, bytes: usize) -> Verdict {
+    /// Decides about a request of `client` for `bytes` of the file with this visible path.
+    pub fn judge(&mut self, path: &Path, client: &Client<'_>, direction: Direction, bytes: usize) -> Verdict {
         let path = path.as_os_str().as_bytes();
-        let Some(index) = self.rules.iter().position(|rule| rule.glob.holds(path)) else { return Verdict::default() };
+        let accepts = |rule: &FaultRule| rule.selector.path.holds(path) && rule.selector.accepts(client);
+        let Some(index) = self.rules.iter().position(accepts) else { return Verdict::default() };
         let rule = &self.rules[index];
         let mut verdict = Verdict { rule: Some(index), ..Verdict::default() };
         if let Some((time, probability)) = rule.hang
@@ -206,8 +207,9 @@ pub fn parse_faults(text: &str) -> Result<Vec<FaultRule>, RuleError> {
 }
 
 fn fault_rule(line: &str) -> Result<FaultRule, Wrong> {
-    let (glob, settings) = split(line)?;
-    let mut rule = FaultRule { glob, eio: 0.0, short_read: 0.0, corrupt: 0.0, hang: None, enospc_after_bytes: None };
+    let (selector, settings) = split(line)?;
+    let mut rule =
+        FaultRule { selector, eio: 0.0, short_read: 0.0, corrupt: 0.0, hang: None, enospc_after_bytes: None };
     for setting in settings {
         let wrong = |why: &dyn fmt::Display| Wrong::new(setting.value_at, why);
         let probability = |text| probability(text).map_err(|why| wrong(&why));
@@ -239,8 +241,8 @@ fn probability(text: &str) -> Result<f64, &'static str> {
 
 impl fmt::Display for FaultRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let FaultRule { glob, eio, short_read, corrupt, hang, enospc_after_bytes } = self;
-        write!(f, "{glob}: eio={eio}, short-read={short_read}, corrupt={corrupt}")?;
+        let FaultRule { selector, eio, short_read, corrupt, hang, enospc_after_bytes } = self;
+        write!(f, "{selector}: eio={eio}, short-read={short_read}, corrupt={corrupt}")?;
         if let Some((time, probability)) = hang {
             write!(f, ", hang={}@p{probability}", exact_duration(*time))?;
         }
@@ -253,6 +255,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const ANYBODY: Client<'_> = Client { pid: 1, comm: "a", cgroups: &[] };
+
     fn faults(rules: &str) -> Faults {
         Faults::new(parse_faults(rules).unwrap(), 3)
     }
@@ -261,8 +265,8 @@ mod tests {
     fn failures_come_as_often_as_asked() {
         let mut faults = faults("swap/*: eio=0.1, short-read=0.2");
         for _ in 0..10_000 {
-            let _ = faults.judge(Path::new("swap/a"), Direction::Read, 4096);
-            assert_eq!(faults.judge(Path::new("images/a"), Direction::Read, 4096), Verdict::default());
+            let _ = faults.judge(Path::new("swap/a"), &ANYBODY, Direction::Read, 4096);
+            assert_eq!(faults.judge(Path::new("images/a"), &ANYBODY, Direction::Read, 4096), Verdict::default());
         }
         let FaultCounts { eio, short_reads, .. } = faults.counts();
         assert!((900..1100).contains(&eio) && (1650..1950).contains(&short_reads), "{eio} {short_reads}");
@@ -271,7 +275,7 @@ mod tests {
     #[test]
     fn bytes_are_corrupted_as_often_as_asked() {
         let mut faults = faults("**: corrupt=0.001");
-        let verdict = faults.judge(Path::new("a"), Direction::Read, 1 << 20);
+        let verdict = faults.judge(Path::new("a"), &ANYBODY, Direction::Read, 1 << 20);
         let mut data = vec![0; 1 << 20];
         faults.corrupt(&verdict, &mut data);
         let wrong = data.iter().filter(|byte| **byte != 0).count() as u64;
@@ -282,8 +286,16 @@ mod tests {
     #[test]
     fn space_ends_after_what_was_allowed() {
         let mut faults = faults("**: enospc-after=8K");
-        let mut write = || faults.judge(Path::new("a"), Direction::Write, 4096).failure;
+        let mut write = || faults.judge(Path::new("a"), &ANYBODY, Direction::Write, 4096).failure;
         assert_eq!([write(), write(), write()], [None, None, Some(Failure::NoSpace)]);
+    }
+
+    #[test]
+    fn only_who_is_meant_is_hit() {
+        let mut faults = faults("** & comm=a: eio=1");
+        let mut failure = |client: &Client<'_>| faults.judge(Path::new("x"), client, Direction::Read, 1).failure;
+        assert_eq!(failure(&ANYBODY), Some(Failure::Io));
+        assert_eq!(failure(&Client { comm: "b", ..ANYBODY }), None);
     }
 
     #[test]
@@ -297,13 +309,13 @@ mod tests {
         #[test]
         fn what_is_shown_reads_back(p in 0.0..1.0f64, ns in 0u64..1 << 50, bytes in proptest::option::of(any::<u64>())) {
             let hang = Some((Duration::from_nanos(ns), p));
-            let glob = Glob::new("swap/*");
-            let rule = FaultRule { glob, eio: p, short_read: p / 3.0, corrupt: p * p, hang, enospc_after_bytes: bytes };
+            let selector = Selector::of_path("swap/*");
+            let rule = FaultRule { selector, eio: p, short_read: p / 3.0, corrupt: p * p, hang, enospc_after_bytes: bytes };
             prop_assert_eq!(parse_faults(&rule.to_string()).unwrap(), [rule]);
         }
 
         #[test]
-        fn no_text_panics(text in "(\\PC|[\n:=,()@]){0,40}") {
+        fn no_text_panics(text in "(\\PC|[\n:=,()@&]){0,40}") {
             let _ = parse_faults(&text);
         }
     }

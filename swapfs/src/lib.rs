@@ -8,10 +8,10 @@
 //! ```
 //!
 //! [`filesystem`] and [`throttle`] decide: no I/O, no lock, no clock, no FUSE types. [`service`] owns the state and does the
-//! I/O. [`fuse`] decodes, calls and replies. [`delay`] sends the answers that have to wait. [`mounting`] puts it all at a
+//! I/O. [`fuse`] decodes, calls and replies. [`gate`] sends the answers that have to wait. [`mounting`] puts it all at a
 //! mount point and takes it away. There is no `unsafe` in this crate.
 //!
-//! Lock order: there is none to keep, as no lock is held while another is taken (see [`service`]), nor during I/O.
+//! Lock order: no lock is held while another is taken, but for a process's name under [`gate`]'s (see [`service`]), nor during I/O.
 
 #![forbid(unsafe_code)]
 
@@ -19,10 +19,10 @@ pub mod accounting;
 pub mod clock;
 pub mod config;
 pub mod control;
-pub mod delay;
 pub mod faults;
 pub mod filesystem;
 pub mod fuse;
+pub mod gate;
 pub mod heatmap;
 pub mod hints;
 pub mod images;

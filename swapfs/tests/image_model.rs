@@ -185,7 +185,7 @@ impl Unmounted {
             mountpoint: "/nowhere".into(),
             threads: 1,
         };
-        Unmounted { service: Service::new(plan, clock), clock }
+        Unmounted { service: Service::new(plan, clock).unwrap(), clock }
     }
 
     fn find(&self, path: &Path) -> Result<Ino, FsError> {

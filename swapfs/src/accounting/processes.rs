@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::counters::{Answered, Counters};
 use super::depth::QueueDepth;
 use super::figures::Figures;
+use super::names::{NameTag, Names};
 
 /// How many processes have accounts of their own.
 pub const MOST: usize = 512;
@@ -43,7 +44,7 @@ pub struct ProcessSnapshot {
 #[derive(Debug)]
 pub struct ProcessAccount {
     pid: u32,
-    comm: Mutex<String>,
+    tag: NameTag,
     /// When it was last used, in uses of any.
     used: AtomicU64,
     depth: QueueDepth,
@@ -98,7 +99,7 @@ impl ProcessAccount {
     fn new(pid: u32, comm: &str) -> Arc<Self> {
         Arc::new(ProcessAccount {
             pid,
-            comm: Mutex::new(comm.to_owned()),
+            tag: NameTag::new(pid, comm),
             used: AtomicU64::new(0),
             depth: QueueDepth::default(),
             entries: Mutex::new(Entries::Own(Box::default())),
@@ -112,7 +113,17 @@ impl ProcessAccount {
 
     /// Its name, as last seen.
     pub fn comm(&self) -> String {
-        self.comm.lock().clone()
+        self.names().comm().to_owned()
+    }
+
+    /// Its names, as last seen.
+    pub fn names(&self) -> Names {
+        self.tag.names()
+    }
+
+    /// Reads its control groups where they are not known.
+    pub fn learn_cgroups(&self) {
+        self.tag.learn_cgroups();
     }
 
     /// Its requests under way.
@@ -180,13 +191,15 @@ impl Processes {
         account
     }
 
+    /// All accounts.
+    pub fn all(&self) -> Vec<Arc<ProcessAccount>> {
+        let known = self.known.lock();
+        known.processes.values().chain(&known.earlier).cloned().collect()
+    }
+
     /// The counts of each process that has any, by pid.
     pub fn snapshot(&self) -> Vec<ProcessSnapshot> {
-        let accounts: Vec<_> = {
-            let known = self.known.lock();
-            known.processes.values().chain(&known.earlier).cloned().collect()
-        };
-        let mut all: Vec<_> = accounts.iter().filter_map(|account| account.snapshot()).collect();
+        let mut all: Vec<_> = self.all().iter().filter_map(|account| account.snapshot()).collect();
         all.sort_by(|a, b| (a.pid, &a.comm).cmp(&(b.pid, &b.comm)));
         all
     }
@@ -231,7 +244,7 @@ impl Known {
         }
         let new = || ProcessAccount::new(identity.pid, &identity.comm);
         let account = self.processes.entry(key).or_insert_with(new).clone();
-        account.comm.lock().clone_from(&identity.comm);
+        account.tag.rename(&identity.comm);
         if self.threads.len() >= MOST_THREADS {
             self.threads.clear();
         }

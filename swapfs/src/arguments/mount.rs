@@ -15,7 +15,7 @@ use swapfs::filesystem::caching::Strictness;
 use swapfs::images::{ImageSpec, is_image_name};
 use swapfs::mounting::{Audience, Encryption, Host, MountOptions, PageCache, StoreOptions, StorePlace, SwapSpec};
 use swapfs::service::is_swap_name;
-use swapfs::throttle::{Glob, Latency, Limits, Rule, parse_rules};
+use swapfs::throttle::{Latency, Limits, Rule, Selector, parse_rules};
 use swapfs::units::{UnitError, parse_bytes, parse_count, parse_duration, parse_rate};
 
 const MOUNT_USAGE: &str = "swapfs mount [OPTIONS] [--images SRC...] [--image NAME=PATH] [--with-libs PROGRAM...] [--swap NAME:SIZE...] MOUNTPOINT";
@@ -101,7 +101,7 @@ pub struct MountArguments {
     /// Serving threads
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u8).range(1..=64))]
     threads: u8,
-    /// Slow some files, such as 'swap/*: bw=20M, iops=300' or 'images/**: profile=hdd-7200' (repeatable; first match wins)
+    /// Slow some requests, such as 'swap/*: bw=20M, iops=300' or 'images/** & comm=sort: profile=hdd-7200' (repeatable; first match wins)
     #[arg(long, value_name = "RULE")]
     throttle: Vec<String>,
     /// Fail on purpose, such as 'swap/*: eio=1e-4, hang=10s@p0.001' (repeatable; first match wins)
@@ -307,7 +307,7 @@ fn rules(MountArguments { read, write, throttle, .. }: &MountArguments) -> Resul
         rules.extend(parse_rules(text).map_err(|error| format!("--throttle `{text}`: {error}"))?);
     }
     if !read.is_none() || !write.is_none() {
-        rules.push(Rule { glob: Glob::new("**"), read, write });
+        rules.push(Rule { selector: Selector::of_path("**"), read, write });
     }
     Ok(rules)
 }

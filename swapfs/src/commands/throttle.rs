@@ -11,18 +11,21 @@ use super::client;
 const EXAMPLES: &str = "\
 Examples:
   swapfs throttle /mnt/s
-      Shows the rules in force; the first that matches a file decides.
+      Shows the rules in force; the first that accepts a request decides.
   swapfs throttle /mnt/s --set 'images/**: profile=hdd-7200' \\
       --set 'swap/*: read-bw=20M, iops=300, latency=lognormal(2ms,0.5)'
-      Puts these in force instead, at once, also for open files.
+      Puts these in force instead, at once, also for open files and for who waits already.
+  swapfs throttle /mnt/s --set 'images/** & comm=sort: bw=1M' --set 'cgroup=/user.slice/**: iops=100'
+      The first is for reads by programs called sort, the second for all else in these control groups. pid=N is the third condition.
   swapfs throttle /mnt/s --clear";
 
 const FAULT_EXAMPLES: &str = "\
 Examples:
   swapfs fault /mnt/s --set 'swap/*: eio=1e-4, short-read=1e-3, corrupt=1e-6'
   swapfs fault /mnt/s --set 'swap/*: enospc-after=100M, hang=10s@p0.001'
+  swapfs fault /mnt/s --set 'images/** & pid=4711: eio=0.01'
   swapfs fault /mnt/s --clear
-What was done so far is counted in .swapfs/stats.json, under `faults`.";
+What hangs is let go when the rules change. What was done so far is counted in .swapfs/stats.json, under `faults`.";
 
 /// `swapfs fault`.
 #[derive(Debug, Args)]

@@ -30,8 +30,10 @@ impl Strictness {
 /// How an open file uses the kernel's page cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OpenCaching {
-    /// Reads and writes come straight to us.
+    /// Reads and writes come straight to us; pages that faults brought in are dropped.
     Direct,
+    /// The same, but those pages are left alone.
+    DirectKeep,
     /// Cached pages are good: keep them.
     Keep,
     /// Cached pages are old: drop them, then cache.
@@ -44,6 +46,24 @@ pub fn image_open(strictness: Strictness, cached: Cached) -> OpenCaching {
         (Strictness::EveryRead, _) => OpenCaching::Direct,
         (Strictness::CacheMisses, Cached::Same) => OpenCaching::Keep,
         (Strictness::CacheMisses, Cached::Other) => OpenCaching::Drop,
+    }
+}
+
+/// Whether requests for a file are held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holdup {
+    /// None is.
+    Free,
+    /// At least one waits for its answer.
+    Waiting,
+}
+
+/// To drop a page the kernel waits until it is read, so an open would hang behind a fault that a rule holds back. Pages that are old
+/// must go all the same.
+pub fn unhindered(caching: OpenCaching, holdup: Holdup) -> OpenCaching {
+    match (caching, holdup) {
+        (OpenCaching::Direct, Holdup::Waiting) => OpenCaching::DirectKeep,
+        (caching, _) => caching,
     }
 }
 
@@ -65,5 +85,8 @@ mod tests {
         assert_eq!(image_open(Strictness::EveryRead, Cached::Same), OpenCaching::Direct);
         assert_eq!(image_open(Strictness::CacheMisses, Cached::Same), OpenCaching::Keep);
         assert_eq!(image_open(Strictness::CacheMisses, Cached::Other), OpenCaching::Drop);
+        assert_eq!(unhindered(OpenCaching::Direct, Holdup::Free), OpenCaching::Direct);
+        assert_eq!(unhindered(OpenCaching::Direct, Holdup::Waiting), OpenCaching::DirectKeep);
+        assert_eq!(unhindered(OpenCaching::Drop, Holdup::Waiting), OpenCaching::Drop);
     }
 }

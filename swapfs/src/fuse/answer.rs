@@ -35,27 +35,23 @@ pub(super) fn guarded(handler: impl FnOnce()) {
 
 impl Adapter {
     pub(super) fn answer_read(&self, transfer: Transfer, buffer: &[u8], reply: ReplyData) {
-        match self.due_later(&transfer) {
+        match transfer.ticket() {
             None => send_data(transfer, self.clock.now(), buffer, reply),
-            Some(at) => {
+            Some(ticket) => {
                 let (data, clock) = (buffer[..transfer.bytes()].to_vec(), self.clock);
-                self.delays.push(at, Box::new(move || send_data(transfer, clock.now(), &data, reply)));
+                self.service.leave(ticket, Box::new(move || send_data(transfer, clock.now(), &data, reply)));
             }
         }
     }
 
     pub(super) fn answer_write(&self, transfer: Transfer, reply: ReplyWrite) {
-        match self.due_later(&transfer) {
+        match transfer.ticket() {
             None => send_written(transfer, self.clock.now(), reply),
-            Some(at) => {
+            Some(ticket) => {
                 let clock = self.clock;
-                self.delays.push(at, Box::new(move || send_written(transfer, clock.now(), reply)));
+                self.service.leave(ticket, Box::new(move || send_written(transfer, clock.now(), reply)));
             }
         }
-    }
-
-    fn due_later(&self, transfer: &Transfer) -> Option<Nanos> {
-        transfer.due().filter(|due| *due > self.clock.now())
     }
 }
 

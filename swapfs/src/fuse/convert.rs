@@ -66,9 +66,12 @@ pub(super) fn no_such_file() -> FileAttr {
     }
 }
 
+const DIRECT: FopenFlags = FopenFlags::FOPEN_DIRECT_IO.union(FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES);
+
 pub(super) fn fopen_flags(caching: OpenCaching) -> FopenFlags {
     match caching {
-        OpenCaching::Direct => FopenFlags::FOPEN_DIRECT_IO | FopenFlags::FOPEN_PARALLEL_DIRECT_WRITES,
+        OpenCaching::Direct => DIRECT,
+        OpenCaching::DirectKeep => DIRECT | FopenFlags::FOPEN_KEEP_CACHE,
         OpenCaching::Keep => FopenFlags::FOPEN_KEEP_CACHE,
         OpenCaching::Drop => FopenFlags::empty(),
     }

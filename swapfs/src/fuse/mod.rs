@@ -19,7 +19,6 @@ use fuser::{
 
 use crate::clock::Clock;
 use crate::control;
-use crate::delay::DelayQueue;
 use crate::filesystem::caching::{IMAGE_TTL, Strictness};
 use crate::filesystem::inode::SWAP;
 use crate::filesystem::{FsError, Ino};
@@ -30,8 +29,9 @@ use convert::{access, errno, file_attr, file_type, fopen_flags, no_such_file, wh
 
 /// The largest request that the kernel may send; it allows no more (`/proc/sys/fs/fuse/max_pages_limit`).
 const MAX_REQUEST_BYTES: u32 = 1 << 20;
-/// Asynchronous requests (readahead) that may be under way at once.
-const MAX_BACKGROUND: u16 = 128;
+/// Asynchronous requests (readahead, AIO) that may be under way at once: as many as the kernel can be asked for. Those that a rule
+/// holds back count, too; with fewer, enough of them would keep the readahead of every other file from being sent at all.
+const MAX_BACKGROUND: u16 = u16::MAX;
 /// What sizes are counted in for `statfs`.
 const BLOCK_BYTES: u64 = 4096;
 const GENERATION: Generation = Generation(0);
@@ -40,18 +40,17 @@ const GENERATION: Generation = Generation(0);
 #[derive(Debug)]
 pub struct Adapter {
     service: Arc<Service>,
-    delays: Arc<DelayQueue>,
     clock: Clock,
 }
 
 impl Adapter {
-    /// An adapter that answers for `service` and leaves late answers to `delays`.
-    pub fn new(service: Arc<Service>, delays: Arc<DelayQueue>, clock: Clock) -> Self {
-        Adapter { service, delays, clock }
+    /// An adapter that answers for `service`.
+    pub fn new(service: Arc<Service>, clock: Clock) -> Self {
+        Adapter { service, clock }
     }
 
     fn control_text(&self, file: crate::filesystem::inode::ControlFile) -> String {
-        control::text(file, &self.service.snapshot(self.delays.len()))
+        control::text(file, &self.service.snapshot())
     }
 
     /// What a listing says of an entry; the number is that of an entry that was looked up for it.
@@ -91,6 +90,7 @@ impl Filesystem for Adapter {
         // Both setters answer the nearest possible value where they refuse.
         let _ = config.set_max_write(MAX_REQUEST_BYTES);
         let _ = config.set_max_background(MAX_BACKGROUND);
+        let _ = config.set_congestion_threshold(MAX_BACKGROUND);
         if self.service.strictness() == Strictness::EveryRead {
             // The kernel counts readahead in whole pages, so this is none.
             let _ = config.set_max_readahead(1);

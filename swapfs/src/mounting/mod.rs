@@ -9,7 +9,6 @@ mod unmount;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use fuser::{Config, Session, SessionACL};
 
@@ -18,7 +17,6 @@ pub use place::{Found, PlaceError, resolve};
 pub use unmount::{Unmounted, unmount};
 
 use crate::clock::Clock;
-use crate::delay::DelayQueue;
 use crate::faults::FaultRule;
 use crate::filesystem::Owner;
 use crate::filesystem::caching::Strictness;
@@ -152,13 +150,12 @@ impl Mounted {
         let clock = Clock::start();
         let plan = plan(options, &path)?;
         let owner = plan.owner;
-        let service = Service::new(plan, clock);
         let thread_failed = |source| MountError::Connect { path: path.clone(), source, hint: "" };
-        let delays = Arc::new(DelayQueue::start(clock).map_err(thread_failed)?);
+        let service = Service::new(plan, clock).map_err(thread_failed)?;
         let connection = connect::connect(&path, owner, options)?;
         let config = session_config(options.threads);
         let place = Place { id: mountinfo::on_top(&mountinfo::current(), &path).map(|mount| mount.id), path };
-        let adapter = Adapter::new(service, delays, clock);
+        let adapter = Adapter::new(service, clock);
         // The kernel checks who may come in (allow_other, default_permissions), so fuser need not.
         match Session::from_fd(adapter, connection, SessionACL::All, config) {
             Ok(session) => Ok(Mounted { session, place, found }),

@@ -10,6 +10,7 @@ use super::SwapFile;
 use super::names::DirectoryEntry;
 use crate::accounting::{Account, Order, ProcessAccount};
 use crate::filesystem::FsError;
+use crate::gate::KnownRule;
 use crate::images::OpenImage;
 use crate::throttle::Direction;
 use crate::trace::Ring;
@@ -23,8 +24,7 @@ pub struct HandleId(pub u64);
 pub(super) struct CountedFile {
     pub(super) body: Body,
     pub(super) account: Arc<Account>,
-    /// What the throttle last said of its rule, a [`crate::throttle::Known`].
-    pub(super) rule: AtomicU64,
+    pub(super) known: Arc<KnownRule>,
     /// Who opened it.
     pub(super) opener: Arc<ProcessAccount>,
     pub(super) ends: Ends,

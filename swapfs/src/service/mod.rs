@@ -1,10 +1,10 @@
 //! The mount without FUSE: namespace -> file -> throttle -> store, counted on the way.
 //!
-//! Owns the inode table, the open files, the accounts and the throttle's state. Knows neither FUSE's types nor how an
-//! answer is sent: a transfer says when it is due, and the adapter sees to it.
+//! Owns the inode table, the open files, the accounts and the gate with the throttle's state. Knows neither FUSE's types nor how an
+//! answer is sent: a transfer says whether it has to wait, and the adapter leaves its answer here.
 //!
-//! Locks: the inode table, the swap files, the handles, the throttle and the ledger have one each; no two are held at once, and none during
-//! I/O. (The ledger's map and one account's counters are taken one after the other.)
+//! Locks: the inode table, the swap files, the handles, the gate and the ledger have one each; no two are held at once, and none during
+//! I/O. (The ledger's map and one account's counters are taken one after the other; the gate reads a process's name.)
 
 mod answers;
 mod attributes;
@@ -18,6 +18,7 @@ mod swap_names;
 mod swap_table;
 mod transfer;
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -38,12 +39,14 @@ use crate::faults::{FaultRule, Faults};
 use crate::filesystem::caching::Strictness;
 use crate::filesystem::inode::{InodeTable, Node, SourceIndex};
 use crate::filesystem::{FsError, Ino, Owner};
+use crate::gate::{Gate, Job};
 use crate::images::{Source, Tree};
 use crate::mounting::Host;
 use crate::store::Stores;
-use crate::throttle::{Rule, Throttle};
+use crate::throttle::{Rule, Throttle, Ticket};
 use crate::trace::Tracers;
 use handles::Handles;
+use rules::CgroupsWanted;
 use swap_table::SwapTable;
 
 /// What a mount serves and how.
@@ -92,20 +95,32 @@ pub struct Service {
     swaps: RwLock<SwapTable>,
     handles: Handles,
     books: Arc<Books>,
-    throttle: Mutex<Throttle>,
+    gate: Gate,
     faults: Mutex<Faults>,
+    cgroups_wanted: CgroupsWanted,
 }
 
 impl Service {
     /// The state of a mount at its beginning.
-    pub fn new(mut plan: Plan, clock: Clock) -> Arc<Self> {
-        let inodes = Mutex::default();
-        let swaps = RwLock::new(SwapTable::new(std::mem::take(&mut plan.swap_files)));
-        let throttle = Mutex::new(Throttle::new(&plan.rules, plan.seed));
-        let faults = Mutex::new(Faults::new(std::mem::take(&mut plan.faults), plan.seed));
-        let (handles, books, started) = (Handles::default(), Arc::default(), SystemTime::now());
-        let counted_since_ns = AtomicU64::new(since_1970_ns(started));
-        Arc::new(Service { plan, clock, started, counted_since_ns, inodes, swaps, handles, books, throttle, faults })
+    ///
+    /// # Errors
+    /// When the gate's thread cannot be had.
+    pub fn new(mut plan: Plan, clock: Clock) -> io::Result<Arc<Self>> {
+        let started = SystemTime::now();
+        let faults = std::mem::take(&mut plan.faults);
+        Ok(Arc::new(Service {
+            clock,
+            started,
+            counted_since_ns: AtomicU64::new(since_1970_ns(started)),
+            inodes: Mutex::default(),
+            swaps: RwLock::new(SwapTable::new(std::mem::take(&mut plan.swap_files))),
+            handles: Handles::default(),
+            books: Arc::default(),
+            gate: Gate::start(clock, Throttle::new(&plan.rules, plan.seed))?,
+            cgroups_wanted: CgroupsWanted::new(&plan.rules, &faults),
+            faults: Mutex::new(Faults::new(faults, plan.seed)),
+            plan,
+        }))
     }
 
     /// What is counted.
@@ -113,8 +128,13 @@ impl Service {
         self.plan.strictness
     }
 
-    /// All counts, now. `waiting` is how many requests the throttle holds back.
-    pub fn snapshot(&self, waiting: usize) -> Snapshot {
+    /// Leaves the answer of a request that waits, to be sent when its time comes.
+    pub fn leave(&self, ticket: Ticket, answer: Job) {
+        self.gate.leave(ticket, answer);
+    }
+
+    /// All counts, now.
+    pub fn snapshot(&self) -> Snapshot {
         let (total, mut files) = self.books.ledger.figures();
         self.weigh_swaps(&mut files);
         Snapshot {
@@ -126,7 +146,7 @@ impl Service {
             counted_reads: self.plan.strictness.counted_reads().to_owned(),
             threads: self.plan.threads as u64,
             block_bytes: BLOCK_BYTES,
-            waiting_requests: waiting as u64,
+            waiting_requests: self.gate.len() as u64,
             ends_on_sigterm: self.plan.host == Host::Daemon,
             open_files: self.handles.counted_files() as u64,
             total,

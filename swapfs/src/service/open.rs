@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use super::Service;
 use super::handles::{Body, CountedFile, Ends, Handle, HandleId};
 use crate::accounting::{FileClass, Occasion};
-use crate::filesystem::caching::{OpenCaching, image_open};
+use crate::filesystem::caching::{OpenCaching, image_open, unhindered};
 use crate::filesystem::inode::{ControlFile, ImageNode, Node, SwapIndex};
 use crate::filesystem::{FileKind, FsError, Ino};
 use crate::trace::Operation;
@@ -48,7 +47,7 @@ impl Service {
             (Node::Image(node), Access::Read) => self.open_image(tid, ino, &node),
             (Node::ControlFile(ControlFile::Command), _) => Ok(self.opened(Handle::Command(Arc::default()))),
             (Node::ControlFile(ControlFile::Throttle), _) => {
-                Ok(self.opened(Handle::Rules(Arc::new(self.rules_text().into()))))
+                Ok(self.opened(Handle::Rules(Arc::new(self.gate.rules_text().into()))))
             }
             (Node::ControlFile(ControlFile::Faults), _) => {
                 Ok(self.opened(Handle::Faults(Arc::new(self.faults_text().into()))))
@@ -78,7 +77,7 @@ impl Service {
         let caching = image_open(self.plan.strictness, self.inodes.lock().cache(ino, version));
         let path = || source.visible_path(&node.path);
         let handle = self.insert_counted(tid, ino, FileClass::Image, path, Body::Image { image }, size_bytes);
-        Ok(Opened { handle, caching })
+        Ok(Opened { handle, caching: unhindered(caching, self.gate.holdup(ino.0)) })
     }
 
     fn open_swap(&self, tid: u32, ino: Ino, index: SwapIndex) -> Result<Opened, FsError> {
@@ -86,7 +85,7 @@ impl Service {
         let path = || PathBuf::from("swap").join(&file.name);
         let size_bytes = file.store.size_bytes();
         let handle = self.insert_counted(tid, ino, FileClass::Swap, path, Body::Swap(file.clone()), size_bytes);
-        Ok(Opened { handle, caching: OpenCaching::Direct })
+        Ok(Opened { handle, caching: unhindered(OpenCaching::Direct, self.gate.holdup(ino.0)) })
     }
 
     fn open_text(&self, text: String) -> Opened {
@@ -110,7 +109,7 @@ impl Service {
         account.opened(size_bytes);
         let opener = self.books.ledger.processes().account(tid, Occasion::Open);
         opener.enter(|counters| counters.opened());
-        let file = Arc::new(CountedFile { body, account, rule: AtomicU64::new(0), opener, ends: Ends::default() });
+        let file = Arc::new(CountedFile { body, account, known: Arc::default(), opener, ends: Ends::default() });
         self.note(&file, &file.opener, Operation::Open, (0, 0));
         self.handles.insert(Handle::Counted(file))
     }

@@ -1,7 +1,6 @@
 //! Reading and writing, and when the answer is due.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::handles::{Body, CountedFile, Handle, HandleId};
 use super::{Books, Service};
@@ -9,7 +8,8 @@ use crate::accounting::{Answered, Occasion, Order, Outcome, ProcessAccount};
 use crate::faults::{Failure, Verdict};
 use crate::filesystem::FsError;
 use crate::filesystem::extent::{clip_read, clip_write};
-use crate::throttle::{Direction, Known, Nanos, Request};
+use crate::gate::{Admission, Who};
+use crate::throttle::{Direction, Nanos, Request, Ticket};
 use crate::trace::{Event, Operation};
 
 /// A read or write that is done but not yet answered. Count it by [`Transfer::finish`] right before the answer.
@@ -18,7 +18,7 @@ use crate::trace::{Event, Operation};
 pub struct Transfer {
     outcome: Result<usize, FsError>,
     count: Option<Count>,
-    due: Option<Nanos>,
+    admission: Admission,
 }
 
 #[derive(Debug)]
@@ -95,9 +95,12 @@ impl Count {
 }
 
 impl Transfer {
-    /// When the answer may be sent; `None` for at once.
-    pub fn due(&self) -> Option<Nanos> {
-        self.due
+    /// With what to leave the answer, if it has to wait.
+    pub fn ticket(&self) -> Option<Ticket> {
+        match self.admission {
+            Admission::Held(ticket) => Some(ticket),
+            Admission::Free | Admission::Served => None,
+        }
     }
 
     /// How many bytes there are to answer with.
@@ -111,13 +114,14 @@ impl Transfer {
     /// The transfer's own.
     pub fn finish(self, now: Nanos) -> Result<usize, FsError> {
         if let Some(count) = &self.count {
-            count.write_down(&self.outcome, self.due.map(|_| now.before(count.served).0));
+            let has_waited = self.admission != Admission::Free;
+            count.write_down(&self.outcome, has_waited.then(|| now.before(count.served).0));
         }
         self.outcome
     }
 
     fn uncounted(outcome: Result<usize, FsError>) -> Self {
-        Transfer { outcome, count: None, due: None }
+        Transfer { outcome, count: None, admission: Admission::Free }
     }
 }
 
@@ -172,7 +176,12 @@ impl Service {
         let arrived = self.clock.now();
         let under_way = UnderWay::arrive(self.books.clone(), file.clone(), asked.tid);
         let Asked { direction, offset, .. } = asked;
-        let verdict = self.faults.lock().judge(file.account.path(), direction, asked.bytes);
+        let process = &under_way.process;
+        if self.cgroups_wanted.any() {
+            process.learn_cgroups();
+        }
+        let (path, names) = (file.account.path(), process.names());
+        let verdict = self.faults.lock().judge(path, &names.client(), direction, asked.bytes);
         let outcome = match verdict.failure {
             Some(Failure::Io) => Err(FsError::IoOnPurpose),
             Some(Failure::NoSpace) => Err(FsError::NoSpaceOnPurpose),
@@ -180,19 +189,25 @@ impl Service {
         };
         let served = self.clock.now();
         let bytes = *outcome.as_ref().unwrap_or(&0) as u64;
-        let request = Request { file: file.account.ino().0, direction, offset, bytes };
-        let due = self.plan_answer(&file, arrived, &request).unwrap_or(arrived).after(verdict.hang);
-        let due = Some(due).filter(|due| *due > arrived);
+        let who = Who {
+            account: file.account.clone(),
+            process: process.clone(),
+            thread: asked.tid,
+            known: file.known.clone(),
+        };
+        let request = Request {
+            file: file.account.ino().0,
+            pid: process.pid(),
+            direction,
+            offset,
+            bytes,
+            arrived,
+            way: Nanos(0),
+        };
+        let admission = self.gate.admit(&who, request, verdict.hang);
         let order = file.ends.order(direction, offset, bytes);
         let count = Count { under_way, direction, offset, asked: asked.bytes, order, arrived, served };
-        Transfer { outcome, count: Some(count), due }
-    }
-
-    fn plan_answer(&self, file: &CountedFile, arrived: Nanos, request: &Request) -> Option<Nanos> {
-        let mut throttle = self.throttle.lock();
-        let known = throttle.know(Known(file.rule.load(Ordering::Relaxed)), file.account.path());
-        file.rule.store(known.0, Ordering::Relaxed);
-        throttle.plan(known, arrived, request)
+        Transfer { outcome, count: Some(count), admission }
     }
 
     /// Writes down something other than a transfer.

@@ -1,11 +1,11 @@
-//! The rule language: `GLOB: key=value, key=value`, one rule a line; empty lines and lines that begin with `#` are comments.
+//! The rule language: `SELECTOR: key=value, key=value`, one rule a line (see [`Selector`]); empty lines and lines that begin with `#` are comments.
 //! An error says line and column. Parsing does no I/O and ends for every text.
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-use super::{Direction, Glob, Latency, Limits, Rule, profiles};
+use super::{Direction, Latency, Limits, Rule, Selector, profiles};
 use crate::units::{exact_bytes, parse_bytes, parse_count, parse_duration, parse_rate};
 
 /// The most slots that a queue may have.
@@ -59,14 +59,10 @@ pub(crate) struct Setting<'a> {
     pub(crate) value_at: usize,
 }
 
-/// Splits a line into its glob and its settings.
-pub(crate) fn split(line: &str) -> Result<(Glob, Vec<Setting<'_>>), Wrong> {
+/// Splits a line into its selector and its settings.
+pub(crate) fn split(line: &str) -> Result<(Selector, Vec<Setting<'_>>), Wrong> {
     let colon = line.find(':').ok_or_else(|| Wrong::new(line.len(), "no `:`; write `GLOB: key=value, ...`"))?;
-    let glob = line[..colon].trim();
-    if glob.is_empty() {
-        return Err(Wrong::new(0, "no pattern before the `:`; `**` is every file"));
-    }
-    Ok((Glob::new(glob), settings(line, colon + 1)?))
+    Ok((Selector::parse(&line[..colon])?, settings(line, colon + 1)?))
 }
 
 fn settings(line: &str, from: usize) -> Result<Vec<Setting<'_>>, Wrong> {
@@ -99,8 +95,8 @@ fn setting(line: &str, from: usize, to: usize) -> Result<Setting<'_>, Wrong> {
 }
 
 fn rule(line: &str) -> Result<Rule, Wrong> {
-    let (glob, settings) = split(line)?;
-    let mut rule = Rule { glob, read: Limits::default(), write: Limits::default() };
+    let (selector, settings) = split(line)?;
+    let mut rule = Rule { selector, read: Limits::default(), write: Limits::default() };
     settings.into_iter().try_for_each(|setting| apply(&mut rule, setting))?;
     Ok(rule)
 }
@@ -178,12 +174,13 @@ impl fmt::Display for Rule {
         }
         settings.extend(self.read.queue_depth.map(|depth| format!("queue-depth={depth}")));
         settings.push(format!("burst={}", exact_bytes(self.read.burst_bytes)));
-        write!(f, "{}: {}", self.glob, settings.join(", "))
+        write!(f, "{}: {}", self.selector, settings.join(", "))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Condition, Glob};
     use super::*;
     use proptest::prelude::*;
 
@@ -216,6 +213,8 @@ mod tests {
         assert_eq!(at("**: bw=1M,"), (1, 11));
         assert_eq!(at("**"), (1, 3));
         assert_eq!(at(": bw=1"), (1, 1));
+        assert_eq!(at("** & comm=a & user=b: bw=1"), (1, 15));
+        assert_eq!(at("#\n ** & pid=me: bw=1"), (2, 11));
         assert_eq!(at("**: profile=tape"), (1, 13));
     }
 
@@ -243,11 +242,21 @@ mod tests {
         )
     }
 
+    fn any_selector() -> impl Strategy<Value = Selector> {
+        let condition = prop_oneof![
+            (1u32..).prop_map(Condition::Pid),
+            "[a-z*?/.=]{1,8}".prop_map(|glob| Condition::Comm(Glob::new(glob))),
+            "[a-z*?/.=]{1,8}".prop_map(|glob| Condition::Cgroup(Glob::new(glob))),
+        ];
+        ("[a-z*?/.]{1,12}", proptest::collection::vec(condition, 0..4))
+            .prop_map(|(path, conditions)| Selector { path: Glob::new(path), conditions })
+    }
+
     fn any_rule() -> impl Strategy<Value = Rule> {
         let depth = proptest::option::of((1u32..=DEEPEST).prop_map(|n| NonZeroU32::new(n).unwrap()));
-        (depth, any::<u64>(), "[a-z*?/.]{1,12}").prop_flat_map(|(depth, burst, glob)| {
+        (depth, any::<u64>(), any_selector()).prop_flat_map(|(depth, burst, selector)| {
             (any_limits(depth, burst), any_limits(depth, burst)).prop_map(move |(read, write)| Rule {
-                glob: Glob::new(glob.clone()),
+                selector: selector.clone(),
                 read,
                 write,
             })
@@ -261,7 +270,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics(text in "(\\PC|[\n:=,()]){0,40}") {
+        fn no_text_panics(text in "(\\PC|[\n:=,()&]){0,40}") {
             let _ = parse_rules(&text);
         }
     }

@@ -1,25 +1,37 @@
-//! How long each request has to wait. Pure: time is an argument, nothing sleeps here.
+//! Which requests have to wait, in which order and how long. Pure: time is an argument, nothing sleeps here.
 //!
-//! A [`Throttle`] is a list of rules; the first one whose pattern holds a file's visible path decides. Each rule has limits for
-//! reads and for writes, shared by all files that it matches. [`crate::delay`] does the waiting.
+//! A [`Throttle`] is a list of rules; the first one whose selector accepts a request decides. Each rule has limits for
+//! reads and for writes, shared by all that it accepts. A request is submitted when it came, and gets its time at once or,
+//! when others are before it, by a later [`Throttle::advance`]. [`crate::gate`] keeps the time and does the waiting.
 
+mod arm;
+mod fair;
 mod glob;
+mod lane;
 pub(crate) mod language;
 mod latency;
 mod pace;
 pub mod profiles;
 mod random;
+mod selector;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeSet;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
+use arm::Arm;
+pub use fair::{FairQueue, Flow};
 pub use glob::Glob;
+use lane::Lane;
 pub use language::{RuleError, parse_rules};
 pub use latency::Latency;
 pub use pace::{IDLE_CREDIT, Pace};
 pub use random::Random;
+pub use selector::{Client, Condition, Selector};
 
 /// Nanoseconds since the mount began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -43,8 +55,14 @@ impl From<Duration> for Nanos {
     }
 }
 
+impl From<Nanos> for Duration {
+    fn from(nanos: Nanos) -> Self {
+        Duration::from_nanos(nanos.0)
+    }
+}
+
 /// A direction of transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
     /// From the mount to the client.
     Read,
@@ -74,18 +92,18 @@ impl Limits {
     }
 }
 
-/// Limits for a set of files.
+/// Limits for a set of requests.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
-    /// The files.
-    pub glob: Glob,
+    /// The requests.
+    pub selector: Selector,
     /// Limits of reading.
     pub read: Limits,
     /// Limits of writing.
     pub write: Limits,
 }
 
-/// What was last found out about the rule of a file; good until the rules change. The default knows nothing yet.
+/// The first rule for a file's path, whoever asks; good until the rules change. The default knows nothing yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Known(pub u64);
 
@@ -94,12 +112,33 @@ pub struct Known(pub u64);
 pub struct Request {
     /// Its file: any number that tells files apart.
     pub file: u64,
+    /// Its process.
+    pub pid: u32,
     /// Read or write.
     pub direction: Direction,
     /// Where in the file.
     pub offset: u64,
     /// How many bytes.
     pub bytes: u64,
+    /// When it came; latency counts from here.
+    pub arrived: Nanos,
+    /// How much of a latency passes on the way between client and mount, and need not be waited for.
+    pub way: Nanos,
+}
+
+/// Stands for a request while it waits; later ones are greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// When a request may be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Planned {
+    /// At once: no rule is for it.
+    Free,
+    /// At this time.
+    At(Nanos),
+    /// Others are before it: [`Throttle::advance`] will say.
+    Queued,
 }
 
 /// All rules of a mount, and how far each has been used.
@@ -110,23 +149,26 @@ pub struct Throttle {
     rules: Vec<Rule>,
     lanes: Vec<[Lane; 2]>,
     arms: Vec<Arm>,
+    /// The lanes in which requests wait.
+    busy: BTreeSet<(usize, Direction)>,
     random: Random,
 }
 
 impl Throttle {
     /// A throttle with these rules, nothing used yet. All that is random follows from `seed`.
     pub fn new(rules: &[Rule], seed: u64) -> Self {
-        let random = Random::new(seed);
-        let mut throttle = Throttle { generation: 0, rules: vec![], lanes: vec![], arms: vec![], random };
+        let (random, busy) = (Random::new(seed), BTreeSet::new());
+        let mut throttle = Throttle { generation: 0, rules: vec![], lanes: vec![], arms: vec![], busy, random };
         throttle.replace(rules.to_vec());
         throttle
     }
 
-    /// Puts other rules in force, nothing used yet. What waits already is answered as it was planned.
+    /// Puts other rules in force, nothing used yet. Who is still queued must be submitted again.
     pub fn replace(&mut self, rules: Vec<Rule>) {
         self.generation = self.generation.wrapping_add(1).max(1);
         self.lanes = rules.iter().map(|rule| [Lane::new(&rule.read), Lane::new(&rule.write)]).collect();
         self.arms = vec![Arm::default(); rules.len()];
+        self.busy.clear();
         self.rules = rules;
     }
 
@@ -141,150 +183,56 @@ impl Throttle {
             return known;
         }
         let path = path.as_os_str().as_bytes();
-        let number = self.rules.iter().position(|rule| rule.glob.holds(path)).map_or(0, |index| index as u64 + 1);
-        Known(u64::from(self.generation) << 32 | number)
+        let first = self.rules.iter().position(|rule| rule.selector.path.holds(path));
+        Known(u64::from(self.generation) << 32 | first.map_or(0, |index| index as u64 + 1))
     }
 
-    /// When a request that arrived at `now` may be answered; never before `now`. `None` if no rule is for it.
-    pub fn plan(&mut self, known: Known, now: Nanos, request: &Request) -> Option<Nanos> {
-        let index = usize::try_from(known.0 & 0xffff_ffff).ok()?.checked_sub(1)?;
-        let [read, write] = self.lanes.get_mut(index)?;
-        let lane = match request.direction {
-            Direction::Read => read,
-            Direction::Write => write,
-        };
-        let distance = self.arms.get_mut(index)?.travel(request);
-        Some(lane.plan(now, request.bytes, distance, &mut self.random))
-    }
-}
-
-/// The part of a disk's way to a file that was not the last one: the mean of two random places, a third.
-const OTHER_FILE: f64 = 1.0 / 3.0;
-
-/// Where the last request of a rule ended, and the furthest that any has.
-#[derive(Debug, Clone, Copy, Default)]
-struct Arm {
-    file: u64,
-    offset: u64,
-    furthest: u64,
-}
-
-impl Arm {
-    /// Moves to the end of a request; says how far its beginning was, as a part of the whole way.
-    fn travel(&mut self, request: &Request) -> f64 {
-        let end = request.offset.saturating_add(request.bytes);
-        self.furthest = self.furthest.max(end);
-        let distance = match self.file == request.file {
-            true => request.offset.abs_diff(self.offset) as f64 / self.furthest.max(1) as f64,
-            false => OTHER_FILE,
-        };
-        (self.file, self.offset) = (request.file, end);
-        distance
-    }
-}
-
-/// One direction of one rule.
-#[derive(Debug)]
-struct Lane {
-    bandwidth: Option<Pace>,
-    operations: Option<Pace>,
-    latency: Option<Latency>,
-    /// When each place in the queue is free again; empty if there is no end of places.
-    slots: Vec<Nanos>,
-}
-
-impl Lane {
-    fn new(limits: &Limits) -> Self {
-        Lane {
-            bandwidth: limits.bytes_per_second.map(|rate| Pace::with_burst(rate, limits.burst_bytes)),
-            operations: limits.operations_per_second.map(Pace::new),
-            latency: limits.latency,
-            slots: vec![Nanos(0); limits.queue_depth.map_or(0, |depth| depth.get() as usize)],
-        }
+    /// The rule for the requests of `client` for `path`, of which so much is known.
+    pub fn rule_for(&self, known: Known, path: &Path, client: &Client<'_>) -> Option<usize> {
+        let first = usize::try_from(known.0 & 0xffff_ffff).ok()?.checked_sub(1)?;
+        let selector = |index: usize| &self.rules[index].selector;
+        let path = path.as_os_str().as_bytes();
+        (first..self.rules.len())
+            .find(|index| (*index == first || selector(*index).path.holds(path)) && selector(*index).accepts(client))
     }
 
-    fn plan(&mut self, now: Nanos, bytes: u64, distance: f64, random: &mut Random) -> Nanos {
-        let transferred = self.bandwidth.as_mut().map_or(now, |pace| pace.schedule(now, bytes));
-        let admitted = self.operations.as_mut().map_or(now, |pace| pace.schedule(now, 1));
-        let latency = self.latency.map_or(Nanos(0), |model| model.sample(random, distance));
-        let ready = now.max(transferred).max(admitted);
-        match self.slots.iter_mut().min() {
-            Some(slot) => {
-                *slot = ready.max(*slot).after(latency);
-                *slot
+    /// A request comes under a rule at `now`, or comes again as the rules have changed since it arrived.
+    pub fn submit(&mut self, rule: Option<usize>, now: Nanos, ticket: Ticket, request: &Request) -> Planned {
+        let Some(rule) = rule.filter(|rule| *rule < self.lanes.len()) else { return Planned::Free };
+        let lane = &mut self.lanes[rule][side(request.direction)];
+        let is_first = lane.next().is_none();
+        lane.push(now, ticket, request, &mut self.random);
+        let begun = if is_first { lane.begin(now, &mut self.arms[rule]) } else { None };
+        match begun {
+            Some((_, at)) => Planned::At(at),
+            None => {
+                self.busy.insert((rule, request.direction));
+                Planned::Queued
             }
-            None => ready.after(latency),
         }
+    }
+
+    /// When the next of those that are queued has its turn.
+    pub fn next(&self) -> Option<Nanos> {
+        self.busy.iter().filter_map(|(rule, direction)| self.lanes[*rule][side(*direction)].next()).min()
+    }
+
+    /// Adds to `planned` those whose turn has come by `now`, and when each may be answered.
+    pub fn advance(&mut self, now: Nanos, planned: &mut Vec<(Ticket, Nanos)>) {
+        let Throttle { lanes, arms, busy, .. } = self;
+        busy.retain(|(rule, direction)| {
+            let lane = &mut lanes[*rule][side(*direction)];
+            while let Some(begun) = lane.begin(now, &mut arms[*rule]) {
+                planned.push(begun);
+            }
+            lane.next().is_some()
+        });
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn throttle(rules: &str) -> Throttle {
-        Throttle::new(&parse_rules(rules).unwrap(), 1)
-    }
-
-    fn plan(throttle: &mut Throttle, now: u64, direction: Direction, bytes: u64) -> Option<u64> {
-        let known = throttle.know(Known::default(), Path::new("swap/a"));
-        throttle.plan(known, Nanos(now), &Request { file: 1, direction, offset: 0, bytes }).map(|at| at.0)
-    }
-
-    #[test]
-    fn latency_overlaps_and_is_never_hidden() {
-        let mut throttle = throttle("**: latency=2ms");
-        for _ in 0..3 {
-            assert_eq!(plan(&mut throttle, 5, Direction::Read, 4096), Some(2_000_005));
-        }
-    }
-
-    #[test]
-    fn a_queue_of_two_lets_two_overlap() {
-        let mut throttle = throttle("**: latency=2ms, queue-depth=2");
-        let at: Vec<_> = (0..4).filter_map(|_| plan(&mut throttle, 0, Direction::Read, 1)).collect();
-        assert_eq!(at, [2_000_000, 2_000_000, 4_000_000, 4_000_000]);
-    }
-
-    #[test]
-    fn the_tighter_limit_decides() {
-        let mut throttle = throttle("**: bw=1MB, iops=100");
-        assert_eq!(plan(&mut throttle, 0, Direction::Read, 1), Some(10_000_000));
-        assert_eq!(plan(&mut throttle, 0, Direction::Read, 1_000_000), Some(1_000_001_000));
-    }
-
-    #[test]
-    fn a_burst_is_at_once_and_no_more() {
-        let mut throttle = throttle("**: bw=1MB, burst=100KB");
-        assert_eq!(plan(&mut throttle, 0, Direction::Read, 100_000), Some(0));
-        assert_eq!(plan(&mut throttle, 0, Direction::Read, 1000), Some(1_000_000));
-    }
-
-    #[test]
-    fn directions_are_apart() {
-        let mut throttle = throttle("**: read-bw=1000");
-        assert_eq!(plan(&mut throttle, 3, Direction::Write, 1 << 30), Some(3));
-    }
-
-    #[test]
-    fn the_first_rule_that_matches_decides_until_the_rules_change() {
-        let mut throttle = throttle("swap/*: latency=1ns\n**: latency=9ns");
-        let known = throttle.know(Known::default(), Path::new("swap/a"));
-        let request = Request { file: 1, direction: Direction::Read, offset: 0, bytes: 1 };
-        assert_eq!(throttle.plan(known, Nanos(0), &request), Some(Nanos(1)));
-        let other = throttle.know(Known::default(), Path::new("swapped"));
-        assert_eq!(throttle.plan(other, Nanos(0), &request), Some(Nanos(9)));
-        throttle.replace(vec![]);
-        assert_ne!(throttle.know(known, Path::new("swap/a")), known);
-        assert_eq!(plan(&mut throttle, 0, Direction::Read, 1), None);
-    }
-
-    #[test]
-    fn a_seed_gives_the_same_again() {
-        let run = || {
-            let mut throttle = throttle("**: latency=lognormal(2ms,0.5)");
-            (0..20).map(|_| plan(&mut throttle, 0, Direction::Read, 1)).collect::<Vec<_>>()
-        };
-        assert_eq!(run(), run());
+fn side(direction: Direction) -> usize {
+    match direction {
+        Direction::Read => 0,
+        Direction::Write => 1,
     }
 }

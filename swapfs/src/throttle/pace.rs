@@ -12,8 +12,9 @@ use std::num::NonZeroU64;
 
 use super::Nanos;
 
-/// How far in the past a request may begin. At most this much of the rate can come at once: 4 ms are 0.8 % of half a second.
-pub const IDLE_CREDIT: Nanos = Nanos(4_000_000);
+/// How far in the past a request may begin, and so how much of the rate can come at once. On a busy machine a client and our own thread may each lose
+/// some milliseconds before they run again; with less credit than that the rate would come out low (docs/THROTTLE_ACCURACY.md).
+pub const IDLE_CREDIT: Nanos = Nanos(20_000_000);
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
@@ -40,9 +41,20 @@ impl Pace {
 
     /// A pace that lets `units` come at once at its start and after idling.
     pub fn with_burst(units_per_second: NonZeroU64, units: u64) -> Self {
-        let time = u128::from(units) * NANOS_PER_SECOND / u128::from(units_per_second.get());
-        let time = Nanos(u64::try_from(time).unwrap_or(u64::MAX).min(EPOCH.0));
-        Pace { burst: (units > 0).then_some(time), ..Pace::new(units_per_second) }
+        let pace = Pace::new(units_per_second);
+        let time = Nanos(pace.cost(units).min(EPOCH.0));
+        Pace { burst: (units > 0).then_some(time), ..pace }
+    }
+
+    /// When all that was scheduled is done.
+    pub fn free_at(&self) -> Nanos {
+        self.free_at.unwrap_or_default().before(EPOCH)
+    }
+
+    /// How long `units` take, in whole nanoseconds.
+    pub fn cost(&self, units: u64) -> u64 {
+        let time = u128::from(units) * NANOS_PER_SECOND / u128::from(self.units_per_second.get());
+        u64::try_from(time).unwrap_or(u64::MAX)
     }
 
     /// Schedules `units` that are asked for at `now`; returns when the last of them is done.

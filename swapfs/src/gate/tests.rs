@@ -1,0 +1,96 @@
+//! The gate's thread, against the clock: never early, in order, and nobody is forgotten.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::accounting::{FileClass, Ledger, Occasion};
+use crate::filesystem::Ino;
+use crate::throttle::{Direction, parse_rules};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn gate(clock: Clock, rules: &str) -> Gate {
+    Gate::start(clock, Throttle::new(&parse_rules(rules).unwrap(), 1)).unwrap()
+}
+
+fn who(path: &str) -> Who {
+    let ledger = Ledger::default();
+    let account = ledger.account(Ino(1), FileClass::Swap, || path.into());
+    let process = ledger.processes().account(std::process::id(), Occasion::Request);
+    Who { account, process, thread: 1, known: Arc::default() }
+}
+
+fn request(arrived: Nanos, bytes: u64) -> Request {
+    Request { file: 1, pid: 1, direction: Direction::Read, offset: 0, bytes, arrived, way: Nanos(0) }
+}
+
+/// Has a request of `bytes` come; its answer says how late it was sent.
+fn come(gate: &Gate, who: &Who, clock: Clock, bytes: u64, hang: Nanos, sender: &mpsc::Sender<(u64, Nanos)>) {
+    let arrived = clock.now();
+    let sender = sender.clone();
+    match gate.admit(who, request(arrived, bytes), hang) {
+        Admission::Held(ticket) => {
+            gate.leave(ticket, Box::new(move || sender.send((bytes, clock.now().before(arrived))).unwrap()))
+        }
+        Admission::Free | Admission::Served => sender.send((bytes, Nanos(0))).unwrap(),
+    }
+}
+
+#[test]
+fn answers_come_in_turn_and_never_early() {
+    let clock = Clock::start();
+    let (gate, who, (sender, receiver)) = (gate(clock, "**: bw=1MB"), who("swap/a"), mpsc::channel());
+    for bytes in [30_000u64, 5000, 20_000] {
+        come(&gate, &who, clock, bytes, Nanos(0), &sender);
+    }
+    let told: Vec<_> = (0..3).map(|_| receiver.recv_timeout(PATIENCE).unwrap()).collect();
+    assert_eq!(told.iter().map(|(bytes, _)| *bytes).collect::<Vec<_>>(), [30_000, 5000, 20_000]);
+    // The second and the third came a little later than the first, which is where the rate begins.
+    assert!(told[0].1.0 >= 30_000_000 && told[2].1.0 >= 40_000_000, "{told:?}");
+    assert!(gate.is_empty());
+}
+
+#[test]
+fn ten_thousand_can_wait_and_be_dropped() {
+    let clock = Clock::start();
+    let (gate, who) = (gate(clock, "**: latency=60s"), who("swap/a"));
+    for _ in 0..10_000 {
+        let Admission::Held(ticket) = gate.admit(&who, request(clock.now(), 1), Nanos(0)) else {
+            panic!("it is let through")
+        };
+        gate.leave(ticket, Box::new(|| unreachable!("dropped before its time")));
+    }
+    assert_eq!(gate.len(), 10_000);
+    drop(gate);
+}
+
+#[test]
+fn who_waits_is_let_go_when_the_rules_are() {
+    let clock = Clock::start();
+    let (gate, who, (sender, receiver)) = (gate(clock, "**: bw=1K, latency=3600s"), who("swap/a"), mpsc::channel());
+    for bytes in 1..100 {
+        come(&gate, &who, clock, bytes << 20, Nanos(0), &sender);
+    }
+    come(&gate, &who, clock, 1, Nanos::from(Duration::from_secs(3600)), &sender);
+    let began = Instant::now();
+    gate.replace(parse_rules("swap/other: bw=1").unwrap());
+    for _ in 1..100 {
+        receiver.recv_timeout(PATIENCE).unwrap();
+    }
+    assert_eq!(gate.len(), 1, "one hangs, which is no matter of these rules");
+    gate.end_hangs();
+    assert_eq!(receiver.recv_timeout(PATIENCE).unwrap().0, 1);
+    assert!(gate.is_empty() && began.elapsed() < PATIENCE);
+}
+
+#[test]
+fn an_answer_that_comes_after_its_time_is_sent_by_who_brings_it() {
+    let clock = Clock::start();
+    let (gate, who, (sender, receiver)) = (gate(clock, "**: latency=1ms"), who("swap/a"), mpsc::channel());
+    let Admission::Held(ticket) = gate.admit(&who, request(clock.now(), 1), Nanos(0)) else { return };
+    std::thread::sleep(Duration::from_millis(20));
+    gate.leave(ticket, Box::new(move || sender.send(()).unwrap()));
+    receiver.recv_timeout(PATIENCE).unwrap();
+    assert!(gate.is_empty());
+}

@@ -1,0 +1,210 @@
+//! Who waits at the gate, and until when. Plain data: whoever calls holds the lock and says what time it is.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use super::way::Ways;
+use super::{Job, Who};
+use crate::filesystem::caching::Holdup;
+use crate::throttle::{Nanos, Planned, Request, Rule, Throttle, Ticket};
+
+/// All who wait.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    throttle: Throttle,
+    held: BTreeMap<Ticket, Held>,
+    /// When each may go. Entries of those that were planned anew meanwhile are stale, and passed over.
+    deadlines: BinaryHeap<Reverse<(Nanos, Ticket)>>,
+    given: u64,
+    ways: Ways,
+    /// Kept for its room.
+    planned: Vec<(Ticket, Nanos)>,
+}
+
+/// One who waits.
+#[derive(Debug)]
+struct Held {
+    who: Who,
+    request: Request,
+    /// When the throttle lets it go; `None` while others are before it.
+    ready: Option<Nanos>,
+    /// How much longer it hangs, on purpose.
+    hang: Nanos,
+    answer: Answer,
+}
+
+enum Answer {
+    /// It is still being made.
+    ToCome,
+    /// It was due before it came.
+    Overdue,
+    Here(Job),
+}
+
+/// What a request may do that has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Nothing holds it back.
+    Free,
+    /// It was held back, for no longer than it took to serve it.
+    Served,
+    /// It has to wait: leave its answer with [`super::Gate::leave`].
+    Held(Ticket),
+}
+
+/// What the gate's thread has to do next.
+pub(super) enum Step {
+    /// Send this answer at that time, which is now or nearly.
+    Send(Nanos, Job),
+    /// Wait until then, or for ever, or for somebody to come.
+    Wait(Option<Nanos>),
+}
+
+impl Waiting {
+    pub(super) fn new(throttle: Throttle) -> Self {
+        let (held, deadlines, planned) = (BTreeMap::new(), BinaryHeap::new(), Vec::new());
+        Waiting { throttle, held, deadlines, given: 0, ways: Ways::default(), planned }
+    }
+
+    pub(super) fn rules(&self) -> &[Rule] {
+        self.throttle.rules()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    pub(super) fn holdup(&self, file: u64) -> Holdup {
+        match self.held.values().any(|held| held.request.file == file) {
+            true => Holdup::Waiting,
+            false => Holdup::Free,
+        }
+    }
+
+    /// A request comes that arrived a little before `now`.
+    pub(super) fn admit(&mut self, now: Nanos, who: &Who, mut request: Request, hang: Nanos) -> Admission {
+        self.ways.arrive(who.thread, request.arrived);
+        request.way = self.ways.of(request.bytes);
+        let ticket = Ticket(self.given);
+        self.given += 1;
+        let ready = match self.submit(request.arrived, ticket, who, &request) {
+            Planned::Free if hang == Nanos(0) => return Admission::Free,
+            Planned::Free => Some(request.arrived),
+            Planned::At(at) => Some(at),
+            Planned::Queued => None,
+        };
+        match ready.map(|at| at.after(hang)) {
+            Some(at) if at <= request.arrived => return Admission::Free,
+            Some(at) if at <= now => return Admission::Served,
+            Some(at) => self.deadlines.push(Reverse((at, ticket))),
+            None => {}
+        }
+        self.held.insert(ticket, Held { who: who.clone(), request, ready, hang, answer: Answer::ToCome });
+        Admission::Held(ticket)
+    }
+
+    fn submit(&mut self, now: Nanos, ticket: Ticket, who: &Who, request: &Request) -> Planned {
+        let path = who.account.path();
+        let known = self.throttle.know(who.known.get(), path);
+        who.known.set(known);
+        let names = who.process.names();
+        let rule = self.throttle.rule_for(known, path, &names.client());
+        self.throttle.submit(rule, now, ticket, request)
+    }
+
+    /// Takes the answer of one who waits; gives it back if it is due already.
+    pub(super) fn leave(&mut self, ticket: Ticket, job: Job) -> Option<Job> {
+        match self.held.get_mut(&ticket) {
+            Some(held) if matches!(held.answer, Answer::ToCome) => {
+                held.answer = Answer::Here(job);
+                None
+            }
+            _ => {
+                self.held.remove(&ticket);
+                Some(job)
+            }
+        }
+    }
+
+    /// When the thread has something to do.
+    pub(super) fn next(&self) -> Option<Nanos> {
+        let first = self.deadlines.peek().map(|Reverse((at, _))| *at);
+        [first, self.throttle.next()].into_iter().flatten().min()
+    }
+
+    /// What there is to do at `now`; an answer is given out so much before its time.
+    pub(super) fn step(&mut self, now: Nanos, early: Nanos) -> Step {
+        self.throttle.advance(now, &mut self.planned);
+        for (ticket, ready) in self.planned.drain(..) {
+            if let Some(held) = self.held.get_mut(&ticket) {
+                held.ready = Some(ready);
+                self.deadlines.push(Reverse((ready.after(held.hang), ticket)));
+            }
+        }
+        while let Some(&Reverse((at, ticket))) = self.deadlines.peek() {
+            if at > now.after(early) {
+                break;
+            }
+            self.deadlines.pop();
+            if let Some(job) = self.take(ticket, at, at.max(now)) {
+                return Step::Send(at, job);
+            }
+        }
+        Step::Wait(self.next())
+    }
+
+    /// The answer of one whose time `at` has come, if it is there and was not planned anew; it is sent at `now`.
+    fn take(&mut self, ticket: Ticket, at: Nanos, now: Nanos) -> Option<Job> {
+        let held = self.held.get_mut(&ticket)?;
+        if held.ready.map(|ready| ready.after(held.hang)) != Some(at) {
+            return None;
+        }
+        match std::mem::replace(&mut held.answer, Answer::Overdue) {
+            Answer::Here(job) => {
+                self.ways.send(held.who.thread, held.request.bytes, now);
+                self.held.remove(&ticket);
+                Some(job)
+            }
+            Answer::ToCome | Answer::Overdue => None,
+        }
+    }
+
+    /// Puts other rules in force at `now`; who waits goes on under them, in the order of arrival.
+    pub(super) fn replace(&mut self, now: Nanos, rules: Vec<Rule>) {
+        self.throttle.replace(rules);
+        self.deadlines.clear();
+        let all = std::mem::take(&mut self.held);
+        for (ticket, mut held) in all {
+            held.ready = match self.submit(now, ticket, &held.who, &held.request) {
+                Planned::Free => Some(held.request.arrived),
+                Planned::At(at) => Some(at),
+                Planned::Queued => None,
+            };
+            if let Some(ready) = held.ready {
+                self.deadlines.push(Reverse((ready.after(held.hang), ticket)));
+            }
+            self.held.insert(ticket, held);
+        }
+    }
+
+    /// Nothing hangs on purpose any more.
+    pub(super) fn end_hangs(&mut self) {
+        for (ticket, held) in &mut self.held {
+            if std::mem::take(&mut held.hang) > Nanos(0)
+                && let Some(ready) = held.ready
+            {
+                self.deadlines.push(Reverse((ready, *ticket)));
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Answer::ToCome => "ToCome",
+            Answer::Overdue => "Overdue",
+            Answer::Here(_) => "Here",
+        })
+    }
+}
