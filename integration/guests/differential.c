@@ -1,33 +1,49 @@
 // Random operations from a seed, one line for each step: what it did, what came back, what the memory holds.
 //
-// Usage: differential SEED STEPS [PAGES [CLASSES [MASK]]]: an arena of PAGES pages; CLASSES as in world.h; MASK is a file with one character for
-// each step, '0' for those to leave out.
+// Usage: differential SEED STEPS [PAGES [KINDS [MASK]]]: an arena of PAGES pages; KINDS is the sum of what to do, as below; MASK is a file with one
+// character for each step, '0' for those to leave out. What is known to differ is done if DIFFERENTIAL_CLASSES says so, as in world.h.
 #include "differential/access.h"
 #include "differential/memory.h"
 #include "differential/process.h"
 #include "differential/transfer.h"
 #include <malloc.h>
 
+// What a sequence is made of, as `Kind` in integration/src/differential/setting.rs; operations of no kind belong to all.
+enum kind {
+    MEMORY = 1, REMAP = 2, PROTECT = 4, ADVISE = 8, THREADS_TOO = 16, SIGNALS = 32, FORK = 64, FILES_TOO = 128, LIMITS = 256, TRANSFER = 512,
+    EVERY = 1023,
+};
+
 struct operation {
     void (*run)(void);
-    unsigned weight;
+    unsigned weight, kinds;
 };
 
 static const struct operation operations[] = {
-    {map_anonymous, 16}, {map_file, 10},        {unmap, 5},         {protect, 12},        {remap, 10},
-    {advise, 12},        {free_and_fill, 2},    {synchronise, 2},   {query_residence, 2}, {move_break, 3},
-    {write_words, 16},   {fill_pages, 10},      {read_words, 6},    {add_across, 5},      {copy_within, 6},
-    {execute, 3},        {use_stack, 1},        {write_file, 5},    {read_file, 6},       {seek_and_transfer, 4},
-    {write_pipe, 5},     {read_pipe, 5},        {vectors, 6},       {copy_by_kernel, 3},  {through_socket, 3},
-    {small_structures, 6}, {truncate_file, 2},  {use_threads, 2},   {use_child, 3},       {use_signals, 3},
+    {map_anonymous, 16, 0},          {write_words, 16, 0},         {fill_pages, 10, 0},        {read_words, 6, 0},
+    {add_across, 5, 0},              {copy_within, 6, 0},          {unmap, 5, MEMORY | REMAP}, {move_break, 3, MEMORY},
+    {synchronise, 2, MEMORY | FILES_TOO}, {query_residence, 2, MEMORY}, {use_stack, 1, MEMORY}, {execute, 3, PROTECT},
+    {protect, 12, PROTECT | THREADS_TOO}, {remap, 10, REMAP},      {advise, 12, ADVISE | FORK}, {free_and_fill, 2, ADVISE},
+    {map_file, 10, FILES_TOO | FORK}, {write_file, 5, FILES_TOO},  {read_file, 6, FILES_TOO},  {truncate_file, 2, FILES_TOO},
+    {seek_and_transfer, 4, TRANSFER}, {write_pipe, 5, TRANSFER},   {read_pipe, 5, TRANSFER},   {vectors, 6, TRANSFER},
+    {copy_by_kernel, 3, TRANSFER},   {through_socket, 3, TRANSFER}, {small_structures, 6, TRANSFER},
+    {use_threads, 2, THREADS_TOO},   {use_child, 3, FORK},         {use_signals, 3, SIGNALS},
 };
 #define OPERATIONS (sizeof operations / sizeof *operations)
 
+static unsigned kinds = EVERY;
+
+// How often an operation is chosen: what is special to the asked kind comes three times as often.
+static unsigned weight_of(const struct operation *operation) {
+    if (operation->kinds == 0 || kinds == EVERY) return operation->weight;
+    return operation->kinds & kinds ? 3 * operation->weight : 0;
+}
+
 static void run_step(void) {
     unsigned total = 0, chosen = 0;
-    for (size_t i = 0; i < OPERATIONS; i++) total += operations[i].weight;
+    for (size_t i = 0; i < OPERATIONS; i++) total += weight_of(&operations[i]);
     uint64_t ticket = below(total);
-    while (ticket >= operations[chosen].weight) ticket -= operations[chosen++].weight;
+    for (unsigned weight; ticket >= (weight = weight_of(&operations[chosen])); chosen++) ticket -= weight;
     tell("%lu ", step);
     operations[chosen].run();
     if (step % 64 == 63) {
@@ -83,7 +99,8 @@ int main(int count, char **arguments) {
     seed = count > 1 ? strtoull(arguments[1], NULL, 0) : 1;
     uint64_t steps = count > 2 ? strtoull(arguments[2], NULL, 0) : 300;
     if (count > 3) arena_pages = strtoull(arguments[3], NULL, 0);
-    if (count > 4) classes = (unsigned)strtoul(arguments[4], NULL, 0);
+    if (count > 4) kinds = (unsigned)strtoul(arguments[4], NULL, 0);
+    if (getenv("DIFFERENTIAL_CLASSES")) classes = (unsigned)strtoul(getenv("DIFFERENTIAL_CLASSES"), NULL, 0);
     CHECK(arena_pages <= MOST_PAGES);
     bool *chosen = steps_of(count > 5 ? arguments[5] : NULL, steps);
     set_up();

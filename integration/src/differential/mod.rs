@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::guests::{self, Link};
-use crate::paged::Paging;
 use crate::run::{End, Outcome, Run};
 use crate::scratch::Scratch;
 
@@ -17,9 +16,15 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// How many replays the shrinking of one difference may take.
 const REPLAYS: usize = 400;
 
+mod setting;
+
+pub use setting::{Kind, SETTINGS, Setting};
+
 /// One sequence of operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sequence {
+    /// What they do.
+    pub kind: Kind,
     /// What all of its random numbers come from.
     pub seed: u64,
     /// How many operations.
@@ -33,8 +38,8 @@ pub struct Sequence {
 pub struct Difference {
     /// The sequence.
     pub sequence: Sequence,
-    /// The cap, or none.
-    pub cap: Option<&'static str>,
+    /// How the pager was set.
+    pub setting: Setting,
     /// The line of the native run.
     pub native: String,
     /// The line of the paged run, or how it ended.
@@ -45,8 +50,8 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Sequence { seed, steps, pages } = self.sequence;
-        writeln!(f, "differential {seed} {steps} {pages} differs with cap {}", self.cap.unwrap_or("none"))?;
+        let Sequence { kind, seed, steps, pages } = self.sequence;
+        writeln!(f, "differential {seed} {steps} {pages} {} ({kind:?}) differs with {}", kind.bits(), self.setting)?;
         writeln!(f, "  native {}\n  paged  {}\n  shrunk to {} steps:", self.native, self.paged, self.minimal.len())?;
         self.minimal.iter().try_for_each(|line| writeln!(f, "    {line}"))
     }
@@ -72,7 +77,7 @@ impl Differential {
         Self { program: guests::build("differential", Link::Dynamic), folder: Scratch::new("differential") }
     }
 
-    /// Runs `sequence` natively and with each of `caps`.
+    /// Runs `sequence` natively and with each of `settings`.
     ///
     /// # Errors
     ///
@@ -81,30 +86,30 @@ impl Differential {
     /// # Panics
     ///
     /// When the native run does not end well or does not repeat itself.
-    pub fn compare(&self, sequence: Sequence, caps: &[Option<&'static str>]) -> Result<(), Box<Difference>> {
+    pub fn compare(&self, sequence: Sequence, settings: &[Setting]) -> Result<(), Box<Difference>> {
         let native = self.native(sequence, None);
-        for cap in caps {
-            let paged = self.paged(sequence, *cap, None);
+        for setting in settings {
+            let paged = self.paged(sequence, *setting, None);
             if same(&native, &paged) {
                 continue;
             }
             let again = self.native(sequence, None);
             assert!(same(&native, &again), "the native run does not repeat itself: {sequence:?}");
-            return Err(Box::new(self.shrunk(sequence, *cap, &native, &paged)));
+            return Err(Box::new(self.shrunk(sequence, *setting, &native, &paged)));
         }
         Ok(())
     }
 
-    fn shrunk(&self, sequence: Sequence, cap: Option<&'static str>, native: &Outcome, paged: &Outcome) -> Difference {
+    fn shrunk(&self, sequence: Sequence, setting: Setting, native: &Outcome, paged: &Outcome) -> Difference {
         let (at, native_line, paged_line) = parting(native, paged);
         let mut mask: Vec<bool> = (0..sequence.steps).map(|step| step <= at).collect();
-        self.leave_out(sequence, cap, &mut mask);
+        self.leave_out(sequence, setting, &mut mask);
         let minimal = lines(&self.native(sequence, Some(&mask)));
-        Difference { sequence, cap, native: native_line, paged: paged_line, minimal }
+        Difference { sequence, setting, native: native_line, paged: paged_line, minimal }
     }
 
     /// Leaves out ever smaller runs of steps as long as a difference remains.
-    fn leave_out(&self, sequence: Sequence, cap: Option<&'static str>, mask: &mut [bool]) {
+    fn leave_out(&self, sequence: Sequence, setting: Setting, mask: &mut [bool]) {
         let mut replays = 0;
         let mut size = mask.len().next_power_of_two() / 2;
         while size > 0 {
@@ -115,7 +120,7 @@ impl Differential {
                     let mut shorter = mask.to_vec();
                     shorter[start..end].fill(false);
                     replays += 1;
-                    if self.differs(sequence, cap, &shorter) {
+                    if self.differs(sequence, setting, &shorter) {
                         mask.copy_from_slice(&shorter);
                     }
                 }
@@ -125,8 +130,8 @@ impl Differential {
         }
     }
 
-    fn differs(&self, sequence: Sequence, cap: Option<&'static str>, mask: &[bool]) -> bool {
-        !same(&self.native(sequence, Some(mask)), &self.paged(sequence, cap, Some(mask)))
+    fn differs(&self, sequence: Sequence, setting: Setting, mask: &[bool]) -> bool {
+        !same(&self.native(sequence, Some(mask)), &self.paged(sequence, setting, Some(mask)))
     }
 
     fn native(&self, sequence: Sequence, mask: Option<&[bool]>) -> Outcome {
@@ -135,13 +140,13 @@ impl Differential {
         outcome
     }
 
-    fn paged(&self, sequence: Sequence, cap: Option<&'static str>, mask: Option<&[bool]>) -> Outcome {
-        let paging = cap.map_or_else(Paging::new, |cap| Paging::new().resident(cap));
-        paging.run(&self.program, |run| self.prepare(run, sequence, mask)).outcome
+    fn paged(&self, sequence: Sequence, setting: Setting, mask: Option<&[bool]>) -> Outcome {
+        setting.paging().run(&self.program, |run| self.prepare(run, sequence, mask)).outcome
     }
 
     fn prepare(&self, run: Run, sequence: Sequence, mask: Option<&[bool]>) -> Run {
-        let numbers = [sequence.seed, sequence.steps as u64, sequence.pages as u64, 0].map(|number| number.to_string());
+        let numbers = [sequence.seed, sequence.steps as u64, sequence.pages as u64, sequence.kind.bits()]
+            .map(|number| number.to_string());
         let run = run.args(numbers).folder(self.folder.path()).limit(LIMIT);
         match mask {
             Some(mask) => run.arg(self.mask_file(mask)),
