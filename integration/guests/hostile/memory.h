@@ -35,7 +35,7 @@ static int unmap_runtime(void) {
 }
 
 static int unmap_everything(void) {
-    munmap(0, 1UL << 47);
+    munmap(0, (1UL << 47) - PAGE);
     return 1;
 }
 

@@ -10,6 +10,7 @@
 //! | Busy | Resident, Mapped | the same thread, once the page is installed |
 //! | Resident, Mapped | Busy | the thread that evicts, un-protects or discards |
 //! | Busy | Swapped, Zero, Empty | the same thread, once the page is gone from memory |
+//! | Empty, Guard | Busy, then the other | madvise, which lays and lifts guards |
 //! | Busy | what it was | the same thread, when it gives up (I/O error, pinned page) |
 //!
 //! The low 32 bits hold all state, so they can serve as a futex word; the high 32 bits hold the slot's index.
@@ -46,6 +47,8 @@ pub enum Entry {
     Mapped,
     /// Evicted while it held only zeros: nothing is kept, and whatever backs the area is not asked again.
     Zero,
+    /// Guarded by the program (`MADV_GUARD_INSTALL`): a touch is its own SIGSEGV.
+    Guard,
     /// In a swap file and nowhere else.
     Swapped(SwapSlot),
     /// Owned by a thread that is changing it; the slot, if any, stays readable.
@@ -79,6 +82,7 @@ impl Entry {
             Entry::Resident(Dirt::Dirty, slot) => TAG_RESIDENT | DIRTY | pack_slot(slot),
             Entry::Mapped => TAG_RESIDENT | THROUGH,
             Entry::Zero => TAG_EMPTY | THROUGH,
+            Entry::Guard => TAG_EMPTY | DIRTY,
             Entry::Swapped(slot) => TAG_SWAPPED | pack_slot(Some(slot)),
             Entry::Busy(slot) => TAG_BUSY | pack_slot(slot),
         }
@@ -92,6 +96,7 @@ impl Entry {
         let slot = unpack_slot(bits);
         match bits & TAG {
             TAG_EMPTY if bits & THROUGH != 0 => Entry::Zero,
+            TAG_EMPTY if bits & DIRTY != 0 => Entry::Guard,
             TAG_EMPTY => Entry::Empty,
             TAG_RESIDENT if bits & THROUGH != 0 => Entry::Mapped,
             TAG_RESIDENT if bits & DIRTY != 0 => Entry::Resident(Dirt::Dirty, slot),
@@ -107,7 +112,7 @@ impl Entry {
     /// The slot that the entry names.
     pub const fn slot(self) -> Option<SwapSlot> {
         match self {
-            Entry::Empty | Entry::Mapped | Entry::Zero => None,
+            Entry::Empty | Entry::Mapped | Entry::Zero | Entry::Guard => None,
             Entry::Resident(_, slot) | Entry::Busy(slot) => slot,
             Entry::Swapped(slot) => Some(slot),
         }

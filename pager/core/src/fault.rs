@@ -12,6 +12,8 @@ use crate::entry::{Dirt, Entry, SwapSlot};
 pub enum Plan {
     /// The program asked for no memory there: its own SIGSEGV, `SEGV_MAPERR`.
     NoArea,
+    /// The program guards the page: as where there is no area.
+    Guarded,
     /// The area does not allow this: the program's own SIGSEGV, `SEGV_ACCERR`.
     Denied,
     /// Another thread has done it meanwhile: just return. Again and again on one page it means that entry and kernel disagree.
@@ -58,6 +60,7 @@ pub fn classify(area: Option<&Area>, page: PageNum, entry: Entry, access: Access
             Plan::Unprotect
         }
         Entry::Resident(..) | Entry::Mapped => Plan::AlreadyThere,
+        Entry::Guard => Plan::Guarded,
         Entry::Zero => Plan::FillZero,
         Entry::Empty if area.holding.lets_through() => Plan::MapThrough,
         Entry::Empty => match area.backing_at(page) {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::area::{
-    Access, Area, AreaError, AreaTree, Backing, ForkPolicy, Holding, ImageId, KernelReason, PageSource, Protection,
-    Role,
+    Access, Area, AreaError, AreaTree, Backing, ForkPolicy, Growth, Holding, ImageId, KernelReason, Locking,
+    PageSource, Protection, Role,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -98,6 +98,8 @@ fn area() -> impl Strategy<Value = Area> {
         },
         fork: ForkPolicy::Copy,
         role: Role::Mapping,
+        locking: Locking::Pageable,
+        growth: Growth::Fixed,
     })
 }
 
@@ -232,6 +234,8 @@ fn image_area(start: u64, count: u64, offset: u64, valid: u64) -> Area {
         backing: Backing::Image { image: ImageId(7), offset, valid },
         fork: ForkPolicy::Copy,
         role: Role::Text,
+        locking: Locking::Pageable,
+        growth: Growth::Fixed,
     }
 }
 

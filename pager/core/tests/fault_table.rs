@@ -1,7 +1,9 @@
 //! Fault classification over every combination of area, entry and access.
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
-use pager_core::area::{Access, Area, Backing, ForkPolicy, Holding, ImageId, KernelReason, Protection, Role};
+use pager_core::area::{
+    Access, Area, Backing, ForkPolicy, Growth, Holding, ImageId, KernelReason, Locking, Protection, Role,
+};
 use pager_core::entry::{Dirt, Entry, SwapSlot};
 use pager_core::fault::{Plan, around, classify};
 
@@ -16,7 +18,7 @@ const HOLDINGS: [Holding; 6] = [
     Holding::Kernel(KernelReason::Huge),
     Holding::Kernel(KernelReason::Other),
 ];
-const ENTRIES: [Entry; 10] = [
+const ENTRIES: [Entry; 11] = [
     Entry::Empty,
     Entry::Resident(Dirt::Clean, None),
     Entry::Resident(Dirt::Clean, Some(SLOT)),
@@ -24,6 +26,7 @@ const ENTRIES: [Entry; 10] = [
     Entry::Resident(Dirt::Dirty, Some(SLOT)),
     Entry::Mapped,
     Entry::Zero,
+    Entry::Guard,
     Entry::Swapped(SLOT),
     Entry::Busy(None),
     Entry::Busy(Some(SLOT)),
@@ -37,6 +40,8 @@ fn area(protection: Protection, holding: Holding, backing: Backing) -> Area {
         backing,
         fork: ForkPolicy::Copy,
         role: Role::Data,
+        locking: Locking::Pageable,
+        growth: Growth::Fixed,
     }
 }
 
@@ -69,6 +74,7 @@ fn expected(area: &Area, entry: Entry, access: Access, fill: Plan) -> Plan {
         (_, true, Entry::Empty) if through => Plan::MapThrough,
         (_, true, Entry::Empty) => fill,
         (_, true, Entry::Zero) => Plan::FillZero,
+        (_, true, Entry::Guard) => Plan::Guarded,
         (_, true, Entry::Swapped(slot)) => Plan::SwapIn(slot),
         (_, true, Entry::Busy(_)) => Plan::Wait,
         (_, true, Entry::Resident(Dirt::Clean, _)) if access == Access::Write && !through => Plan::Unprotect,
@@ -95,7 +101,7 @@ fn every_combination_has_its_plan() {
             }
         }
     }
-    assert_eq!(combinations, 3 * 10 * 6 * 8 * 4);
+    assert_eq!(combinations, 3 * 11 * 6 * 8 * 4);
 }
 
 fn range(start: u64, count: u64) -> PageRange {

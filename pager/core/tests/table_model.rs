@@ -19,6 +19,7 @@ fn entry() -> impl Strategy<Value = Entry> {
         Just(Entry::Empty),
         Just(Entry::Mapped),
         Just(Entry::Zero),
+        Just(Entry::Guard),
         (prop_oneof![Just(Dirt::Clean), Just(Dirt::Dirty)], maybe_slot())
             .prop_map(|(dirt, slot)| Entry::Resident(dirt, slot)),
         slot().prop_map(Entry::Swapped),

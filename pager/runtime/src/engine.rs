@@ -84,6 +84,17 @@ pub fn empty(range: PageRange, protection: Protection) {
     let _ = memory::madvise(range.start().start().0, range.bytes(), MADV_DONTNEED);
 }
 
+/// Makes guarded pages empty ones.
+pub fn unguard(range: PageRange) {
+    if is(Engine::Sigsegv) {
+        // The marker is the engine's from now on.
+        return;
+    }
+    if let Err(errno) = memory::madvise(range.start().start().0, range.bytes(), MADV_GUARD_REMOVE) {
+        die::internal(format_args!("cannot lift the guards of {range:?}: {errno:?}"));
+    }
+}
+
 /// Called right before pages are installed. A copy does not replace markers on every kernel.
 pub fn unmark(range: PageRange) {
     if is(Engine::Sigsegv)

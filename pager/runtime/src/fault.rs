@@ -13,6 +13,7 @@ use pager_core::shared::count;
 use pager_core::table::{EntryCell, Waiters};
 
 use crate::fill;
+use crate::memory::grow;
 use crate::readahead::WINDOW;
 use crate::state::{self, STATE};
 use crate::sys::futex;
@@ -27,6 +28,8 @@ pub enum Outcome {
     Spurious,
     /// The program has nothing at that address.
     NoArea,
+    /// The program has laid a guard there.
+    Guarded,
     /// The program may not do that.
     Denied,
     /// The contents cannot be had: past the end of the file, or an I/O error.
@@ -59,9 +62,11 @@ pub fn make_resident(addr: VirtAddr, access: Access) -> Outcome {
     if addr.0 >= pager_core::addr::USER_END {
         return Outcome::NoArea;
     }
+    let mut grown = false;
     loop {
         match decide(addr.page(), access) {
             Step::Done(Outcome::Spurious) => return Outcome::Resolved,
+            Step::Done(Outcome::NoArea) if !grown && grow::down_to(addr.page()) => grown = true,
             Step::Done(outcome) => return outcome,
             Step::Wait => wait(STATE.table.entry(addr.page())),
             Step::Fill(work) => return fill::fill(&work),
@@ -74,11 +79,12 @@ pub fn on_fault(addr: VirtAddr, access: Access) -> Outcome {
     if addr.0 >= pager_core::addr::USER_END {
         return Outcome::NoArea;
     }
-    let mut waited = false;
+    let (mut grown, mut waited) = (false, false);
     loop {
         match decide(addr.page(), access) {
             Step::Done(Outcome::Spurious) if waited => return Outcome::Resolved,
             Step::Done(Outcome::Spurious) => return still_there(addr.page()),
+            Step::Done(Outcome::NoArea) if !grown && grow::down_to(addr.page()) => (grown, waited) = (true, true),
             Step::Done(Outcome::Denied) if access == Access::Execute => return denied_fetch(addr),
             Step::Done(outcome) => return outcome,
             Step::Wait => {
@@ -144,6 +150,7 @@ fn decide(page: PageNum, access: Access) -> Step {
     let plan = classify(found, page, entry, access);
     match plan {
         Plan::NoArea => return Step::Done(Outcome::NoArea),
+        Plan::Guarded => return Step::Done(Outcome::Guarded),
         Plan::Denied => return Step::Done(Outcome::Denied),
         Plan::KernelOwned => return Step::Done(Outcome::NotOurs),
         Plan::AlreadyThere => return Step::Done(Outcome::Spurious),

@@ -37,7 +37,7 @@ pub fn fill(work: &Fill) -> Outcome {
         Plan::FillImage { image, offset, valid_bytes } => fill_image(work, image, offset, valid_bytes),
         Plan::MapThrough => map_through(work),
         Plan::SwapIn(slot) => swap_in(work, slot),
-        Plan::NoArea | Plan::Denied | Plan::AlreadyThere | Plan::Wait | Plan::KernelOwned => {
+        Plan::NoArea | Plan::Guarded | Plan::Denied | Plan::AlreadyThere | Plan::Wait | Plan::KernelOwned => {
             die::internal(format_args!("nothing to fill for {:?}", work.plan))
         }
     }
@@ -289,7 +289,11 @@ fn image_row(work: &Fill) -> &'static pager_core::shared::Image {
 fn populate(run: PageRange) -> Result<(), Errno> {
     let (addr, len) = (run.start().start().0, run.bytes());
     unguard(run)?;
-    memory::madvise(addr, len, MADV_POPULATE_READ)
+    match memory::madvise(addr, len, MADV_POPULATE_READ) {
+        // Code that may only be executed: the kernel brings it in when it is.
+        Err(Errno::EINVAL) => Ok(()),
+        populated => populated,
+    }
 }
 
 /// Whether the kernel has contents for a page without a marker. The page must be busy.

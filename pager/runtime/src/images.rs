@@ -83,6 +83,12 @@ impl Images {
         Ok(self.images.len() - 1)
     }
 
+    /// The image that is this file, if it is one.
+    pub fn find(&self, stat: &Stat) -> Option<ImageId> {
+        let is = |image: &Option<Image>| matches!(image, Some(image) if image.device == stat.device && image.inode == stat.inode);
+        self.images.iter().position(is).map(|at| ImageId(at as u16))
+    }
+
     /// The descriptor for reading.
     pub fn fd(&self, id: ImageId) -> Option<Fd> {
         self.images.get(usize::from(id.0)).copied().flatten()?.fd

@@ -13,6 +13,7 @@ use crate::engine;
 use crate::gate;
 use crate::images;
 use crate::load;
+use crate::memory::limits;
 use crate::process::leave;
 use crate::server;
 use crate::signals;
@@ -197,6 +198,7 @@ fn map_control(fd: Fd) -> Result<(), Errno> {
 }
 
 fn prepare(program: Fd) -> Result<&'static Block, Errno> {
+    limits::take_over();
     match engine::open() {
         Ok(fd) => state::set_uffd(fd),
         Err(errno) => die::fail(FailureKind::Kernel, errno.0 as u64, b"userfaultfd", die::INTERNAL_EXIT),

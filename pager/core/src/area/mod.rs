@@ -212,6 +212,24 @@ impl ForkPolicy {
     }
 }
 
+/// Whether the program has locked the area into memory. A promise that is accounted and reported; the pages stay the pager's to place.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Locking {
+    /// Not locked.
+    Pageable,
+    /// Locked by mlock, mlockall or `MAP_LOCKED`.
+    Locked,
+}
+
+/// Whether the area grows by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Growth {
+    /// It does not.
+    Fixed,
+    /// Down to where it is touched: a stack, or `MAP_GROWSDOWN`.
+    Down,
+}
+
 /// What the area is to the program; only shown and counted, never decided upon.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
@@ -242,9 +260,27 @@ pub struct Area {
     pub fork: ForkPolicy,
     /// What they are to the program.
     pub role: Role,
+    /// Whether they are locked.
+    pub locking: Locking,
+    /// Whether there will be more of them.
+    pub growth: Growth,
 }
 
 impl Area {
+    /// An area that is copied by fork, pageable and of fixed size, with zeros behind it.
+    pub const fn new(range: PageRange, protection: Protection, holding: Holding, role: Role) -> Area {
+        Area {
+            range,
+            protection,
+            holding,
+            backing: Backing::Zero,
+            fork: ForkPolicy::Copy,
+            role,
+            locking: Locking::Pageable,
+            growth: Growth::Fixed,
+        }
+    }
+
     /// The part of the area inside `range`, its backing moved along; `None` where they do not meet.
     pub fn clip(&self, range: PageRange) -> Option<Area> {
         let range = self.range.intersect(range)?;
@@ -273,6 +309,8 @@ impl Area {
             && self.holding == next.holding
             && self.fork == next.fork
             && self.role == next.role
+            && self.locking == next.locking
+            && self.growth == next.growth
             && self.range.end() == next.range.start();
         let backing = self.backing.joined(self.range.bytes(), next.backing).filter(|_| alike)?;
         Some(Area { range: PageRange::new(self.range.start(), next.range.end())?, backing, ..*self })

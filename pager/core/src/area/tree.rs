@@ -45,6 +45,11 @@ impl AreaTree {
         area.range.contains(page).then_some(area)
     }
 
+    /// The nearest area that lies below `page` as a whole or holds it.
+    pub fn below(&self, page: PageNum) -> Option<&Area> {
+        self.areas.range(..=page).next_back().map(|(_, area)| area)
+    }
+
     /// The parts of all areas that lie in `range`, ascending.
     pub fn overlapping(&self, range: PageRange) -> impl Iterator<Item = Area> + '_ {
         let first = self.find(range.start()).map_or(range.start(), |area| area.range.start());

@@ -4,7 +4,7 @@
 pub mod build;
 
 use pager_core::addr::{PAGE_SIZE, PageNum, USER_END, VirtAddr};
-use pager_core::area::{Area, AreaTree, ForkPolicy, Holding, ImageId, PageSource, Protection, Role};
+use pager_core::area::{Area, AreaTree, ForkPolicy, Growth, Holding, ImageId, Locking, PageSource, Protection, Role};
 use pager_core::elf::{ElfError, Header, Program, SCRIPT_BYTES, Segment, pieces, script};
 
 /// Biases that a position-independent program is tried at.
@@ -66,6 +66,8 @@ fn check_pieces(program: &Program, bias: u64) {
             backing: piece.backing.of(ImageId(1)),
             fork: ForkPolicy::Copy,
             role: Role::Data,
+            locking: Locking::Pageable,
+            growth: Growth::Fixed,
         })
         .expect("pieces are disjoint");
     }

@@ -70,7 +70,7 @@ fn ready_page(page: PageNum, end: PageNum, direction: Direction, brought: &mut u
             page.plus(1)
         }
         Outcome::NotOurs | Outcome::NoArea => behind(page, end),
-        Outcome::Denied | Outcome::Unreadable => page.plus(1),
+        Outcome::Denied | Outcome::Guarded | Outcome::Unreadable => page.plus(1),
     }
 }
 

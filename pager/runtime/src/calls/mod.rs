@@ -115,8 +115,11 @@ fn manage(block: &'static Block, call: Call, managed: Managed) -> Result<u64, Er
         Managed::PkeyMprotect => Err(Errno::EINVAL),
         Managed::Madvise => memory::advise::madvise(a, b, c),
         Managed::Brk => Ok(memory::brk::brk(a)),
-        Managed::Mlock | Managed::Munlock | Managed::Mlock2 => memory::query::lock(a, b),
-        Managed::Mlockall | Managed::Munlockall => Ok(0),
+        Managed::Mlock => memory::locks::lock(a, b, 0),
+        Managed::Mlock2 => memory::locks::lock(a, b, c),
+        Managed::Munlock => memory::locks::unlock(a, b),
+        Managed::Mlockall => memory::locks::lock_all(a),
+        Managed::Munlockall => memory::locks::unlock_all(),
         Managed::Mincore => memory::query::mincore(a, b, c),
         Managed::Msync => memory::query::msync(a, b, c),
         Managed::RemapFilePages => memory::query::kernel_only(call.row.number.into(), call.args),
@@ -172,12 +175,10 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
         Virtual::Open | Virtual::Openat | Virtual::Openat2 => paths::open(block, call),
         Virtual::Sigpending => signals::held::sigpending(block, call),
         Virtual::Sigtimedwait => signals::held::sigtimedwait(block, call),
-        Virtual::Sigsuspend
-        | Virtual::ArchPrctl
-        | Virtual::Prctl
-        | Virtual::Getrlimit
-        | Virtual::Setrlimit
-        | Virtual::Prlimit => perform(block, call),
+        Virtual::Getrlimit | Virtual::Setrlimit | Virtual::Prlimit => {
+            memory::limits::answer(call.row.number.into(), &call.args).unwrap_or_else(|| perform(block, call))
+        }
+        Virtual::Sigsuspend | Virtual::ArchPrctl | Virtual::Prctl => perform(block, call),
     })
 }
 

@@ -9,6 +9,7 @@ use super::paths;
 use super::pieces;
 use crate::die;
 use crate::gate;
+use crate::memory;
 use crate::state;
 use crate::sys::{Errno, check, syscall};
 use crate::thread::Block;
@@ -32,6 +33,14 @@ pub enum Interruption {
 /// # Errors
 /// The call's own, and ERESTARTSYS or ERESTARTNOINTR where it has to be made again after a signal.
 pub fn perform(block: &'static Block, call: Call) -> Result<u64, Errno> {
+    let result = make_fitting(block, call);
+    if let Ok(result) = result {
+        memory::cut::after(call, result);
+    }
+    result
+}
+
+fn make_fitting(block: &'static Block, call: Call) -> Result<u64, Errno> {
     if let Some(errno) = table::refusal(call.row, &call.args) {
         count(&state::counts().calls_refused, 1);
         return Err(Errno(errno));

@@ -6,11 +6,12 @@ use pager_core::addr::PAGE_SIZE;
 use pager_core::area::{Protection, Role};
 
 use super::{Loaded, random_pages};
-use crate::memory::map::{Request, map_anonymous};
+use crate::memory::limits;
+use crate::memory::map::{MAP_GROWSDOWN, Request, map_anonymous};
 use crate::memory::prot_bits;
 use crate::start::Inherited;
-use crate::sys::memory::{MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE};
-use crate::sys::{Errno, file};
+use crate::sys::Errno;
+use crate::sys::memory::{MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE};
 use crate::user;
 
 const AT_NULL: u64 = 0;
@@ -25,9 +26,13 @@ const AT_RSEQ_FEATURE_SIZE: u64 = 27;
 const AT_RSEQ_ALIGN: u64 = 28;
 const AT_EXECFN: u64 = 31;
 
-/// Smallest and largest stack, whatever RLIMIT_STACK says. It is address space, not memory.
-const SMALLEST: u64 = 256 << 10;
+/// Largest stack that is mapped whole where it cannot grow. It is address space, not memory.
 const LARGEST: u64 = 1 << 30;
+const SMALLEST: u64 = 256 << 10;
+/// What Linux gives a stack at first beyond what is on it.
+const FIRST_BYTES: u64 = 128 << 10;
+/// How far below the runtime's own stack the program's begins: as far as a stack keeps others off.
+const APART: u64 = 2 << 20;
 
 /// What goes onto the stack.
 pub struct Stack<'a> {
@@ -83,21 +88,30 @@ impl Stack<'_> {
         Ok((sp, auxiliary))
     }
 
+    /// Maps the stack; its top. It lies below the one that the kernel made for the runtime, where Linux leaves room to grow for as much as
+    /// the limit allows, and grows as it is touched.
     fn map(&self) -> Result<u64, Errno> {
-        let size = file::stack_limit().clamp(SMALLEST, LARGEST).next_multiple_of(PAGE_SIZE);
+        let texts: usize = self.start.argv.iter().chain(&self.start.envp).map(|text| text.len() + 1 + 8).sum();
+        let first = (texts as u64 + self.path.len() as u64 + 2 * PAGE_SIZE + FIRST_BYTES).next_multiple_of(PAGE_SIZE);
+        let top = (self.start.arguments.start - APART - 2 * texts as u64) & !(PAGE_SIZE - 1);
         let mut protection = Protection::READ | Protection::WRITE;
         if self.main.program.stack_executable {
             protection |= Protection::EXEC;
         }
-        let request = Request {
-            addr: 0,
-            len: size,
+        let growing = Request {
+            addr: top - first,
+            len: first,
             prot: prot_bits(protection),
-            flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+            flags: MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE | MAP_GROWSDOWN,
             fd: -1,
             offset: 0,
         };
-        Ok(map_anonymous(&request, Role::Stack)? + size)
+        if map_anonymous(&growing, Role::Stack).is_ok() {
+            return Ok(top);
+        }
+        let size = limits::stack().clamp(SMALLEST, LARGEST).next_multiple_of(PAGE_SIZE).max(first);
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+        Ok(map_anonymous(&Request { addr: 0, len: size, flags, ..growing }, Role::Stack)? + size)
     }
 
     /// The kernel's vector for the runtime, with what is about the program replaced.

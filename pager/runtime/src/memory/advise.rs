@@ -3,12 +3,11 @@
 use alloc::vec::Vec;
 
 use pager_core::addr::{PAGE_SIZE, PageRange};
-use pager_core::area::{Access, Area, AreaTree, Backing, ForkPolicy, Holding, Protection};
+use pager_core::area::{Access, Area, AreaTree, Backing, ForkPolicy, Holding, Locking, Protection};
 
-use super::{aligned_range, discard, is_ours};
-use crate::engine;
+use super::range::{Given, page_align};
+use super::{drop_contents, guard};
 use crate::fault;
-use crate::fill;
 use crate::state::STATE;
 use crate::sys::Errno;
 use crate::sys::memory as kernel;
@@ -20,6 +19,8 @@ const DONTFORK: u64 = 10;
 const DOFORK: u64 = 11;
 const HWPOISON: u64 = 100;
 const SOFT_OFFLINE: u64 = 101;
+const COLD: u64 = 20;
+const PAGEOUT: u64 = 21;
 const GUARD_INSTALL: u64 = 102;
 const GUARD_REMOVE: u64 = 103;
 const WIPEONFORK: u64 = 18;
@@ -34,22 +35,24 @@ const DONTNEED_LOCKED: u64 = 24;
 /// contract allows.
 ///
 /// # Errors
-/// As madvise(2). `MADV_GUARD_*` are refused with EINVAL, as kernels before 6.13 do.
+/// As madvise(2).
 pub fn madvise(addr: u64, len: u64, advice: u64) -> Result<u64, Errno> {
-    if !is_known(advice) {
+    if !is_known(advice) || !addr.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::EINVAL);
     }
-    if len == 0 && addr.is_multiple_of(PAGE_SIZE) {
+    let rounded = page_align(len);
+    if len != 0 && rounded == 0 || addr.checked_add(rounded).is_none() {
+        return Err(Errno::EINVAL);
+    }
+    if len == 0 {
         return Ok(0);
     }
-    let range = aligned_range(addr, len)?;
-    if is_ours(range) {
-        return Err(Errno::EINVAL);
-    }
+    let given = Given::new(addr, rounded);
+    let Some(range) = given.pages else { return Err(Errno::ENOMEM) };
     match advice {
-        POPULATE_READ => return populate(range, Access::Read),
-        POPULATE_WRITE => return populate(range, Access::Write),
-        GUARD_INSTALL | GUARD_REMOVE | HWPOISON | SOFT_OFFLINE => return Err(Errno::EINVAL),
+        POPULATE_READ => return populate(range, given, Access::Read),
+        POPULATE_WRITE => return populate(range, given, Access::Write),
+        HWPOISON | SOFT_OFFLINE => return Err(Errno::EINVAL),
         _ => {}
     }
     let mut areas = STATE.areas.write();
@@ -57,7 +60,7 @@ pub fn madvise(addr: u64, len: u64, advice: u64) -> Result<u64, Errno> {
     for area in &pieces {
         advise_area(&mut areas, area, advice)?;
     }
-    if areas.covers(range) { Ok(0) } else { Err(Errno::ENOMEM) }
+    if given.is_covered(&areas) { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 
 /// Whether Linux takes the advice at all, which it looks at first.
@@ -66,6 +69,10 @@ fn is_known(advice: u64) -> bool {
 }
 
 fn advise_area(areas: &mut AreaTree, area: &Area, advice: u64) -> Result<(), Errno> {
+    let moves = matches!(advice, DONTNEED | FREE | COLD | PAGEOUT | REMOVE | GUARD_INSTALL);
+    if moves && area.locking == Locking::Locked {
+        return Err(Errno::EINVAL);
+    }
     let (addr, len) = (area.range.start().start().0, area.range.bytes());
     if matches!(area.holding, Holding::Kernel(_)) {
         return kernel::madvise(addr, len, advice);
@@ -85,13 +92,21 @@ fn advise_area(areas: &mut AreaTree, area: &Area, advice: u64) -> Result<(), Err
             drop_contents(area);
             Ok(())
         }
+        GUARD_INSTALL => {
+            guard::install(area);
+            Ok(())
+        }
+        GUARD_REMOVE => {
+            guard::remove(area);
+            Ok(())
+        }
         DONTFORK => fork(areas, area.fork.with_skip()),
         WIPEONFORK => fork(areas, area.fork.with_wipe()),
         DOFORK => fork(areas, area.fork.without_skip()),
         KEEPONFORK => fork(areas, area.fork.without_wipe()),
         REMOVE => Err(Errno::EINVAL),
         // Read-ahead, huge pages, merging, dumping, reclaim: hints about pages that are ours to place.
-        0..=3 | 12..=17 | 20 | 21 | 25 => Ok(()),
+        0..=3 | 12..=17 | 20 | 21 => Ok(()),
         _ => Err(Errno::EINVAL),
     }
 }
@@ -111,17 +126,8 @@ pub fn apply_fork_policy(range: PageRange, policy: ForkPolicy) -> Result<(), Err
     Ok(())
 }
 
-fn drop_contents(area: &Area) {
-    discard(area.range);
-    if area.holding.lets_through() {
-        fill::guard(area.range);
-    } else {
-        engine::empty(area.range, area.protection);
-    }
-}
-
 /// Brings in what lies in `range`, up to the first page that cannot be had.
-fn populate(range: PageRange, access: Access) -> Result<u64, Errno> {
+fn populate(range: PageRange, given: Given, access: Access) -> Result<u64, Errno> {
     let mut page = range.start();
     while page < range.end() {
         let area = STATE.areas.read().find(page).copied().ok_or(Errno::ENOMEM)?;
@@ -129,7 +135,7 @@ fn populate(range: PageRange, access: Access) -> Result<u64, Errno> {
         populate_area(&area, piece, access)?;
         page = piece.end();
     }
-    Ok(0)
+    if given.is_covered(&STATE.areas.read()) { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 
 /// The same for a piece of one area. Memory that is only for writing may not be populated for reading, though it can be read.
@@ -145,6 +151,7 @@ fn populate_area(area: &Area, piece: PageRange, access: Access) -> Result<(), Er
         match fault::make_resident(page.start(), access) {
             fault::Outcome::Resolved | fault::Outcome::Spurious | fault::Outcome::NotOurs => {}
             fault::Outcome::NoArea => return Err(Errno::ENOMEM),
+            fault::Outcome::Guarded => return Err(Errno::EFAULT),
             fault::Outcome::Denied => return Err(Errno::EINVAL),
             fault::Outcome::Unreadable => return Err(Errno::EFAULT),
         }

@@ -1,6 +1,6 @@
 //! brk: the heap behind the program's data.
 
-use pager_core::addr::PAGE_SIZE;
+use pager_core::addr::{PAGE_SIZE, USER_END, VirtAddr};
 use pager_core::area::{Protection, Role};
 
 use super::map::{Request, map_anonymous};
@@ -44,6 +44,12 @@ pub fn brk(wanted: u64) -> u64 {
 }
 
 fn grow(at: u64, len: u64) -> Result<u64, Errno> {
+    // Linux leaves a page free behind the heap.
+    if at.checked_add(len).is_none_or(|end| end >= USER_END - PAGE_SIZE)
+        || STATE.areas.read().find(VirtAddr(at + len).page()).is_some()
+    {
+        return Err(Errno::ENOMEM);
+    }
     let request = Request {
         addr: at,
         len,

@@ -1,12 +1,15 @@
 //! mmap.
 
-use pager_core::addr::{PAGE_SIZE, PageRange, VirtAddr};
-use pager_core::area::{Access, Area, AreaTree, Backing, ForkPolicy, Holding, KernelReason, Protection, Role};
+use pager_core::addr::{PAGE_SIZE, PageRange, USER_END, VirtAddr};
+use pager_core::area::{
+    Access, Area, AreaTree, Backing, ForkPolicy, Growth, Holding, KernelReason, Locking, Protection, Role,
+};
 use pager_core::shared::FillMode;
 
 use core::sync::atomic::Ordering;
 
-use super::{count_unmanaged, discard, is_ours, make_private};
+use super::range::page_align;
+use super::{count_unmanaged, discard, is_ours, limits, locks, make_private};
 use crate::engine;
 use crate::fault;
 use crate::fill;
@@ -18,7 +21,9 @@ use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOR
 use crate::sys::memory::{MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_TYPE};
 use crate::sys::memory::{PROT_NONE, PROT_READ, PROT_WRITE};
 
-const MAP_GROWSDOWN: u64 = 0x100;
+pub const MAP_GROWSDOWN: u64 = 0x100;
+const MAP_NONBLOCK: u64 = 0x10000;
+const MAP_DROPPABLE: u64 = 8;
 /// Larger mappings of files get no markers: the kernel's own tables for them would take 2 MiB for each gibibyte.
 const MOST_GUARDED: u64 = 8 << 30;
 
@@ -36,36 +41,59 @@ pub struct Request {
 /// Maps memory for the program; its address.
 ///
 /// # Errors
-/// As mmap(2).
+/// As mmap(2), looked for in Linux's order.
 pub fn mmap(request: Request) -> Result<u64, Errno> {
     if !request.offset.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::EINVAL);
     }
-    // Linux looks at the descriptor before the length.
-    if request.flags & MAP_ANONYMOUS == 0 {
-        file::stat_fd(Fd(request.fd as i32))?;
-    }
-    let len = request.len.checked_next_multiple_of(PAGE_SIZE).ok_or(Errno::ENOMEM)?;
-    if len == 0 {
-        return Err(Errno::EINVAL);
-    }
-    let fixed = request.flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0;
-    if fixed && !request.addr.is_multiple_of(PAGE_SIZE) {
-        return Err(Errno::EINVAL);
-    }
-    if fixed && crate::arena::reserves(request.addr, len) {
-        return Err(Errno::ENOMEM);
-    }
-    let request = Request { len, ..request };
-    let addr = match kind(&request)? {
+    // Linux looks at the descriptor before anything else. One that names a path is none.
+    let stat = if request.flags & MAP_ANONYMOUS == 0 {
+        let fd = Fd(request.fd as i32);
+        if file::status_flags(fd)? & file::O_PATH != 0 {
+            return Err(Errno::EBADF);
+        }
+        Some(file::stat_fd(fd)?)
+    } else {
+        None
+    };
+    let request = placed(request)?;
+    let addr = match kind(&request, stat)? {
         Kind::Kernel(reason) => map_by_kernel(&request, reason),
         Kind::Anonymous => map_anonymous(&request, Role::Mapping),
         Kind::File(stat) => map_file(&request, &stat),
     }?;
-    if request.flags & (MAP_POPULATE | MAP_LOCKED) != 0 {
-        populate(addr, len, request.prot);
+    if request.flags & (MAP_POPULATE | MAP_LOCKED) != 0 && request.flags & MAP_NONBLOCK == 0 {
+        populate(addr, request.len, request.prot);
     }
     Ok(addr)
+}
+
+/// The request with its length rounded up, if it can be placed where it says.
+fn placed(request: Request) -> Result<Request, Errno> {
+    if request.len == 0 {
+        return Err(Errno::EINVAL);
+    }
+    let len = match page_align(request.len) {
+        0 => return Err(Errno::ENOMEM),
+        len if len > USER_END => return Err(Errno::ENOMEM),
+        len => len,
+    };
+    let request = Request { len, ..request };
+    if request.flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) == 0 {
+        return Ok(request);
+    }
+    if request.addr > USER_END - len {
+        return Err(Errno::ENOMEM);
+    }
+    let range = PageRange::touching(VirtAddr(request.addr), len).ok_or(Errno::ENOMEM)?;
+    if !request.addr.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::EINVAL);
+    }
+    let keeps = request.flags & MAP_FIXED_NOREPLACE != 0;
+    if keeps && STATE.areas.read().overlapping(range).next().is_some() {
+        return Err(Errno::EEXIST);
+    }
+    if is_ours(range) { Err(if keeps { Errno::EEXIST } else { Errno::ENOMEM }) } else { Ok(request) }
 }
 
 enum Kind {
@@ -74,33 +102,47 @@ enum Kind {
     File(file::Stat),
 }
 
-fn kind(request: &Request) -> Result<Kind, Errno> {
+fn kind(request: &Request, stat: Option<file::Stat>) -> Result<Kind, Errno> {
     if request.flags & MAP_HUGETLB != 0 {
         return Ok(Kind::Kernel(KernelReason::Huge));
     }
-    match request.flags & MAP_TYPE {
-        MAP_SHARED | MAP_SHARED_VALIDATE if !may_let_through(request) => return Ok(Kind::Kernel(KernelReason::Shared)),
-        MAP_SHARED | MAP_SHARED_VALIDATE | MAP_PRIVATE => {}
-        _ => return Err(Errno::EINVAL),
+    match (request.flags & MAP_TYPE, stat) {
+        // Without a way to write, the pages can leave without being written.
+        (MAP_SHARED | MAP_SHARED_VALIDATE, Some(stat)) if stat.is_regular() && request.prot & PROT_WRITE == 0 => {
+            Ok(Kind::File(stat))
+        }
+        (MAP_SHARED | MAP_SHARED_VALIDATE, _) => Ok(Kind::Kernel(KernelReason::Shared)),
+        (MAP_PRIVATE, Some(stat)) if stat.is_regular() => Ok(Kind::File(stat)),
+        (MAP_PRIVATE, Some(_)) => Ok(Kind::Kernel(KernelReason::Device)),
+        (MAP_PRIVATE, None) => Ok(Kind::Anonymous),
+        (MAP_DROPPABLE, None) if request.flags & MAP_LOCKED == 0 => Ok(Kind::Kernel(KernelReason::Other)),
+        _ => Err(Errno::EINVAL),
     }
-    if request.flags & MAP_ANONYMOUS != 0 {
-        return Ok(Kind::Anonymous);
-    }
-    let stat = file::stat_fd(Fd(request.fd as i32))?;
-    Ok(match stat.is_regular() {
-        true => Kind::File(stat),
-        false if is_shared(request) => Kind::Kernel(KernelReason::Shared),
-        false => Kind::Kernel(KernelReason::Device),
-    })
 }
 
 fn is_shared(request: &Request) -> bool {
     request.flags & MAP_TYPE != MAP_PRIVATE
 }
 
-/// Whether a shared mapping is of a file and for reading, so that its pages can leave without being written.
-fn may_let_through(request: &Request) -> bool {
-    request.flags & MAP_ANONYMOUS == 0 && request.prot & PROT_WRITE == 0
+/// Whether the program may have what it asks for, and how it will be locked.
+///
+/// # Errors
+/// EPERM and EAGAIN for locking, ENOMEM past a limit.
+fn admit(areas: &AreaTree, request: &Request, holding: Holding, role: Role) -> Result<Locking, Errno> {
+    let pages = request.len / PAGE_SIZE;
+    let asked = if request.flags & MAP_LOCKED != 0 { Locking::Locked } else { Locking::Pageable };
+    let locking = locks::for_new(areas, asked, pages)?;
+    let replaced = match PageRange::touching(VirtAddr(request.addr), request.len) {
+        Some(range) if request.flags & MAP_FIXED != 0 => areas.overlapping(range).map(|area| area.range.count()).sum(),
+        _ => 0,
+    };
+    let charge = limits::Charge::of(Protection::from_prot(request.prot), holding, role);
+    limits::may_expand(areas, pages, replaced, charge)?;
+    Ok(locking)
+}
+
+fn growth(request: &Request) -> Growth {
+    if request.flags & MAP_GROWSDOWN != 0 { Growth::Down } else { Growth::Fixed }
 }
 
 /// Frees the place that a fixed request names.
@@ -131,17 +173,13 @@ fn range_of(addr: u64, len: u64) -> Result<PageRange, Errno> {
 
 fn map_by_kernel(request: &Request, reason: KernelReason) -> Result<u64, Errno> {
     let mut areas = STATE.areas.write();
+    let (protection, holding) = (Protection::from_prot(request.prot), Holding::Kernel(reason));
+    let locking = admit(&areas, request, holding, Role::Mapping)?;
     probe(request)?;
     clear(&mut areas, request);
-    let addr = kernel::mmap(request.addr, request.len, request.prot, request.flags, request.fd, request.offset)?;
-    let area = Area {
-        range: range_of(addr, request.len)?,
-        protection: Protection::from_prot(request.prot),
-        holding: Holding::Kernel(reason),
-        backing: Backing::Zero,
-        fork: ForkPolicy::Copy,
-        role: Role::Mapping,
-    };
+    let flags = request.flags & !MAP_LOCKED;
+    let addr = kernel::mmap(request.addr, request.len, request.prot, flags, request.fd, request.offset)?;
+    let area = Area { locking, ..Area::new(range_of(addr, request.len)?, protection, holding, Role::Mapping) };
     count_unmanaged(&area);
     insert(&mut areas, area)?;
     Ok(addr)
@@ -149,7 +187,7 @@ fn map_by_kernel(request: &Request, reason: KernelReason) -> Result<u64, Errno> 
 
 /// Asks the kernel what it thinks of a request with a fixed address, without losing what is mapped there.
 fn probe(request: &Request) -> Result<(), Errno> {
-    if request.flags & MAP_FIXED == 0 || request.flags & MAP_ANONYMOUS != 0 {
+    if request.flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) == 0 || request.flags & MAP_ANONYMOUS != 0 {
         return Ok(());
     }
     let flags = request.flags & !(MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_POPULATE | MAP_LOCKED);
@@ -169,13 +207,13 @@ fn placing(flags: u64) -> u64 {
 /// As mmap(2).
 pub fn map_anonymous(request: &Request, role: Role) -> Result<u64, Errno> {
     let mut areas = STATE.areas.write();
+    let locking = admit(&areas, request, Holding::Private, role)?;
     clear(&mut areas, request);
     let flags = placing(request.flags) | kernel::MAP_NORESERVE;
     let addr = kernel::mmap(request.addr, request.len, PROT_NONE, flags, -1, 0)?;
     let range = range_of(addr, request.len)?;
     let protection = Protection::from_prot(request.prot);
-    let area =
-        Area { range, protection, holding: Holding::Private, backing: Backing::Zero, fork: ForkPolicy::Copy, role };
+    let area = Area { locking, growth: growth(request), ..Area::new(range, protection, Holding::Private, role) };
     crate::sys::uffd::register(state::uffd(), addr, request.len)?;
     engine::mark(range, protection);
     if request.prot != PROT_NONE {
@@ -202,18 +240,19 @@ fn map_file(request: &Request, stat: &file::Stat) -> Result<u64, Errno> {
 /// As mmap(2).
 pub fn map_image(request: &Request, backing: Backing, role: Role) -> Result<u64, Errno> {
     let mut areas = STATE.areas.write();
+    let protection = Protection::from_prot(request.prot);
+    let locking = admit(&areas, request, Holding::Private, role)?;
     probe(request)?;
     clear(&mut areas, request);
-    let addr =
-        kernel::mmap(request.addr, request.len, request.prot, placing(request.flags), request.fd, request.offset)?;
+    let flags = request.flags & !(MAP_POPULATE | MAP_LOCKED);
+    let addr = kernel::mmap(request.addr, request.len, request.prot, flags, request.fd, request.offset)?;
     let range = range_of(addr, request.len)?;
-    let protection = Protection::from_prot(request.prot);
     let holding = choose_holding(request, range, protection);
     if holding == Holding::Private {
         make_private(range, protection, ForkPolicy::Copy)?;
     }
     let kept = if matches!(holding, Holding::Kernel(_)) { Backing::Zero } else { backing };
-    let area = Area { range, protection, holding, backing: kept, fork: ForkPolicy::Copy, role };
+    let area = Area { backing: kept, locking, ..Area::new(range, protection, holding, role) };
     count_unmanaged(&area);
     insert(&mut areas, area)?;
     STATE.images.lock().sweep(&areas);

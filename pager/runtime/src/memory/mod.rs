@@ -5,16 +5,24 @@
 
 pub mod advise;
 pub mod brk;
+pub mod cut;
+pub mod grow;
+pub mod guard;
+pub mod limits;
+pub mod locks;
 pub mod map;
 pub mod protect;
 pub mod query;
+pub mod range;
 pub mod remap;
 pub mod shared;
 pub mod unmap;
 
+pub use range::aligned_range;
+
 use alloc::vec::Vec;
 
-use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, VirtAddr};
+use pager_core::addr::{PageNum, PageRange};
 use pager_core::area::{Area, AreaTree, Backing, ForkPolicy, Holding, KernelReason, Protection};
 use pager_core::entry::Entry;
 use pager_core::shared::count;
@@ -30,20 +38,16 @@ use crate::sys::Errno;
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
 use crate::sys::uffd;
 
-/// The pages of a page-aligned range given by a program.
-///
-/// # Errors
-/// EINVAL for an unaligned address or a length of zero or past the end of the address space.
-pub fn aligned_range(addr: u64, len: u64) -> Result<PageRange, Errno> {
-    let rounded = len.checked_next_multiple_of(PAGE_SIZE).ok_or(Errno::EINVAL)?;
-    if !addr.is_multiple_of(PAGE_SIZE) {
-        return Err(Errno::EINVAL);
+/// As much of `range` as is mapped without a gap from its start.
+pub fn covered_from_start(areas: &AreaTree, range: PageRange) -> Option<PageRange> {
+    let mut end = range.start();
+    for area in areas.overlapping(range) {
+        if area.range.start() > end {
+            break;
+        }
+        end = area.range.end();
     }
-    let end = addr.checked_add(rounded).ok_or(Errno::EINVAL)?;
-    if end > 1 << 47 {
-        return Err(Errno::EINVAL);
-    }
-    PageRange::touching(VirtAddr(addr), rounded).ok_or(Errno::EINVAL)
+    PageRange::new(range.start(), end)
 }
 
 /// A protection as the kernel wants it.
@@ -60,10 +64,32 @@ pub fn is_ours(range: PageRange) -> bool {
 ///
 /// The writers' lock of the areas must be held.
 pub fn discard(range: PageRange) {
+    discard_where(range, |_| true);
+}
+
+/// Drops what the pages of an area of ours hold, as `MADV_DONTNEED` does. Guards stay.
+///
+/// The writers' lock of the areas must be held.
+pub fn drop_contents(area: &Area) {
+    discard_where(area.range, |entry| entry != Entry::Guard);
+    if area.holding.lets_through() {
+        fill::guard(area.range);
+    } else {
+        // Markers of the kernel's, the program's among them, survive this.
+        engine::empty(area.range, area.protection);
+    }
+}
+
+/// Forgets what pages hold that `chosen` names; how many of them were in memory.
+pub fn discard_where(range: PageRange, chosen: impl Fn(Entry) -> bool) -> u64 {
     let mut dropped = 0;
     for (page, cell) in STATE.table.existing_in(range) {
         let was = own(page, cell);
         if was == Entry::Empty {
+            continue;
+        }
+        if !chosen(was) {
+            settle(page, was);
             continue;
         }
         dropped += u64::from(was.is_resident());
@@ -71,6 +97,7 @@ pub fn discard(range: PageRange) {
         settle(page, Entry::Empty);
     }
     state::remove_resident(dropped);
+    dropped
 }
 
 /// Makes an entry busy, waiting for whoever has it; an empty one is left alone. What it was.
@@ -106,8 +133,11 @@ pub fn make_private(range: PageRange, protection: Protection, fork: ForkPolicy) 
 /// # Errors
 /// What the kernel says to lifting the markers.
 pub fn leave_to_kernel(areas: &mut AreaTree, area: &Area) -> Result<(), Errno> {
+    let guarded = guard::laid_in(area.range);
     discard(area.range);
     fill::unguard(area.range)?;
+    // The program's own are the kernel's from now on, like the area.
+    guarded.into_iter().for_each(fill::guard);
     areas.update(area.range, |area| {
         (area.holding, area.backing) = (Holding::Kernel(KernelReason::Shared), Backing::Zero);
     });

@@ -1,10 +1,13 @@
 //! mprotect.
 
-use pager_core::addr::{PageNum, PageRange};
-use pager_core::area::{Area, AreaTree, Holding, Protection};
+use pager_core::addr::{PAGE_SIZE, PageRange};
+use pager_core::area::{Area, AreaTree, Growth, Holding, Protection};
+use pager_core::entry::Entry;
 
-use super::{aligned_range, discard, is_ours, leave_to_kernel, make_private};
+use super::range::{Given, page_align};
+use super::{covered_from_start, discard_where, guard, is_ours, leave_to_kernel, limits, make_private};
 use crate::engine;
+use crate::fill;
 use crate::state::STATE;
 use crate::sys::Errno;
 use crate::sys::memory as kernel;
@@ -18,47 +21,52 @@ const PROT_MASK: u64 = 0xf;
 /// # Errors
 /// As mprotect(2): ENOMEM where part of the range is not mapped, EINVAL for bad arguments.
 pub fn mprotect(addr: u64, len: u64, prot: u64) -> Result<u64, Errno> {
-    if prot & (PROT_GROWSDOWN | PROT_GROWSUP) == PROT_GROWSDOWN | PROT_GROWSUP {
+    let grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
+    if grows == PROT_GROWSDOWN | PROT_GROWSUP || !addr.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::EINVAL);
     }
-    if len == 0 && addr.is_multiple_of(pager_core::addr::PAGE_SIZE) {
+    if len == 0 {
         return Ok(0);
     }
-    let mut range = aligned_range(addr, len).map_err(|errno| if len > 1 << 47 { Errno::ENOMEM } else { errno })?;
-    if is_ours(range) {
+    let len = page_align(len);
+    if addr.wrapping_add(len) <= addr {
         return Err(Errno::ENOMEM);
     }
+    if prot & !(PROT_MASK | PROT_GROWSDOWN | PROT_GROWSUP) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let given = Given::new(addr, len);
+    let range = given.pages.filter(|range| !is_ours(*range)).ok_or(Errno::ENOMEM)?;
     let mut areas = STATE.areas.write();
-    if prot & PROT_GROWSDOWN != 0
-        && let Some(area) = areas.find(range.start())
-    {
-        // Our stack is one area of full size: what would have grown is there already.
-        range = PageRange::new(area.range.start(), range.end()).unwrap_or(range);
+    let whole = given.is_covered(&areas);
+    let range = match grows {
+        PROT_GROWSDOWN => from_start_of_growing(&areas, range)?,
+        // No memory grows upwards here.
+        PROT_GROWSUP => return Err(if areas.find(range.start()).is_some() { Errno::EINVAL } else { Errno::ENOMEM }),
+        _ => range,
+    };
+    // What lies before a gap is changed before the call fails.
+    if let Some(covered) = covered_from_start(&areas, range) {
+        change(&mut areas, covered, Protection::from_prot(prot), prot & PROT_MASK)?;
     }
-    let protection = Protection::from_prot(prot);
-    let covered = covered_from_start(&areas, range);
-    if let Some(range) = covered {
-        change(&mut areas, range, protection, prot & PROT_MASK)?;
-    }
-    if covered.is_some_and(|covered| covered == range) { Ok(0) } else { Err(Errno::ENOMEM) }
+    if whole || grows != 0 && areas.covers(range) { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 
-/// As much of `range` as is mapped without a gap from its start: the kernel changes that before it fails.
-fn covered_from_start(areas: &AreaTree, range: PageRange) -> Option<PageRange> {
-    let mut end = range.start();
-    for area in areas.overlapping(range) {
-        if area.range.start() > end {
-            break;
-        }
-        end = PageNum(area.range.end().0);
+/// The range from where the first area in it starts, which must be one that grows down.
+fn from_start_of_growing(areas: &AreaTree, range: PageRange) -> Result<PageRange, Errno> {
+    let first = areas.overlapping(range).next().ok_or(Errno::ENOMEM)?;
+    let area = areas.find(first.range.start()).ok_or(Errno::ENOMEM)?;
+    if area.growth != Growth::Down {
+        return Err(Errno::EINVAL);
     }
-    PageRange::new(range.start(), end)
+    PageRange::new(area.range.start(), range.end()).ok_or(Errno::ENOMEM)
 }
 
 /// Changes area by area: where one refuses, those before it are changed.
 fn change(areas: &mut AreaTree, range: PageRange, protection: Protection, prot: u64) -> Result<(), Errno> {
     let pieces: alloc::vec::Vec<Area> = areas.overlapping(range).collect();
     for area in pieces {
+        limits::may_become_data(areas, &area, protection)?;
         let writes = protection.contains(Protection::WRITE);
         if writes && area.holding == Holding::MapThrough {
             make_writable(areas, &area)?;
@@ -77,8 +85,9 @@ fn change(areas: &mut AreaTree, range: PageRange, protection: Protection, prot: 
 
 /// Pages of the file itself become memory of ours before they can be written to. They are clean, so nothing is lost.
 fn make_writable(areas: &mut AreaTree, area: &Area) -> Result<(), Errno> {
-    discard(area.range);
+    discard_where(area.range, |entry| entry != Entry::Guard);
     make_private(area.range, area.protection, area.fork)?;
+    guard::laid_in(area.range).into_iter().for_each(fill::guard);
     areas.update(area.range, |area| area.holding = Holding::Private);
     Ok(())
 }

@@ -5,12 +5,14 @@
 
 use alloc::vec::Vec;
 
-use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
-use pager_core::area::{Area, AreaTree, Holding, KernelReason};
+use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, USER_END, VirtAddr};
+use pager_core::area::{Area, AreaTree, Holding, KernelReason, Locking};
 use pager_core::entry::{Dirt, Entry};
 use pager_core::replacement::Install as Arrival;
 
-use super::{aligned_range, discard, is_ours, leave_shared_to_kernel, make_private, own};
+use super::range::page_align;
+use super::unmap::outside;
+use super::{aligned_range, discard, is_ours, leave_shared_to_kernel, limits, locks, make_private, own};
 use crate::engine;
 use crate::fault::settle;
 use crate::fill;
@@ -37,47 +39,57 @@ struct Request {
 /// Grows, shrinks or moves a mapping; its address afterwards.
 ///
 /// # Errors
-/// As mremap(2). Duplicating a shared mapping (old length zero) is left to the kernel.
+/// As mremap(2), looked for in Linux's order. Duplicating a shared mapping (old length zero) is left to the kernel.
 pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Result<u64, Errno> {
-    let round = |len: u64| len.checked_next_multiple_of(PAGE_SIZE).ok_or(Errno::EINVAL);
-    let request = Request { old, old_len: round(old_len)?, new_len: round(new_len)?, flags, new };
-    let moves_blindly = flags & (FIXED | DONTUNMAP) != 0 && flags & MAYMOVE == 0;
-    if flags & !(MAYMOVE | FIXED | DONTUNMAP) != 0 || moves_blindly || !old.is_multiple_of(PAGE_SIZE) || new_len == 0 {
-        return Err(Errno::EINVAL);
-    }
-    if flags & DONTUNMAP != 0 && request.old_len != request.new_len {
-        return Err(Errno::EINVAL);
-    }
-    let place = if flags & (FIXED | DONTUNMAP) != 0 { Some(aligned_range(new, request.new_len)?) } else { None };
-    let range = aligned_range(old, request.old_len.max(PAGE_SIZE))?;
-    if place.is_some_and(|place| place.intersect(range).is_some()) {
-        return Err(Errno::EINVAL);
-    }
+    let request = Request { old, old_len: page_align(old_len), new_len: page_align(new_len), flags, new };
+    let place = placed(&request)?;
     let target = place.filter(|_| flags & FIXED != 0);
-    if is_ours(range) || target.is_some_and(is_ours) {
+    if target.is_some_and(is_ours) {
         return Err(Errno::EFAULT);
     }
+    let first = aligned_range(old, PAGE_SIZE).map_err(|_| Errno::EFAULT)?;
     let mut areas = STATE.areas.write();
-    if !shrinks_in_place(&request) {
-        leave_shared_to_kernel(&mut areas, range)?;
+    let area = *areas.find(first.start()).ok_or(Errno::EFAULT)?;
+    if shrinks_in_place(&request) && area.holding != Holding::Kernel(KernelReason::Huge) {
+        cut_tail(&mut areas, &request)?;
+        return Ok(request.old);
     }
-    let area = *areas.find(range.start()).ok_or(Errno::EFAULT)?;
+    let range = aligned_range(old, request.old_len.max(PAGE_SIZE)).map_err(|_| Errno::EFAULT)?;
+    if is_ours(range) {
+        return Err(Errno::EFAULT);
+    }
+    leave_shared_to_kernel(&mut areas, range)?;
+    let area = *areas.find(first.start()).ok_or(Errno::EFAULT)?;
     let kernels = matches!(area.holding, Holding::Kernel(_));
     if request.old_len == 0 && !kernels {
         return Err(Errno::EINVAL);
-    }
-    if shrinks_in_place(&request) && area.holding != Holding::Kernel(KernelReason::Huge) {
-        let keep = PageRange::with_count(range.start(), request.new_len / PAGE_SIZE).ok_or(Errno::EINVAL)?;
-        cut_tail(&mut areas, range, keep)?;
-        return Ok(request.old);
     }
     match target {
         // A plain move takes whatever lies in the range, holes too.
         Some(to) if request.old_len == request.new_len && !kernels => relocate(&mut areas, &request, range, Some(to)),
         _ if kernels => by_kernel(&mut areas, &request, &area, target),
-        _ if !areas.covers(range) => Err(Errno::EFAULT),
         _ => resize(&mut areas, &request, range, target),
     }
+}
+
+/// Where the request says that the memory is to go, if it does, and if the arguments can be meant.
+fn placed(request: &Request) -> Result<Option<PageRange>, Errno> {
+    let Request { old, old_len, new_len, flags, new } = *request;
+    if flags & !(MAYMOVE | FIXED | DONTUNMAP) != 0 || !old.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::EINVAL);
+    }
+    if new_len == 0 || new_len > USER_END {
+        return Err(Errno::EINVAL);
+    }
+    if flags & (FIXED | DONTUNMAP) == 0 {
+        return Ok(None);
+    }
+    let place = aligned_range(new, new_len)?;
+    if flags & MAYMOVE == 0 || flags & DONTUNMAP != 0 && old_len != new_len {
+        return Err(Errno::EINVAL);
+    }
+    let overlaps = old < new + new_len && new < old.saturating_add(old_len);
+    if overlaps { Err(Errno::EINVAL) } else { Ok(Some(place)) }
 }
 
 /// Whether nothing but the end of the range changes: all that Linux asks for then is that the range's first page is mapped.
@@ -85,20 +97,27 @@ fn shrinks_in_place(request: &Request) -> bool {
     request.flags & (FIXED | DONTUNMAP) == 0 && request.old_len != 0 && request.new_len <= request.old_len
 }
 
-/// Unmaps what lies behind `keep` in `range`.
-fn cut_tail(areas: &mut AreaTree, range: PageRange, keep: PageRange) -> Result<(), Errno> {
-    if let Some(tail) = PageRange::new(keep.end(), range.end()) {
-        discard(tail);
-        areas.remove(tail);
-        kernel::munmap(tail.start().start().0, tail.bytes())?;
+/// Unmaps what of the old range lies behind the new length.
+fn cut_tail(areas: &mut AreaTree, request: &Request) -> Result<(), Errno> {
+    let keep = request.old + request.new_len;
+    let end = request.old.saturating_add(request.old_len).min(USER_END);
+    let Some(tail) = PageRange::new(VirtAddr(keep).page(), VirtAddr(end).page()) else { return Ok(()) };
+    for part in outside(tail) {
+        discard(part);
+        areas.remove(part);
+        kernel::munmap(part.start().start().0, part.bytes())?;
     }
     Ok(())
 }
 
 fn resize(areas: &mut AreaTree, request: &Request, range: PageRange, target: Option<PageRange>) -> Result<u64, Errno> {
     let keep = PageRange::with_count(range.start(), request.new_len / PAGE_SIZE).ok_or(Errno::EINVAL)?;
-    cut_tail(areas, range, keep)?;
     let kept = range.intersect(keep).unwrap_or(range);
+    if !areas.covers(kept) {
+        return Err(Errno::EFAULT);
+    }
+    admit(areas, kept, request)?;
+    cut_tail(areas, request)?;
     if target.is_none() && request.flags & DONTUNMAP == 0 {
         if grow_in_place(areas, kept, keep).is_ok() {
             return Ok(request.old);
@@ -108,6 +127,19 @@ fn resize(areas: &mut AreaTree, request: &Request, range: PageRange, target: Opt
         }
     }
     relocate(areas, request, kept, target)
+}
+
+/// Whether the program may have what comes on top.
+fn admit(areas: &AreaTree, kept: PageRange, request: &Request) -> Result<(), Errno> {
+    let more = match request.flags & DONTUNMAP {
+        0 => (request.new_len / PAGE_SIZE).saturating_sub(kept.count()),
+        _ => kept.count(),
+    };
+    let Some(area) = areas.find(kept.start()).filter(|_| more > 0) else { return Ok(()) };
+    if area.locking == Locking::Locked && request.flags & DONTUNMAP == 0 {
+        locks::may_lock(areas, more)?;
+    }
+    limits::may_expand(areas, more, 0, limits::Charge::of(area.protection, area.holding, area.role))
 }
 
 /// The area that continues the one at `range`'s end up to `end`.
@@ -171,6 +203,8 @@ fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Op
     if request.flags & DONTUNMAP == 0 {
         areas.remove(from);
     } else {
+        // What stays behind is no longer locked.
+        areas.update(from, |area| area.locking = Locking::Pageable);
         for piece in &pieces {
             match piece.holding {
                 Holding::MapThrough | Holding::SharedThrough => fill::guard(piece.range),

@@ -25,7 +25,7 @@ pub fn munmap(addr: u64, len: u64) -> Result<u64, Errno> {
 }
 
 /// What of `range` lies below and above the runtime's memory.
-fn outside(range: PageRange) -> impl Iterator<Item = PageRange> {
+pub fn outside(range: PageRange) -> impl Iterator<Item = PageRange> {
     let ours = (VirtAddr(RESERVED.start).page(), VirtAddr(RESERVED.end).page());
     let below = PageRange::new(range.start(), range.end().min(ours.0));
     let above = PageRange::new(range.start().max(ours.1), range.end());

@@ -11,6 +11,7 @@ use pager_core::shared::count;
 use super::leave::Leaving;
 use crate::calls::{of_the_run, paths};
 use crate::die::{self, Line};
+use crate::memory::limits;
 use crate::root;
 use crate::state;
 use crate::sys::file::{self, AT_EMPTY_PATH, AT_FDCWD, Fd};
@@ -197,7 +198,9 @@ fn start(image: &Image, kind: Kind) -> Errno {
     let poked = &state::process().pid;
     // A vfork child is not the process of this slot.
     let own = poked.compare_exchange(pid, 0, SeqCst, SeqCst).is_ok();
+    limits::hand_back();
     let errno = execute(image, kind);
+    limits::lift();
     if own {
         poked.store(pid, SeqCst);
     }

@@ -17,6 +17,7 @@ use crate::engine;
 use crate::fault;
 use crate::gate;
 use crate::lock::RawMutex;
+use crate::memory::{limits, locks};
 use crate::queue::everything;
 use crate::server;
 use crate::state::{self, STATE};
@@ -73,6 +74,7 @@ fn fork_once(
         STATE.images.raw(),
         STATE.heap.raw(),
         STATE.program.raw(),
+        limits::lock(),
         block.own().actions().lock_word(),
         thread::list_lock(),
     ];
@@ -152,6 +154,7 @@ fn take_over(block: &'static Block) -> Result<(), Errno> {
     file::close(state::uffd());
     state::set_uffd(engine::open()?);
     let mut areas = STATE.areas.write();
+    locks::forget(&mut areas);
     let odd: Vec<Area> = areas.iter().filter(|area| area.fork != ForkPolicy::Copy).copied().collect();
     for area in &odd {
         forget(area.range);

@@ -3,7 +3,7 @@
 //! A handler looks at where the thread was. In the program: act at once. In the runtime: a fault of the copy instruction ends the copy; a signal
 //! from outside goes to the thread's inbox, and is delivered when the thread leaves the runtime.
 
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use pager_core::addr::VirtAddr;
 use pager_core::area::Access;
@@ -25,6 +25,9 @@ use crate::thread::Block;
 
 /// A signal handler as the kernel calls it.
 pub type Handler = unsafe extern "C" fn(i32, *mut SigInfo, *mut UContext);
+
+/// Whether a fault of the runtime's own is being reported.
+static LOST: AtomicU32 = AtomicU32::new(0);
 
 /// Faults in a row on one resident page, by one instruction, before the runtime admits that it is lost.
 const SPURIOUS_LIMIT: u32 = 1000;
@@ -64,6 +67,10 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
     if in_runtime(context) {
         return runtime_fault(number, info, context);
     }
+    if arena::reserves(context.machine.rsp, 1) {
+        // On a stack of the runtime's, by code that is not, or that no longer knows itself.
+        end_at_once();
+    }
     if gate::text().contains(&context.machine.rip) {
         jumped_in(info, context);
     }
@@ -80,7 +87,7 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
             spurious(block, info, context);
             None
         }
-        Outcome::NoArea => Some(SigInfo::fault(SIGSEGV, signal::SEGV_MAPERR, info.address())),
+        Outcome::NoArea | Outcome::Guarded => Some(SigInfo::fault(SIGSEGV, signal::SEGV_MAPERR, info.address())),
         Outcome::Denied => Some(SigInfo::fault(SIGSEGV, signal::SEGV_ACCERR, info.address())),
         Outcome::Unreadable => Some(SigInfo::fault(SIGBUS, signal::BUS_ADRERR, info.address())),
         Outcome::NotOurs => Some(*info),
@@ -128,12 +135,23 @@ fn runtime_fault(number: i32, info: &SigInfo, context: &mut UContext) {
         context.machine.rip = resume;
         return;
     }
+    if LOST.swap(1, Ordering::SeqCst) != 0 {
+        // To say so led to a fault as well.
+        end_at_once();
+    }
     die::internal(format_args!(
         "signal {number} at {:#x} in the runtime at {:#x}, stack {:#x}",
         info.address(),
         context.machine.rip,
         context.machine.rsp
     ));
+}
+
+/// The program has written over the runtime's memory: nothing can be said, and signals would nest for ever.
+fn end_at_once() -> ! {
+    loop {
+        signal::kill_thread(task::pid(), task::tid(), signal::SIGKILL);
+    }
 }
 
 fn spurious(block: &Block, info: &SigInfo, context: &UContext) {

@@ -15,7 +15,6 @@ const F_SETFD: u64 = 2;
 const F_GETFL: u64 = 3;
 const F_DUPFD_CLOEXEC: u64 = 1030;
 const RLIMIT_NOFILE: u64 = 7;
-const RLIMIT_STACK: u64 = 3;
 const RLIMIT_FSIZE: u64 = 1;
 /// Our descriptors are kept this close to the limit.
 const HIGH_ROOM: u64 = 128;
@@ -201,9 +200,4 @@ fn set_limit(which: u64, (soft, hard): (u64, u64)) -> Result<(), Errno> {
 /// Soft limit on the size of files in bytes.
 pub fn file_size_limit() -> u64 {
     limit(RLIMIT_FSIZE).map_or(u64::MAX, |(soft, _)| soft)
-}
-
-/// Soft limit of the stack in bytes.
-pub fn stack_limit() -> u64 {
-    limit(RLIMIT_STACK).map_or(8 << 20, |(soft, _)| soft)
 }

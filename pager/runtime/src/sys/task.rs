@@ -48,6 +48,20 @@ pub fn tid() -> u32 {
     call!(nr::GETTID).unwrap_or(0) as u32
 }
 
+/// Capabilities, by their bits.
+pub const CAP_IPC_LOCK: u32 = 14;
+pub const CAP_SYS_RESOURCE: u32 = 24;
+const CAPGET: u64 = 125;
+const CAPABILITY_VERSION: u64 = 0x2008_0522;
+
+/// Whether this thread has a capability.
+pub fn is_capable(capability: u32) -> bool {
+    let header = [CAPABILITY_VERSION];
+    // Two of struct __user_cap_data_struct: effective, permitted, inheritable.
+    let mut data = [0u32; 6];
+    call!(CAPGET, header.as_ptr(), data.as_mut_ptr()).is_ok() && data[0] >> capability & 1 != 0
+}
+
 /// Ends the process with `code`.
 pub fn exit_group(code: i32) -> ! {
     loop {

@@ -1,0 +1,160 @@
+// Files that are cut, written and sealed under their mappings; memory that is a file: memfd, System V.
+#ifndef MEMORY_CALLS_FILES_H
+#define MEMORY_CALLS_FILES_H
+#include "shown.h"
+#include <sys/shm.h>
+
+static void map_three_ways(int fd) {
+    make_area(FILE_PRIVATE, 0, 8, fd);
+    make_area(FILE_READ, 10, 8, fd);
+    make_area(FILE_SHARED, 20, 8, fd);
+}
+
+static void show_three(void) {
+    for (long first = 0; first < 30; first += 10) show_pages(AT(first), 8);
+}
+
+// What was resident, what was the program's own copy, and what was never touched: all of it is gone past the new end.
+static void files_cut_under_their_mappings(void) {
+    int fd = make_file(6, 200);
+    map_three_ways(fd);
+    show_three();
+    POKE(AT(1), 77);
+    POKE(AT(4), 77);
+    POKE(AT(5), 78);
+    SHOW(ftruncate(fd, 3 * PAGE + 100));
+    show_three();
+    POKE(AT(4), 79);
+    POKE(AT(3), 80);
+    int pipes[2];
+    CHECK(pipe2(pipes, O_NONBLOCK) == 0);
+    SHOW(write(pipes[1], AT(4), 10));
+    SHOW(write(pipes[1], AT(14), 10));
+    SHOW(write(pipes[1], AT(24), 10));
+    SHOW(read(pipes[0], AT(4), 10));
+    SHOW(ftruncate(fd, 6 * PAGE));
+    show_three();
+    POKE(AT(4), 81);
+    SHOW(ftruncate(fd, 0));
+    show_three();
+}
+
+static void files_cut_by_name(void) {
+    int fd = open("named", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    char bytes[4 * PAGE];
+    memset(bytes, 66, sizeof bytes);
+    CHECK(write(fd, bytes, sizeof bytes) == sizeof bytes);
+    map_three_ways(fd);
+    show_three();
+    AT(2)[0] = 1;
+    SHOW(truncate("named", 2 * PAGE));
+    show_three();
+    CHECK(open("named", O_WRONLY | O_TRUNC) >= 0);
+    show_three();
+    CHECK(unlink("named") == 0);
+}
+
+static void files_cut_by_another_descriptor_and_in_the_middle(void) {
+    int fd = make_file(6, 0);
+    map_three_ways(fd);
+    show_three();
+    AT(2)[0] = 1;
+    SHOW(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 2 * PAGE, PAGE));
+    show_pages(AT(10), 6);
+    show_pages(AT(20), 6);
+    int again = dup(fd);
+    SHOW(ftruncate(again, PAGE));
+    show_three();
+}
+
+static void what_grows_behind_a_file_is_seen(void) {
+    int fd = make_file(2, 10);
+    map_three_ways(fd);
+    show_three();
+    SHOW(ftruncate(fd, 5 * PAGE));
+    show_three();
+    char bytes[PAGE];
+    memset(bytes, 55, PAGE);
+    CHECK(pwrite(fd, bytes, PAGE, 6 * PAGE) == PAGE);
+    show_three();
+}
+
+static void memory_files(void) {
+    int fd = memfd_create("scene", MFD_ALLOW_SEALING);
+    SHOW(ftruncate(fd, 4 * PAGE));
+    map_three_ways(fd);
+    POKE(AT(21), 5);
+    show_three();
+    POKE(AT(0), 6);
+    SHOW(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+    SHOW(munmap(AT(20), 8 * PAGE));
+    SHOW(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW));
+    SHOW(ftruncate(fd, PAGE));
+    SHOW(mmap(AT(20), PAGE, RW, MAP_SHARED | MAP_FIXED, fd, 0));
+    SHOW(mmap(AT(20), PAGE, RW, MAP_PRIVATE | MAP_FIXED, fd, PAGE));
+    SHOW(mmap(AT(22), PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, PAGE));
+    SHOW(mprotect(AT(22), PAGE, RW));
+    POKE(AT(20), 9);
+    show_pages(AT(20), 3);
+    SHOW(write(fd, "x", 1));
+}
+
+static void shared_memory_segments(void) {
+    int id = shmget(IPC_PRIVATE, 3 * PAGE - 10, IPC_CREAT | 0600);
+    CHECK(id >= 0);
+    struct shmid_ds state;
+    SHOW(shmat(id, AT(0), 0));
+    SHOW(shmat(id, AT(2), 0));
+    SHOW(shmat(id, AT(8) + 10, 0));
+    SHOW(shmat(id, AT(8) + 10, SHM_RND | SHM_RDONLY));
+    POKE(AT(1), 5);
+    POKE(AT(9), 6);
+    show_pages(AT(8), 4);
+    make(16, 4, RW);
+    SHOW(shmat(id, AT(16), 0));
+    SHOW(shmat(id, AT(16), SHM_REMAP));
+    show_pages(AT(16), 5);
+    SHOW(shmat(id, NULL, SHM_REMAP));
+    SHOW(mprotect(AT(9), PAGE, RW));
+    SHOW(mprotect(AT(1), PAGE, PROT_NONE));
+    show_pages(AT(0), 3);
+    SHOW(munmap(AT(1), PAGE));
+    SHOW(shmctl(id, IPC_STAT, &state));
+    printf("attached %lu\n", state.shm_nattch);
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        POKE(AT(0), 44);
+        SHOW(shmdt(AT(0)));
+        show_pages(AT(0), 3);
+        fflush(stdout);
+        _exit(0);
+    }
+    SHOW(outcome_of(child));
+    show_pages(AT(0), 3);
+    SHOW(shmdt(AT(0)));
+    SHOW(shmdt(AT(0)));
+    SHOW(shmdt(AT(8)));
+    SHOW(shmdt(AT(16)));
+    show_pages(AT(0), 3);
+    SHOW(shmctl(id, IPC_STAT, &state));
+    printf("attached %lu\n", state.shm_nattch);
+    SHOW(shmctl(id, IPC_RMID, NULL));
+    SHOW(shmat(id, AT(0), 0));
+}
+
+static void synchronising(void) {
+    int fd = make_file(4, 0);
+    make_area(FILE_SHARED, 0, 4, fd);
+    make(4, 1, RW);
+    POKE(AT(1), 9);
+    for (int flags = 0; flags < 9; flags++) {
+        printf("flags %d: ", flags);
+        SHOW(msync(AT(0), 5 * PAGE, flags));
+    }
+    SHOW(msync(AT(3), 4 * PAGE, MS_SYNC));
+    char byte;
+    SHOW(pread(fd, &byte, 1, PAGE));
+    printf("%d\n", byte);
+}
+#endif

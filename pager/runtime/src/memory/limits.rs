@@ -1,0 +1,212 @@
+//! Limits on the address space and on data: kept here, since the runtime's own memory lies in the same address space and must not be
+//! counted, nor refused.
+//!
+//! The kernel's soft limits are lifted to the hard ones for as long as the program runs; exec puts the program's back.
+
+use pager_core::addr::PAGE_SIZE;
+use pager_core::area::{Area, AreaTree, Holding, KernelReason, Protection, Role};
+
+use crate::lock::Mutex;
+use crate::state;
+use crate::sys::{Errno, call, nr, task};
+use crate::user;
+
+const RLIMIT_DATA: u64 = 2;
+const RLIMIT_STACK: u64 = 3;
+const RLIMIT_MEMLOCK: u64 = 8;
+const RLIMIT_AS: u64 = 9;
+const GETRLIMIT: u64 = 97;
+const SETRLIMIT: u64 = 160;
+
+/// A soft and a hard limit, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Limit {
+    soft: u64,
+    hard: u64,
+}
+
+const NO_LIMIT: Limit = Limit { soft: u64::MAX, hard: u64::MAX };
+
+/// The program's limits that the kernel does not know of.
+struct Kept {
+    space: Limit,
+    data: Limit,
+}
+
+static KEPT: Mutex<Kept> = Mutex::new(Kept { space: NO_LIMIT, data: NO_LIMIT });
+
+impl Kept {
+    fn of(&mut self, which: u64) -> Option<&mut Limit> {
+        match which {
+            RLIMIT_AS => Some(&mut self.space),
+            RLIMIT_DATA => Some(&mut self.data),
+            _ => None,
+        }
+    }
+}
+
+fn kernel_limit(which: u64) -> Limit {
+    let mut pair = [0u64; 2];
+    match call!(nr::PRLIMIT64, 0, which, 0, pair.as_mut_ptr()) {
+        Ok(_) => Limit { soft: pair[0], hard: pair[1] },
+        Err(_) => NO_LIMIT,
+    }
+}
+
+fn set_kernel_limit(which: u64, limit: Limit) {
+    let pair = [limit.soft, limit.hard];
+    let _ = call!(nr::PRLIMIT64, 0, which, pair.as_ptr(), 0);
+}
+
+/// The lock of what is kept, to be held across a fork.
+pub fn lock() -> &'static crate::lock::RawMutex {
+    KEPT.raw()
+}
+
+/// Takes the limits over from the kernel, when the process starts.
+pub fn take_over() {
+    let mut kept = KEPT.lock();
+    for which in [RLIMIT_AS, RLIMIT_DATA] {
+        let limit = kernel_limit(which);
+        if let Some(kept) = kept.of(which) {
+            *kept = limit;
+        }
+    }
+    drop(kept);
+    lift();
+}
+
+/// Lifts the kernel's soft limits, so that they do not hit the runtime.
+pub fn lift() {
+    for which in [RLIMIT_AS, RLIMIT_DATA] {
+        let limit = kernel_limit(which);
+        if limit.soft != limit.hard {
+            set_kernel_limit(which, Limit { soft: limit.hard, ..limit });
+        }
+    }
+}
+
+/// Gives the limits back to the kernel for exec. One that a vfork child has set for itself stays.
+pub fn hand_back() {
+    let mut kept = KEPT.lock();
+    for which in [RLIMIT_AS, RLIMIT_DATA] {
+        let now = kernel_limit(which);
+        if let Some(limit) = kept.of(which)
+            && now.soft == now.hard
+            && *limit != now
+        {
+            set_kernel_limit(which, *limit);
+        }
+    }
+}
+
+/// Bytes of stack that there may be.
+pub fn stack() -> u64 {
+    kernel_limit(RLIMIT_STACK).soft
+}
+
+/// How many pages may be locked; none where nothing limits the process.
+pub fn locked_pages() -> Option<u64> {
+    let soft = kernel_limit(RLIMIT_MEMLOCK).soft;
+    (soft != u64::MAX && !task::is_capable(task::CAP_IPC_LOCK)).then_some(soft / PAGE_SIZE)
+}
+
+/// getrlimit, setrlimit and prlimit64, as far as they are about what is kept here for this process; `None` for all others.
+pub fn answer(number: u64, args: &[u64; 6]) -> Option<Result<u64, Errno>> {
+    let (pid, which, new, old) = match number {
+        GETRLIMIT => (0, args[0], 0, args[1]),
+        SETRLIMIT => (0, args[0], args[1], 0),
+        _ => (args[0], args[1], args[2], args[3]),
+    };
+    let own = task::pid();
+    // A vfork child has limits of its own, which it means for the program that it will execute.
+    let is_own = (pid as u32 == 0 || pid as u32 == own)
+        && state::process().pid.load(core::sync::atomic::Ordering::Relaxed) == own;
+    let kept = is_own && matches!(which as u32 as u64, RLIMIT_AS | RLIMIT_DATA);
+    kept.then(|| exchange(which as u32 as u64, new, old))
+}
+
+fn exchange(which: u64, new: u64, old: u64) -> Result<u64, Errno> {
+    let wanted = match new {
+        0 => None,
+        new => Some(user::read_value::<[u64; 2]>(new)?),
+    };
+    let before = {
+        let mut kept = KEPT.lock();
+        let Some(limit) = kept.of(which) else { return Err(Errno::EINVAL) };
+        let before = *limit;
+        if let Some([soft, hard]) = wanted {
+            if soft > hard {
+                return Err(Errno::EINVAL);
+            }
+            if hard > before.hard && !task::is_capable(task::CAP_SYS_RESOURCE) {
+                return Err(Errno::EPERM);
+            }
+            *limit = Limit { soft, hard };
+        }
+        before
+    };
+    if old != 0 {
+        user::write_value(old, &[before.soft, before.hard])?;
+    }
+    Ok(0)
+}
+
+/// What of an area counts as data: private memory that can be written to and is no stack.
+pub fn is_data(protection: Protection, holding: Holding, role: Role) -> bool {
+    let private =
+        !matches!(holding, Holding::SharedThrough | Holding::Kernel(KernelReason::Shared | KernelReason::Huge));
+    private && protection.contains(Protection::WRITE) && role != Role::Stack
+}
+
+fn data_pages(areas: &AreaTree) -> u64 {
+    let data = |area: &&Area| is_data(area.protection, area.holding, area.role);
+    areas.iter().filter(data).map(|area| area.range.count()).sum()
+}
+
+/// Whether memory is data.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Charge {
+    /// It counts against the limit on data, too.
+    Data,
+    /// It is address space alone.
+    Space,
+}
+
+impl Charge {
+    /// What memory like that is.
+    pub fn of(protection: Protection, holding: Holding, role: Role) -> Charge {
+        if is_data(protection, holding, role) { Charge::Data } else { Charge::Space }
+    }
+}
+
+/// Whether the program may have `more` pages, of which `given_up` take the place of others.
+///
+/// # Errors
+/// ENOMEM past a limit.
+pub fn may_expand(areas: &AreaTree, more: u64, given_up: u64, charge: Charge) -> Result<(), Errno> {
+    let (space, data) = {
+        let kept = KEPT.lock();
+        (kept.space, kept.data)
+    };
+    if space.soft != u64::MAX && areas.pages() + more > space.soft / PAGE_SIZE + given_up {
+        return Err(Errno::ENOMEM);
+    }
+    if charge == Charge::Space || data.soft == u64::MAX {
+        return Ok(());
+    }
+    // Linux lets the hard limit count where the soft one is zero, for valgrind's sake.
+    let limit = if data.soft == 0 { data.hard } else { data.soft };
+    if data_pages(areas) + more > limit / PAGE_SIZE + given_up { Err(Errno::ENOMEM) } else { Ok(()) }
+}
+
+/// Whether memory of the program may become data by a change of its protection.
+///
+/// # Errors
+/// ENOMEM past the limit.
+pub fn may_become_data(areas: &AreaTree, area: &Area, protection: Protection) -> Result<(), Errno> {
+    if is_data(area.protection, area.holding, area.role) || !is_data(protection, area.holding, area.role) {
+        return Ok(());
+    }
+    may_expand(areas, area.range.count(), 0, Charge::Data)
+}

@@ -1,0 +1,46 @@
+//! Ranges as programs give them: rounded, compared and refused in the order in which Linux does it.
+
+use pager_core::addr::{PAGE_SIZE, PageRange, USER_END, VirtAddr};
+use pager_core::area::AreaTree;
+
+use crate::sys::Errno;
+
+/// A length rounded up to whole pages; what is too large wraps to zero (`PAGE_ALIGN`).
+pub fn page_align(len: u64) -> u64 {
+    len.wrapping_add(PAGE_SIZE - 1) & !(PAGE_SIZE - 1)
+}
+
+/// What a call that walks over areas was given. All that lies outside of the program's memory is like a hole.
+#[derive(Clone, Copy, Debug)]
+pub struct Given {
+    /// The part where a program can have memory, if there is one.
+    pub pages: Option<PageRange>,
+    /// Whether that is all of it.
+    whole: bool,
+}
+
+impl Given {
+    /// The `len` bytes, whole pages, from `addr`, which starts a page; the end must not wrap.
+    pub fn new(addr: u64, len: u64) -> Given {
+        let end = addr.saturating_add(len);
+        let inside = end.min(USER_END).saturating_sub(addr.min(USER_END));
+        let pages = if inside == 0 { None } else { PageRange::touching(VirtAddr(addr), inside) };
+        Given { pages, whole: end <= USER_END }
+    }
+
+    /// Whether every page belongs to an area.
+    pub fn is_covered(&self, areas: &AreaTree) -> bool {
+        self.whole && self.pages.is_none_or(|pages| areas.covers(pages))
+    }
+}
+
+/// The page-aligned range that a call takes whose ranges must lie in the program's memory.
+///
+/// # Errors
+/// EINVAL for an unaligned address or a length of zero or past the end of the address space.
+pub fn aligned_range(addr: u64, len: u64) -> Result<PageRange, Errno> {
+    if !addr.is_multiple_of(PAGE_SIZE) || addr > USER_END || len > USER_END - addr {
+        return Err(Errno::EINVAL);
+    }
+    PageRange::touching(VirtAddr(addr), page_align(len)).ok_or(Errno::EINVAL)
+}
