@@ -101,6 +101,13 @@ pub struct Verdict {
     rule: Option<usize>,
 }
 
+impl Verdict {
+    /// Whether any rule is for the file.
+    pub fn is_by_a_rule(&self) -> bool {
+        self.rule.is_some()
+    }
+}
+
 /// All fault rules of a mount, and what they did.
 #[derive(Debug)]
 pub struct Faults {

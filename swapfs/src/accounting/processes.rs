@@ -1,8 +1,8 @@
 //! The accounts of the processes that use a mount.
 //!
 //! A request comes with the number of a thread. Which process that is, and what it is called, is read from `/proc`: at a thread's
-//! first request, and again at its 2nd, 4th, 8th, ... after each open, since a program gets its new name in the midst of `execve`, when
-//! its file is open already. Nothing is locked meanwhile.
+//! first request, and again at its 1st, 2nd, 4th, 8th, ... after each open, since a program gets its new name in the midst of `execve`, when
+//! its file is open already; and at the open itself, if it was not looked up just before. Nothing is locked meanwhile.
 //!
 //! At most [`MOST`] processes are kept; the one that is idle for longest is then added to one account of all earlier ones, with
 //! pid 0, so that sums stay true.
@@ -18,11 +18,14 @@ use super::counters::{Answered, Counters};
 use super::depth::QueueDepth;
 use super::figures::Figures;
 use super::names::{NameTag, Names};
+use crate::throttle::Nanos;
 
 /// How many processes have accounts of their own.
 pub const MOST: usize = 512;
 /// How many threads are remembered before all are looked up again.
 const MOST_THREADS: usize = 16_384;
+/// For how long a thread that opens file after file is believed to be what it was.
+const BELIEVED: Nanos = Nanos(5_000_000);
 /// Name of the account of all earlier processes.
 const EARLIER: &str = "(earlier)";
 /// Name of what the kernel does for nobody in particular, and of processes that we cannot see.
@@ -44,6 +47,7 @@ pub struct ProcessSnapshot {
 #[derive(Debug)]
 pub struct ProcessAccount {
     pid: u32,
+    start: u64,
     tag: NameTag,
     /// When it was last used, in uses of any.
     used: AtomicU64,
@@ -61,8 +65,8 @@ enum Entries {
 /// What a request is, as far as it matters for finding its process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
-    /// The opening of a file.
-    Open,
+    /// The opening of a file, at this time.
+    Open(Nanos),
     /// Any other.
     Request,
 }
@@ -79,6 +83,8 @@ struct Identity {
 struct Thread {
     account: Arc<ProcessAccount>,
     requests_since_open: u32,
+    /// When it was last looked up at an open.
+    looked: Nanos,
 }
 
 #[derive(Debug, Default)]
@@ -96,9 +102,10 @@ pub struct Processes {
 }
 
 impl ProcessAccount {
-    fn new(pid: u32, comm: &str) -> Arc<Self> {
+    fn new(pid: u32, start: u64, comm: &str) -> Arc<Self> {
         Arc::new(ProcessAccount {
             pid,
+            start,
             tag: NameTag::new(pid, comm),
             used: AtomicU64::new(0),
             depth: QueueDepth::default(),
@@ -173,17 +180,17 @@ impl Processes {
         &self,
         tid: u32,
         occasion: Occasion,
-        identify: impl FnOnce(u32) -> Option<Identity>,
+        identify: impl FnOnce(u32, Option<(u32, u64)>) -> Option<Identity>,
     ) -> Arc<ProcessAccount> {
         let use_number = self.uses.fetch_add(1, Ordering::Relaxed);
         let remembered = self.known.lock().recall(tid, occasion);
         let account = match remembered {
             Recalled::Sure(account) => account,
-            Recalled::LookAgain(old) => match (identify(tid), old) {
+            Recalled::LookAgain(old) => match (identify(tid, old.as_ref().map(|old| (old.pid, old.start))), old) {
                 (None, Some(gone)) => gone,
                 (found, _) => {
                     let unseen = || Identity { pid: tid, start: 0, comm: KERNEL.to_owned() };
-                    self.known.lock().learn(tid, &found.unwrap_or_else(unseen))
+                    self.known.lock().learn(tid, occasion, &found.unwrap_or_else(unseen))
                 }
             },
         };
@@ -226,7 +233,12 @@ impl Known {
     fn recall(&mut self, tid: u32, occasion: Occasion) -> Recalled {
         let Some(thread) = self.threads.get_mut(&tid) else { return Recalled::LookAgain(None) };
         match occasion {
-            Occasion::Open => thread.requests_since_open = 0,
+            Occasion::Open(now) => {
+                thread.requests_since_open = 0;
+                if now.before(thread.looked) < BELIEVED {
+                    return Recalled::Sure(thread.account.clone());
+                }
+            }
             Occasion::Request => thread.requests_since_open = thread.requests_since_open.saturating_add(1),
         }
         let account = thread.account.clone();
@@ -237,20 +249,22 @@ impl Known {
         }
     }
 
-    fn learn(&mut self, tid: u32, identity: &Identity) -> Arc<ProcessAccount> {
+    fn learn(&mut self, tid: u32, occasion: Occasion, identity: &Identity) -> Arc<ProcessAccount> {
         let key = (identity.pid, identity.start);
         if !self.processes.contains_key(&key) && self.processes.len() >= MOST {
             self.retire_one();
         }
-        let new = || ProcessAccount::new(identity.pid, &identity.comm);
+        let new = || ProcessAccount::new(identity.pid, identity.start, &identity.comm);
         let account = self.processes.entry(key).or_insert_with(new).clone();
         account.tag.rename(&identity.comm);
         if self.threads.len() >= MOST_THREADS {
             self.threads.clear();
         }
-        match self.threads.get_mut(&tid) {
-            Some(thread) => thread.account = account.clone(),
-            None => drop(self.threads.insert(tid, Thread { account: account.clone(), requests_since_open: 0 })),
+        let new = || Thread { account: account.clone(), requests_since_open: 0, looked: Nanos(0) };
+        let thread = self.threads.entry(tid).or_insert_with(new);
+        thread.account = account.clone();
+        if let Occasion::Open(now) = occasion {
+            thread.looked = now;
         }
         account
     }
@@ -259,19 +273,30 @@ impl Known {
         let oldest = self.processes.iter().min_by_key(|(_, account)| account.used.load(Ordering::Relaxed));
         let Some(key) = oldest.map(|(key, _)| *key) else { return };
         let Some(account) = self.processes.remove(&key) else { return };
-        let earlier = self.earlier.get_or_insert_with(|| ProcessAccount::new(0, EARLIER));
+        let earlier = self.earlier.get_or_insert_with(|| ProcessAccount::new(0, 0, EARLIER));
         account.move_to(earlier);
         self.threads.retain(|_, thread| !Arc::ptr_eq(&thread.account, &account));
     }
 }
 
-/// Reads `/proc`; neither file needs a lock that a thread which waits for us could hold.
-fn identify(tid: u32) -> Option<Identity> {
+/// Reads `/proc`; neither file needs a lock that a thread which waits for us could hold. `before` is the process, and its start, that the
+/// thread belonged to last: where it was that process's first thread, one file is enough to see that it still is.
+fn identify(tid: u32, before: Option<(u32, u64)>) -> Option<Identity> {
     if tid == 0 {
         return None;
     }
+    if let Some((pid, start)) = before
+        && pid == tid
+        && let Some(same) = stat_of(pid).filter(|found| found.start == start)
+    {
+        return Some(same);
+    }
     let status = std::fs::read_to_string(format!("/proc/{tid}/status")).ok()?;
     let pid = status.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()?;
+    stat_of(pid)
+}
+
+fn stat_of(pid: u32) -> Option<Identity> {
     parse_stat(pid, &String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/stat")).ok()?))
 }
 
@@ -295,8 +320,8 @@ mod tests {
         Answered { ino, direction, offset: 0, order, outcome, service_ns: 1, wait_ns: None }
     }
 
-    fn called(comm: &str) -> impl FnOnce(u32) -> Option<Identity> {
-        |tid| Some(Identity { pid: tid / 10 * 10, start: 5, comm: comm.to_owned() })
+    fn called(comm: &str) -> impl FnOnce(u32, Option<(u32, u64)>) -> Option<Identity> {
+        |tid, _| Some(Identity { pid: tid / 10 * 10, start: 5, comm: comm.to_owned() })
     }
 
     #[test]
@@ -319,11 +344,23 @@ mod tests {
         for _ in 0..100 {
             processes.account_as(30, Occasion::Request, called("shell")).record(&read());
         }
-        processes.account_as(30, Occasion::Open, called("shell"));
+        processes.account_as(30, Occasion::Open(Nanos(1 << 40)), called("shell"));
         processes.account_as(30, Occasion::Request, called("program"));
         assert_eq!(processes.snapshot()[0].comm, "program");
-        let gone = processes.account_as(30, Occasion::Request, |_| None);
+        let gone = processes.account_as(30, Occasion::Request, |_, _| None);
         assert_eq!(gone.comm(), "program");
+    }
+
+    #[test]
+    fn open_after_open_is_believed_for_a_while_but_the_next_request_is_not() {
+        let processes = Processes::default();
+        let at = |ms: u64| Occasion::Open(Nanos(1 << 40).after(Nanos(ms * 1_000_000)));
+        processes.account_as(30, at(0), called("shell"));
+        processes.account_as(30, at(4), |_, _| unreachable!("it was just looked up"));
+        processes.account_as(30, Occasion::Request, called("program")).record(&read());
+        assert_eq!(processes.snapshot()[0].comm, "program");
+        processes.account_as(30, at(6), called("other"));
+        assert_eq!(processes.snapshot()[0].comm, "other");
     }
 
     #[test]
@@ -343,7 +380,13 @@ mod tests {
     #[test]
     fn we_are_found_by_any_of_our_threads() {
         let tid = rustix::thread::gettid().as_raw_nonzero().get() as u32;
-        assert_eq!(identify(tid).unwrap().pid, std::process::id());
+        let ours = identify(tid, None).unwrap();
+        assert_eq!(ours.pid, std::process::id());
+        let again = |tid: u32, pid: u32, start: u64| identify(tid, Some((pid, start)));
+        assert_eq!(again(tid, ours.pid, ours.start).as_ref(), Some(&ours));
+        assert_eq!(again(ours.pid, ours.pid, ours.start).as_ref(), Some(&ours));
+        assert_eq!(again(ours.pid, ours.pid, ours.start + 1).as_ref(), Some(&ours));
+        assert_eq!(again(1, ours.pid, ours.start).unwrap().pid, 1);
         assert_eq!(parse_stat(7, "7 (a) b) S 1 2 3"), None);
     }
 }

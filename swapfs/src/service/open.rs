@@ -107,7 +107,7 @@ impl Service {
     ) -> HandleId {
         let account = self.books.ledger.account(ino, class, path);
         account.opened(size_bytes);
-        let opener = self.books.ledger.processes().account(tid, Occasion::Open);
+        let opener = self.books.ledger.processes().account(tid, Occasion::Open(self.clock.now()));
         opener.enter(|counters| counters.opened());
         let file = Arc::new(CountedFile { body, account, known: Arc::default(), opener, ends: Ends::default() });
         self.note(&file, &file.opener, Operation::Open, (0, 0));
