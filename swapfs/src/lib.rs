@@ -36,3 +36,4 @@ pub mod table;
 pub mod throttle;
 pub mod trace;
 pub mod units;
+pub mod wake;

@@ -13,10 +13,13 @@ use super::usage_error;
 use swapfs::faults::{FaultRule, parse_faults};
 use swapfs::filesystem::caching::Strictness;
 use swapfs::images::{ImageSpec, is_image_name};
-use swapfs::mounting::{Audience, Encryption, Host, MountOptions, PageCache, StoreOptions, StorePlace, SwapSpec};
+use swapfs::mounting::{
+    Audience, Encryption, Host, MountOptions, PageCache, StoreOptions, StorePlace, SwapSpec, usual_threads,
+};
 use swapfs::service::is_swap_name;
 use swapfs::throttle::{Latency, Limits, Rule, Selector, parse_rules};
 use swapfs::units::{UnitError, parse_bytes, parse_count, parse_duration, parse_rate};
+use swapfs::wake::Wake;
 
 const MOUNT_USAGE: &str = "swapfs mount [OPTIONS] [--images SRC...] [--image NAME=PATH] [--with-libs PROGRAM...] [--swap NAME:SIZE...] MOUNTPOINT";
 
@@ -98,9 +101,12 @@ pub struct MountArguments {
     /// What /proc/mounts and df show as the source
     #[arg(long, value_name = "NAME", default_value = "swapfs")]
     fsname: String,
-    /// Serving threads
-    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u8).range(1..=64))]
-    threads: u8,
+    /// Serving threads: 1 to 64, or one for each processor (2 to 4)
+    #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = threads)]
+    threads: usize,
+    /// While requests keep coming, have idle processors poll (needs root), where halted ones take long to wake; or leave them
+    #[arg(long, value_name = "fast|plain", default_value = "fast", value_parser = wake)]
+    wake: Wake,
     /// Slow some requests, such as 'swap/*: bw=20M, iops=300' or 'images/** & comm=sort: profile=hdd-7200' (repeatable; first match wins)
     #[arg(long, value_name = "RULE")]
     throttle: Vec<String>,
@@ -256,7 +262,8 @@ fn mount_command(arguments: MountArguments) -> Result<MountCommand, String> {
         rules,
         faults,
         seed: arguments.seed,
-        threads: arguments.threads.into(),
+        threads: arguments.threads,
+        wake: arguments.wake,
     };
     let ground = if arguments.daemon { Ground::Back } else { Ground::Fore };
     let memory = if arguments.lock_memory { Memory::Locked } else { Memory::LockedIfPossible };
@@ -349,6 +356,22 @@ fn swap_spec(text: &OsString) -> Result<SwapSpec, String> {
         return Err(wrong("not a size that a file can have"));
     }
     Ok(SwapSpec { name: name.to_owned(), size_bytes })
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    match (text, text.parse()) {
+        ("auto", _) => Ok(usual_threads()),
+        (_, Ok(number @ 1..=64)) => Ok(number),
+        _ => Err("give `auto` or a number from 1 to 64".to_owned()),
+    }
+}
+
+fn wake(text: &str) -> Result<Wake, String> {
+    match text {
+        "fast" => Ok(Wake::Fast),
+        "plain" => Ok(Wake::Plain),
+        _ => Err("give `fast` or `plain`".to_owned()),
+    }
 }
 
 fn rate(text: &str) -> Result<NonZeroU64, UnitError> {

@@ -24,6 +24,7 @@ use crate::filesystem::inode::SWAP;
 use crate::filesystem::{FsError, Ino};
 use crate::images::Space;
 use crate::service::{DirectoryEntry, Entry, HandleId, Opened, Service, SetAttr};
+use crate::wake::Wakes;
 use answer::{answer_xattr, guarded, with_buffer};
 use convert::{access, errno, file_attr, file_type, fopen_flags, no_such_file, whence};
 
@@ -40,13 +41,14 @@ const GENERATION: Generation = Generation(0);
 #[derive(Debug)]
 pub struct Adapter {
     service: Arc<Service>,
+    wakes: Wakes,
     clock: Clock,
 }
 
 impl Adapter {
-    /// An adapter that answers for `service`.
-    pub fn new(service: Arc<Service>, clock: Clock) -> Self {
-        Adapter { service, clock }
+    /// An adapter that answers for `service` and tells `wakes` of what clients wait for.
+    pub fn new(service: Arc<Service>, wakes: Wakes, clock: Clock) -> Self {
+        Adapter { service, wakes, clock }
     }
 
     fn control_text(&self, file: crate::filesystem::inode::ControlFile) -> String {
@@ -99,6 +101,7 @@ impl Filesystem for Adapter {
     }
 
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        self.wakes.request();
         guarded(|| match self.service.lookup(Ino(parent.0), name) {
             Ok(entry) => reply.entry(&entry.ttl, &file_attr(&entry.attr), GENERATION),
             // Swap files may come at any time.
@@ -112,6 +115,7 @@ impl Filesystem for Adapter {
     }
 
     fn getattr(&self, _req: &Request, ino: INodeNo, fh: Option<FileHandle>, reply: ReplyAttr) {
+        self.wakes.request();
         guarded(|| match self.service.getattr(Ino(ino.0), fh.map(|fh| HandleId(fh.0))) {
             Ok(entry) => reply.attr(&entry.ttl, &file_attr(&entry.attr)),
             Err(error) => reply.error(errno(&error)),
@@ -154,6 +158,7 @@ impl Filesystem for Adapter {
     }
 
     fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        self.wakes.request();
         guarded(|| match self.service.open(req.pid(), Ino(ino.0), access(flags), |file| self.control_text(file)) {
             Ok(opened) => reply.opened(FileHandle(opened.handle.0), fopen_flags(opened.caching)),
             Err(error) => reply.error(errno(&error)),
@@ -171,6 +176,7 @@ impl Filesystem for Adapter {
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        self.wakes.request();
         guarded(|| {
             with_buffer(size as usize, |buffer| {
                 let transfer = self.service.read(req.pid(), HandleId(fh.0), offset, buffer);
@@ -191,6 +197,7 @@ impl Filesystem for Adapter {
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
+        self.wakes.request();
         guarded(|| self.answer_write(self.service.write(req.pid(), HandleId(fh.0), offset, data), reply));
     }
 

@@ -26,6 +26,7 @@ use crate::mountinfo;
 use crate::service::{Plan, Service, SwapFile};
 use crate::store::{StoreError, Stores};
 use crate::throttle::Rule;
+use crate::wake::{Wake, Wakes};
 
 /// The file system type under which our mounts are listed.
 pub const FILE_SYSTEM: &str = "fuse.swapfs";
@@ -86,6 +87,8 @@ pub struct MountOptions {
     pub seed: u64,
     /// Serving threads, at least one.
     pub threads: usize,
+    /// What idle processors do while requests keep coming.
+    pub wake: Wake,
 }
 
 /// Why there is no mount.
@@ -151,11 +154,12 @@ impl Mounted {
         let plan = plan(options, &path)?;
         let owner = plan.owner;
         let thread_failed = |source| MountError::Connect { path: path.clone(), source, hint: "" };
-        let service = Service::new(plan, clock).map_err(thread_failed)?;
+        let service = Service::new(plan, clock).map_err(&thread_failed)?;
+        let wakes = Wakes::start(options.wake, clock).map_err(thread_failed)?;
         let connection = connect::connect(&path, owner, options)?;
         let config = session_config(options.threads);
         let place = Place { id: mountinfo::on_top(&mountinfo::current(), &path).map(|mount| mount.id), path };
-        let adapter = Adapter::new(service, clock);
+        let adapter = Adapter::new(service, wakes, clock);
         // The kernel checks who may come in (allow_other, default_permissions), so fuser need not.
         match Session::from_fd(adapter, connection, SessionACL::All, config) {
             Ok(session) => Ok(Mounted { session, place, found }),
@@ -193,6 +197,12 @@ impl Place {
     pub fn take_away(&self) -> io::Result<Unmounted> {
         unmount::take_away(self)
     }
+}
+
+/// How many threads serve where nobody says: one for each processor that we may use, but two where there is only one, as a thread may
+/// wait for a disk; and no more than four, as more than are busy at once only make sleeping ones take turns.
+pub fn usual_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |processors| processors.get().clamp(2, 4))
 }
 
 fn session_config(threads: usize) -> Config {
