@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use measures::{MEASURES, Tools};
 use peers::{Fixture, PEERS, Served};
-use report::Row;
+use report::{Pick, Row};
 
 /// Between two turns: what one file system leaves running is not the next one's load.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -57,7 +57,10 @@ fn main() {
         row.memory = served.as_ref().and_then(Served::memory);
     }
     let rows: Vec<Row> = rows.into_iter().map(|(row, _)| row).collect();
-    report::print(&rows);
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    println!("{} rounds of {:?}; load average {}", arguments.rounds, arguments.time, load.trim());
+    report::print(&rows, Pick::Median);
+    report::print(&rows, Pick::Best);
     if let Some(path) = arguments.json {
         fs::write(path, report::json(&rows)).expect("the JSON can be written");
     }

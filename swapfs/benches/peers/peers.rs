@@ -48,9 +48,10 @@ pub struct Peer {
 }
 
 /// All of them.
-pub const PEERS: [Peer; 7] = [
+pub const PEERS: [Peer; 8] = [
     Peer { name: "swapfs", start: |fixture| swapfs(fixture, "swapfs", &[]) },
     Peer { name: "swapfs-strict", start: |fixture| swapfs(fixture, "swapfs-strict", &["--strict"]) },
+    Peer { name: "swapfs-plain-wakes", start: |fixture| swapfs(fixture, "swapfs-plain-wakes", &["--wake", "plain"]) },
     Peer { name: "bindfs", start: bindfs },
     Peer { name: "nbdkit+nbdfuse", start: nbdfuse },
     Peer { name: "squashfuse", start: |fixture| squashfuse(fixture, "squashfuse") },
@@ -93,12 +94,29 @@ impl Served {
         Served { big: files.join("big"), small, mount }
     }
 
-    /// What its processes take now.
-    pub fn memory(&self) -> Option<Memory> {
+    /// The daemon, and the processes that it started.
+    fn processes(&self) -> Option<Vec<u32>> {
         let daemon = self.mount.daemon.id();
         let children = fs::read_to_string(format!("/proc/{daemon}/task/{daemon}/children")).ok()?;
-        let pids = children.split_whitespace().filter_map(|pid| pid.parse().ok()).chain([daemon]);
-        let all: Option<Vec<Memory>> = pids.map(memory_of).collect();
+        Some(children.split_whitespace().filter_map(|pid| pid.parse().ok()).chain([daemon]).collect())
+    }
+
+    /// How long its threads have run, all together.
+    pub fn processor_time(&self) -> Option<Duration> {
+        let mut sum = 0;
+        for pid in self.processes()? {
+            for task in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+                // A thread may end meanwhile.
+                let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
+                sum += text.split(' ').next().and_then(|nanoseconds| nanoseconds.parse().ok()).unwrap_or(0);
+            }
+        }
+        Some(Duration::from_nanos(sum))
+    }
+
+    /// What its processes take now.
+    pub fn memory(&self) -> Option<Memory> {
+        let all: Option<Vec<Memory>> = self.processes()?.into_iter().map(memory_of).collect();
         let (rss, pss) = all?.iter().fold((0, 0), |(rss, pss), one| (rss + one.rss_bytes, pss + one.pss_bytes));
         Some(Memory { rss_bytes: rss, pss_bytes: pss })
     }
@@ -200,6 +218,8 @@ fn passthrough(fixture: &Fixture) -> Result<Served, String> {
     }
     let point = fixture.mount_point("passthrough");
     let mut command = Command::new(&program);
-    command.arg("-f").arg("-o").arg(format!("source={},clone_fd", fixture.source.display())).arg(&point);
+    // Its own numbers of threads are out of range for Debian's libfuse.
+    let threads = "clone_fd,max_idle_threads=10,max_threads=10";
+    command.arg("-f").arg("-o").arg(format!("source={},{threads}", fixture.source.display())).arg(&point);
     Ok(Served::directory(&point, serve(command, &point, &point.join("big"))?))
 }

@@ -1,8 +1,8 @@
-//! The medians, as a table and as JSON.
+//! The medians and the best of the rounds, as tables and as JSON.
 
 use serde_json::{Map, Value, json};
 
-use super::measures::MEASURES;
+use super::measures::{Better, MEASURES};
 
 /// What a file system's daemon took of memory.
 #[derive(Debug, Clone, Copy)]
@@ -40,16 +40,31 @@ impl Row {
         self.turns[measure].extend(turn);
     }
 
-    fn medians(&self) -> Vec<Option<f64>> {
-        let columns =
-            MEASURES.iter().enumerate().flat_map(|(at, measure)| (0..measure.columns.len()).map(move |n| (at, n)));
-        columns.map(|(measure, column)| median(self.turns[measure].iter().map(|turn| turn[column]).collect())).collect()
+    /// One figure for each column.
+    fn figures(&self, pick: Pick) -> Vec<Option<f64>> {
+        let columns = MEASURES.iter().enumerate().flat_map(|(at, measure)| {
+            measure.columns.iter().enumerate().map(move |(column, (_, better))| (at, column, *better))
+        });
+        let of_rounds = |(measure, column, better): (usize, usize, Better)| {
+            let mut values: Vec<f64> = self.turns[measure].iter().map(|turn| turn[column]).collect();
+            values.sort_by(f64::total_cmp);
+            match (pick, better) {
+                (Pick::Median, _) => values.get(values.len() / 2).copied(),
+                (Pick::Best, Better::Higher) => values.last().copied(),
+                (Pick::Best, Better::Lower) => values.first().copied(),
+            }
+        };
+        columns.map(of_rounds).collect()
     }
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
+/// Which of the rounds is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pick {
+    /// The one in the middle.
+    Median,
+    /// The best one: what is left of a measure where other programs take the processors.
+    Best,
 }
 
 fn headings() -> impl Iterator<Item = &'static str> {
@@ -57,7 +72,8 @@ fn headings() -> impl Iterator<Item = &'static str> {
 }
 
 /// A table in Markdown.
-pub fn print(rows: &[Row]) {
+pub fn print(rows: &[Row], pick: Pick) {
+    println!("\n{pick:?} of the rounds:\n");
     println!("| file system | {} | RSS / PSS MB |", headings().collect::<Vec<_>>().join(" | "));
     println!("|---|{}---|", "---|".repeat(headings().count()));
     for row in rows {
@@ -65,7 +81,8 @@ pub fn print(rows: &[Row]) {
             println!("| {} | missing: {why} |", row.name);
             continue;
         }
-        let figures: Vec<String> = row.medians().into_iter().map(|figure| figure.map_or("-".into(), shown)).collect();
+        let figures: Vec<String> =
+            row.figures(pick).into_iter().map(|figure| figure.map_or("-".into(), shown)).collect();
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
         let memory = row.memory.map_or("-".to_owned(), |memory| {
             format!("{:.0} / {:.0}", megabytes(memory.rss_bytes), megabytes(memory.pss_bytes))
@@ -81,12 +98,14 @@ fn shown(figure: f64) -> String {
 /// The same for programs.
 pub fn json(rows: &[Row]) -> String {
     let row = |row: &Row| {
-        let figures: Map<String, Value> =
-            headings().zip(row.medians()).map(|(heading, figure)| (heading.to_owned(), json!(figure))).collect();
+        let figures = |pick| -> Map<String, Value> {
+            headings().zip(row.figures(pick)).map(|(heading, figure)| (heading.to_owned(), json!(figure))).collect()
+        };
         json!({
             "file_system": row.name,
             "missing": row.missing,
-            "medians": figures,
+            "medians": figures(Pick::Median),
+            "best": figures(Pick::Best),
             "rss_bytes": row.memory.map(|memory| memory.rss_bytes),
             "pss_bytes": row.memory.map(|memory| memory.pss_bytes),
         })
