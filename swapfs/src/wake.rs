@@ -2,8 +2,9 @@
 //!
 //! A small request is two wakes, of a serving thread and of its client, and where a halted processor takes long to wake (a virtual one: 50 us)
 //! they are nearly all of its time. `/dev/cpu_dma_latency` tells the kernel what a wake may take, for as long as it is held open; at 0 its idle loop
-//! polls. That takes no time from anything that can run, but keeps idle processors warm: so it is asked for only while [`Demand`] is high,
-//! and given up a few milliseconds after. It goes with the process, however that ends. Owns the device and a thread that gives up in time.
+//! polls. That takes no time from anything that can run, but keeps idle processors warm: so it is asked for only where the user wants it
+//! (`--wake fast`) and while requests come fast, and given up a few milliseconds after. It goes with the process, however that ends. Owns the
+//! device and a thread that gives up in time.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -34,9 +35,9 @@ const FEW: u64 = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Wake {
     /// Poll, where we may ask for that.
-    #[default]
     Fast,
     /// What the system does anyway.
+    #[default]
     Plain,
 }
 
@@ -101,13 +102,15 @@ impl Wakes {
     /// # Errors
     /// When no thread can be had.
     pub fn start(wake: Wake, clock: Clock) -> std::io::Result<Self> {
-        let device = match (wake, OpenOptions::new().write(true).open(DEVICE)) {
-            (Wake::Fast, Ok(device)) => device,
-            (Wake::Fast, Err(error)) => {
-                tracing::info!("wakes stay as slow as they are, {DEVICE} needs root: {error}");
+        if wake == Wake::Plain {
+            return Ok(Wakes { held: None });
+        }
+        let device = match OpenOptions::new().write(true).open(DEVICE) {
+            Ok(device) => device,
+            Err(error) => {
+                tracing::warn!("wakes stay as slow as they are, {DEVICE} needs root: {error}");
                 return Ok(Wakes { held: None });
             }
-            (Wake::Plain, _) => return Ok(Wakes { held: None }),
         };
         let (demand, state) = (Demand::default(), Mutex::new(State::Released));
         let (hurrying, changed) = (false.into(), Condvar::new());
@@ -208,8 +211,8 @@ mod tests {
 
     #[test]
     fn nobody_is_hurried_where_that_is_not_wanted() {
-        let wakes = Wakes::start(Wake::Plain, Clock::start()).unwrap();
-        wakes.request();
+        let wakes = Wakes::start(Wake::default(), Clock::start()).unwrap();
+        (0..100).for_each(|_| wakes.request());
         assert!(wakes.held.is_none());
     }
 }

@@ -104,8 +104,9 @@ pub struct MountArguments {
     /// Serving threads: 1 to 64, or one for each processor (2 to 4)
     #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = threads)]
     threads: usize,
-    /// While requests keep coming, have idle processors poll (needs root), where halted ones take long to wake; or leave them
-    #[arg(long, value_name = "fast|plain", default_value = "fast", value_parser = wake)]
+    /// `fast`: while requests keep coming, have idle processors poll, where halted ones take long to wake (needs root; by choice only, until
+    /// it is measured on an idle machine). `plain`: leave them to the system
+    #[arg(long, value_name = "fast|plain", default_value = "plain", value_parser = wake)]
     wake: Wake,
     /// Slow some requests, such as 'swap/*: bw=20M, iops=300' or 'images/** & comm=sort: profile=hdd-7200' (repeatable; first match wins)
     #[arg(long, value_name = "RULE")]
