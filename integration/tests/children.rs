@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use integration::guests::{self, Link};
 use integration::paged::{PagedOutcome, Paging};
+use integration::report::Report;
 use integration::resident::held_by;
 use integration::run::{End, Run};
-use integration::{STATED_SLACK_BYTES, binaries};
+use integration::{STATED_SLACK_BYTES, binaries, tools};
 
 const LIMIT: Duration = Duration::from_secs(40);
 /// What the guest `holds` holds.
@@ -94,4 +95,67 @@ fn held_by_a_child(children: &str) -> u64 {
 fn a_native_child_is_outside_the_cap_and_a_paged_one_within() {
     assert!(held_by_a_child("native") >= HELD);
     assert!(held_by_a_child("own") <= CAP + STATED_SLACK_BYTES);
+}
+
+/// How a row of the report's table ends: its kind, and its code or signal.
+fn end(row: &Report) -> String {
+    let kind = row.text("exit.kind");
+    match kind.as_str() {
+        "unseen" => kind,
+        _ => format!("{kind} {}", row.number(&format!("exit.{kind}"))),
+    }
+}
+
+fn rows(report: &Report) -> Vec<(String, String)> {
+    report.list("process_table").iter().map(|row| (row.text("started"), end(row))).collect()
+}
+
+#[test]
+fn the_report_has_a_row_for_each_process_with_its_start_and_end() {
+    let script =
+        "/bin/sh -c 'exit 3'; (exit 4); /bin/sh -c 'kill -9 $$'; /bin/sh -c 'kill -TERM $$; :' & wait $!; exit 5";
+    let expected =
+        [("first", "code 5"), ("exec", "code 3"), ("fork", "code 4"), ("exec", "signal 9"), ("exec", "signal 15")];
+    let expected: Vec<_> = expected.map(|(start, end)| (start.to_owned(), end.to_owned())).into();
+    let report = shell(&Paging::new(), script).report();
+    assert_eq!(rows(&report), expected);
+    assert_eq!(report.number("process_table_dropped"), 0);
+    let programs: Vec<String> = report.list("process_table").iter().map(|row| row.text("program")).collect();
+    assert!(programs.iter().all(|program| program.ends_with("sh")), "{programs:?}");
+    let native = shell(&native_children(), script).report();
+    let starts: Vec<String> = native.list("process_table").iter().map(|row| row.text("started")).collect();
+    assert_eq!(starts, ["first", "native", "fork", "native", "native"]);
+    assert_eq!(
+        native.list("process_table").iter().map(end).collect::<Vec<_>>(),
+        expected.iter().map(|row| row.1.clone()).collect::<Vec<_>>()
+    );
+}
+
+/// Two counts of the same: faults by process, and durations of faults by value.
+#[test]
+fn the_rows_add_up_to_the_sums_of_the_run() {
+    let program = guests::build("fork_tree", Link::Dynamic);
+    let run = Paging::new().resident("1M").run(&program, |run| run.limit(LIMIT));
+    assert_eq!(run.outcome.end, End::Code(0), "{}", run.outcome.complaint());
+    let report = run.report();
+    let rows = report.list("process_table");
+    assert_eq!(rows.len(), 15);
+    let sum: u64 = rows.iter().map(|row| row.number("faults")).sum();
+    assert_eq!(sum, report.number("fault_time.count"));
+    let largest = |key: &str| rows.iter().map(|row| row.number(key)).max();
+    assert_eq!(largest("resident_peak_bytes"), Some(report.number("resident_peak_bytes")));
+    assert!(rows.iter().all(|row| row.number("swap_peak_bytes") > 1 << 20), "2 MiB do not fit in 1");
+}
+
+/// What could not be paged is told by process and kind.
+#[test]
+fn the_rows_say_what_was_left_to_the_kernel() {
+    const SHARED: u64 = 8 << 20;
+    let script = "import mmap, os\nm = mmap.mmap(-1, 8 << 20)\npid = os.fork()\nif pid: os.waitpid(pid, 0)";
+    let run = Paging::new().run(tools::PYTHON.path, |run| run.args(["-c", script]).limit(LIMIT));
+    assert_eq!(run.outcome.end, End::Code(0), "{}", run.outcome.complaint());
+    let rows = run.report().list("process_table");
+    let shared: Vec<u64> = rows.iter().map(|row| row.number("unmanaged_shared_bytes")).collect();
+    assert!(shared.len() == 2 && shared.iter().all(|bytes| *bytes >= SHARED), "{shared:?}");
+    assert!(rows.iter().all(|row| row.number("unmanaged_huge_bytes") == 0));
 }

@@ -123,7 +123,7 @@ impl Launch {
     /// The environment entry by which the first process finds its run.
     fn passport(&self) -> OsString {
         let mut entry =
-            OsString::from(format!("{ENVIRONMENT_KEY}={}:{}:", self.control.number(), self.program_fd.number()));
+            OsString::from(format!("{ENVIRONMENT_KEY}={}:{}:-1:-1:", self.control.number(), self.program_fd.number()));
         entry.push(&self.program.path);
         entry
     }

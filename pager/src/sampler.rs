@@ -9,6 +9,7 @@ use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
+use pager_core::roster::End;
 use pager_core::shared::{Control, Process};
 use parking_lot::Mutex;
 
@@ -127,9 +128,11 @@ impl Drop for Sampler {
     }
 }
 
-/// Whether `pid` is a process of the run, as far as its processes have said.
+/// Whether `pid` is a process of the run, paged or native, as far as its processes have said.
 pub fn is_alive(control: &Control, pid: u32) -> bool {
-    !matches!(pid, 0 | CLAIMING) && control.processes.iter().any(|process| process.pid.load(Relaxed) == pid)
+    !matches!(pid, 0 | CLAIMING)
+        && (control.processes.iter().any(|process| process.pid.load(Relaxed) == pid)
+            || control.roster.of(pid).is_some_and(|row| row.end() == End::None))
 }
 
 /// The sum over processes.
@@ -142,12 +145,19 @@ fn exists(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
 }
 
-/// Frees the slots of processes for which `exists` says no.
+/// Frees the slots of processes for which `exists` says no, and notes their end where nobody else did.
 fn sweep(control: &Control, exists: impl Fn(u32) -> bool) {
     for process in &control.processes {
         let pid = process.pid.load(Acquire);
         if !matches!(pid, 0 | CLAIMING) && !exists(pid) {
             free(control, process, pid);
+        }
+    }
+    for row in control.roster.taken() {
+        let pid = row.pid.load(Acquire);
+        if pid != 0 && row.end() == End::None && !exists(pid) {
+            // Its parent may be about to tell more.
+            row.note_end(End::Unseen);
         }
     }
 }
@@ -166,6 +176,7 @@ fn free(control: &Control, process: &Process, pid: u32) {
 mod tests {
     use super::*;
     use crate::plan::{Plan, Verbosity};
+    use pager_core::roster::Start;
     use pager_core::shared::FillMode;
 
     fn control() -> ControlFile {
@@ -224,6 +235,19 @@ mod tests {
         assert_eq!((control.processes[0].pid.load(Relaxed), control.processes[1].pid.load(Relaxed)), (0, 11));
         assert_eq!(control.counts.resident_now.load(Relaxed), 200);
         assert_eq!(control.processes[0].peak.load(Relaxed), 120);
+    }
+
+    #[test]
+    fn an_end_that_nobody_tells_is_noted_as_unseen() {
+        let control = control();
+        for (pid, end) in [(10, End::None), (11, End::None), (12, End::Code(3))] {
+            control.roster.take(pid, 1, Start::Fork).expect("a free row");
+            control.roster.of(pid).expect("taken").note_end(end);
+        }
+        sweep(&control, |pid| pid == 11);
+        let ends: Vec<End> = control.roster.taken().iter().map(|row| row.end()).collect();
+        assert_eq!(ends, [End::Unseen, End::None, End::Code(3)]);
+        assert!(is_alive(&control, 11) && !is_alive(&control, 12));
     }
 
     #[test]

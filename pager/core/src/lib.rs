@@ -17,6 +17,7 @@ pub mod elf;
 pub mod entry;
 pub mod fault;
 pub mod replacement;
+pub mod roster;
 pub mod shared;
 pub mod slots;
 pub mod table;

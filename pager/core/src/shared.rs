@@ -5,9 +5,12 @@
 
 use core::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+use crate::roster::Roster;
+
 /// First word of a control block; changes with its layout.
 pub const MAGIC: u64 = 0x7067_7231_0000_0001;
-/// Name of the environment entry by which a process finds its run: `__PAGER=CONTROL_FD:PROGRAM_FD:PATH`. Removed before the program sees it.
+/// Name of the environment entry by which a process finds its run: `__PAGER=CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:PATH`, with -1 for no slots and no
+/// row. Removed before the program sees it.
 pub const ENVIRONMENT_KEY: &str = "__PAGER";
 /// Value of a queued SIGSEGV that asks a process to keep to its cap at once.
 pub const POKE: u64 = 0x0070_6167_6572_0001;
@@ -41,6 +44,8 @@ pub struct Control {
     pub images: [Image; IMAGES],
     /// By process.
     pub processes: [Process; PROCESSES],
+    /// By process too, those that are gone included.
+    pub roster: Roster,
 }
 
 /// What the user asked for.

@@ -4,6 +4,7 @@ use core::sync::atomic::Ordering;
 
 use pager_core::shared::count;
 
+use crate::row;
 use crate::state;
 use crate::sys::task;
 
@@ -39,5 +40,8 @@ pub fn record_fault(begin: u64) {
     if let Some(control) = state::control() {
         control.fault_ns.record(ns);
         count(&control.counts.fault_time_ns, ns);
+    }
+    if let Some(row) = row::own() {
+        count(&row.faults, 1);
     }
 }

@@ -16,6 +16,7 @@ use crate::engine;
 use crate::fault::{settle, take};
 use crate::fill;
 use crate::gate;
+use crate::row;
 use crate::state::{self, STATE};
 use crate::swap;
 use crate::sys::file;
@@ -184,6 +185,9 @@ fn write_some(pages: &[PageNum], contents: &[u8], after: &mut Vec<(PageNum, Entr
         }
     };
     count(&state::counts().pages_written, pages.len() as u64);
+    if let Some(row) = row::own() {
+        row.add_swap(pages.len() as u64);
+    }
     after.extend(pages.iter().zip(slots).map(|(page, slot)| (*page, Entry::Swapped(slot))));
     pages.len()
 }

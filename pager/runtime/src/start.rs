@@ -15,6 +15,7 @@ use crate::images;
 use crate::load;
 use crate::memory::limits;
 use crate::process::leave;
+use crate::row;
 use crate::server;
 use crate::signals;
 use crate::state::{self, STATE};
@@ -54,7 +55,7 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
         die::say(format_args!("this is the runtime of `pager run`, and not to be started by hand"));
         task::exit_group(EXIT_USAGE);
     };
-    let (program_fd, path) = (passport.program, passport.path.to_vec());
+    let (program_fd, row, path) = (passport.program, passport.row, passport.path.to_vec());
     if let Err(errno) = map_control(passport.control) {
         die::internal(format_args!("the run's control block cannot be mapped: {errno:?}"));
     }
@@ -64,6 +65,7 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
     task::disable_huge_pages();
     state::claim_process(task::pid());
     state::note_first(task::pid());
+    row::take_up(row, task::pid());
     clock::calibrate();
     let block = match prepare(program_fd) {
         Ok(block) => block,
@@ -169,17 +171,23 @@ struct Passport<'a> {
     program: Fd,
     /// Swap slots that the program before could not give up itself.
     slots: Option<Fd>,
+    /// Row of the program before in the roster.
+    row: Option<usize>,
     path: &'a [u8],
 }
 
-/// `CONTROL_FD:PROGRAM_FD:PATH`, or `CONTROL_FD:PROGRAM_FD+SLOTS_FD:PATH`.
+/// `CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:PATH`; what there is not is -1.
 fn parse_run(run: &[u8]) -> Option<Passport<'_>> {
-    let number = |text: &[u8]| core::str::from_utf8(text).ok()?.parse().ok().map(Fd);
-    let mut parts = run.splitn(3, |byte| *byte == b':');
-    let control = number(parts.next()?)?;
-    let mut descriptors = parts.next()?.splitn(2, |byte| *byte == b'+');
-    let program = number(descriptors.next()?)?;
-    Some(Passport { control, program, slots: descriptors.next().and_then(number), path: parts.next()? })
+    let mut parts = run.splitn(5, |byte| *byte == b':');
+    let mut number = || core::str::from_utf8(parts.next()?).ok()?.parse::<i32>().ok();
+    let (control, program, slots, row) = (number()?, number()?, number()?, number()?);
+    Some(Passport {
+        control: Fd(control),
+        program: Fd(program),
+        slots: (slots >= 0).then_some(Fd(slots)),
+        row: usize::try_from(row).ok(),
+        path: parts.next()?,
+    })
 }
 
 fn map_control(fd: Fd) -> Result<(), Errno> {
@@ -227,4 +235,7 @@ fn name_process(path: &[u8]) {
     terminated.push(0);
     task::set_name(&terminated);
     state::process().program.set(path);
+    if let Some(row) = row::own() {
+        row.program.set(path);
+    }
 }

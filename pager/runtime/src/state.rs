@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
 use pager_core::addr::PAGE_SIZE;
 use pager_core::area::AreaTree;
+use pager_core::roster::Roster;
 use pager_core::shared::{Children, Control, Counts, Process, count};
 use pager_core::table::PageTable;
 
@@ -15,6 +16,7 @@ use crate::die;
 use crate::images::Images;
 use crate::lock::{Mutex, RwLock};
 use crate::queue::Queue;
+use crate::row;
 use crate::swap;
 use crate::sys::file::Fd;
 use crate::thread;
@@ -99,6 +101,11 @@ pub fn counts() -> &'static Counts {
     &must_control().counts
 }
 
+/// The run's processes.
+pub fn roster() -> &'static Roster {
+    &must_control().roster
+}
+
 /// The run's settings.
 pub fn settings() -> &'static pager_core::shared::Settings {
     &must_control().settings
@@ -139,11 +146,14 @@ pub fn note_first(pid: u32) {
     let _ = settings().first.compare_exchange(0, pid, Ordering::Relaxed, Ordering::Relaxed);
 }
 
+/// Whether `pid` is the first process of the run.
+pub fn is_first(pid: u32) -> bool {
+    settings().first.load(Ordering::Relaxed) == pid
+}
+
 /// Whether programs that process `pid` executes run natively by the user's wish.
 pub fn runs_natively(pid: u32) -> bool {
-    let settings = settings();
-    settings.children.load(Ordering::Relaxed) == Children::Native as u32
-        && settings.first.load(Ordering::Relaxed) != pid
+    settings().children.load(Ordering::Relaxed) == Children::Native as u32 && !is_first(pid)
 }
 
 /// Pages resident now.
@@ -160,6 +170,9 @@ pub fn add_resident(pages: u64) -> u64 {
 /// Notes a number of resident pages that was reached, once there is room for all of them.
 pub fn note_peak(pages: u64) {
     process().peak.fetch_max(pages, Ordering::Relaxed);
+    if let Some(row) = row::own() {
+        row.resident_peak.fetch_max(pages, Ordering::Relaxed);
+    }
 }
 
 /// Counts `pages` as gone.

@@ -12,6 +12,7 @@ use crate::arena;
 use crate::die;
 use crate::gate;
 use crate::images;
+use crate::row;
 use crate::state;
 use crate::sys::file::{self, Fd};
 use crate::sys::{Errno, memory};
@@ -182,8 +183,16 @@ pub fn allocate(wanted: u32) -> Option<(Swap, SlotRun)> {
     })
 }
 
-/// Gives up one ownership of a slot.
+/// Gives up a slot of this process.
 pub fn release(slot: SwapSlot) {
+    if let Some(row) = row::own() {
+        row.remove_swap();
+    }
+    disown(slot);
+}
+
+/// Gives up one ownership of a slot that is not this process's now: a child's that was not to be, or the program's before.
+pub fn disown(slot: SwapSlot) {
     match of(slot).slots().release(slot.index) {
         Released::Free | Released::StillOwned => {}
     }

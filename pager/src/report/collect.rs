@@ -6,9 +6,11 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Relaxed};
 use std::time::Duration;
 
+use pager_core::roster::ROWS;
 use pager_core::shared::{Control, Counts, IMAGES};
 
 use super::model::{Calls, FaultTime, Faults, Image, Pages, Report, Resident, SCHEMA_VERSION, Swap, SwapFile};
+use super::processes;
 use crate::failure::{Failure, printable};
 use crate::histogram::{Distribution, PerMille};
 use crate::outcome::Outcome;
@@ -66,9 +68,11 @@ impl Report {
             execs: load(&counts.execs),
             execs_native: load(&counts.execs_native),
             execs_native_children: load(&counts.execs_native_children),
+            process_table: processes::rows(control, subject.pid, exit),
+            process_table_dropped: control.roster.dropped(),
             unmanaged_shared_bytes: load(&counts.unmanaged_shared_bytes),
             unmanaged_other_bytes: load(&counts.unmanaged_other_bytes),
-            unmanaged: unmanaged(counts, images.len()),
+            unmanaged: unmanaged(counts, images.len(), control.roster.dropped()),
             images,
             checksum_errors: load(&counts.checksum_errors),
             io_errors: load(&counts.io_errors),
@@ -206,7 +210,7 @@ fn calls(counts: &Counts) -> Calls {
 }
 
 /// What was not paged or not counted, one sentence each.
-fn unmanaged(counts: &Counts, images: usize) -> Vec<String> {
+fn unmanaged(counts: &Counts, images: usize, dropped: u64) -> Vec<String> {
     let size = |counter| ByteSize(load(counter));
     let (shared, other) = (size(&counts.unmanaged_shared_bytes), size(&counts.unmanaged_other_bytes));
     let (native, unknown) = (load(&counts.execs_native), load(&counts.calls_unknown));
@@ -223,6 +227,10 @@ fn unmanaged(counts: &Counts, images: usize) -> Vec<String> {
         ),
         (children != 0, format!("{children} programs of children ran natively, without paging (--children native)")),
         (unknown != 0, format!("{unknown} system calls had unknown numbers: what looked like a buffer was filled")),
+        (
+            dropped != 0,
+            format!("{dropped} processes found the table of {ROWS} full: they are counted in the sums only"),
+        ),
         (
             images == IMAGES,
             format!("more than {IMAGES} images were opened: the later ones are counted in the sums only"),

@@ -2,6 +2,7 @@
 
 pub mod collect;
 pub mod model;
+pub mod processes;
 pub mod target;
 pub mod text;
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
+use super::processes::ProcessRow;
 use crate::failure::Failure;
 use crate::histogram::Bucket;
 use crate::outcome::Outcome;
@@ -64,6 +65,10 @@ pub struct Report {
     pub execs_native: u64,
     /// Run without paging because `--children native` says so.
     pub execs_native_children: u64,
+    /// One by one, in order of their start.
+    pub process_table: Vec<ProcessRow>,
+    /// Later processes, for which the table had no row.
+    pub process_table_dropped: u64,
     /// Shared mappings, left to the kernel.
     pub unmanaged_shared_bytes: u64,
     /// Device memory, huge pages and the like.

@@ -3,10 +3,13 @@
 use std::fmt::{Display, Write};
 
 use super::model::{Image, Report};
+use super::processes::{ProcessEnd, ProcessRow};
 use crate::size::ByteSize;
 
 /// Images shown; the rest is summed up in one line.
 const IMAGES_SHOWN: usize = 20;
+/// The same of processes.
+const PROCESSES_SHOWN: usize = 20;
 
 /// The report as lines of text, aligned, ending in a newline.
 pub fn render(report: &Report) -> String {
@@ -21,6 +24,7 @@ pub fn render(report: &Report) -> String {
     if let Some(failure) = report.failure.as_ref().filter(|_| !report.complete) {
         row(&mut text, "failure", &failure.message);
     }
+    processes_one_by_one(&mut text, &report.process_table);
     images(&mut text, &report.images);
     text
 }
@@ -150,6 +154,39 @@ fn processes(report: &Report) -> String {
     )
 }
 
+/// A table where there is more than the first process to tell of.
+fn processes_one_by_one(text: &mut String, rows: &[ProcessRow]) {
+    if rows.len() < 2 {
+        return;
+    }
+    let _ = writeln!(text, "  {:>8} {:>7} {:>9} {:>8} {:>8}  process", "pid", "started", "faults", "peak", "swap");
+    for row in rows.iter().take(PROCESSES_SHOWN) {
+        let (peak, swap) = (ByteSize(row.resident_peak_bytes), ByteSize(row.swap_peak_bytes));
+        let _ = write!(
+            text,
+            "  {:>8} {:>7} {:>9} {:>8} {:>8}  {} ",
+            row.pid,
+            row.started.word(),
+            row.faults,
+            peak.to_string(),
+            swap.to_string(),
+            row.program
+        );
+        let _ = match row.exit {
+            None => write!(text, "runs"),
+            Some(ProcessEnd::Seen(outcome)) => write!(text, "{outcome}"),
+            Some(ProcessEnd::Unseen(_)) => write!(text, "ended, nobody saw how"),
+        };
+        let _ = match row.unmanaged() {
+            Some(unmanaged) => writeln!(text, "; unmanaged: {unmanaged}"),
+            None => writeln!(text),
+        };
+    }
+    if let Some(more) = rows.len().checked_sub(PROCESSES_SHOWN).filter(|&more| more != 0) {
+        let _ = writeln!(text, "  and {more} more processes: `--stats json` lists all");
+    }
+}
+
 fn images(text: &mut String, images: &[Image]) {
     if images.is_empty() {
         return;
@@ -190,6 +227,23 @@ mod tests {
     use crate::histogram::Bucket;
     use crate::outcome::Outcome;
     use crate::report::model::{Calls, FaultTime, Faults, Pages, Resident, SCHEMA_VERSION, Swap, SwapFile};
+    use crate::report::processes::{Started, Unseen};
+
+    fn first() -> ProcessRow {
+        ProcessRow {
+            pid: 4711,
+            parent: 4710,
+            program: "/usr/bin/sort".into(),
+            started: Started::First,
+            faults: 91_237,
+            resident_peak_bytes: 32 << 20,
+            swap_peak_bytes: 210 << 20,
+            unmanaged_shared_bytes: 1 << 20,
+            unmanaged_huge_bytes: 0,
+            unmanaged_device_bytes: 0,
+            exit: Some(ProcessEnd::Seen(Outcome::code(0))),
+        }
+    }
 
     fn sample() -> Report {
         Report {
@@ -279,6 +333,8 @@ mod tests {
             execs: 1,
             execs_native: 0,
             execs_native_children: 0,
+            process_table: vec![first()],
+            process_table_dropped: 0,
             unmanaged_shared_bytes: 1 << 20,
             unmanaged_other_bytes: 0,
             unmanaged: vec!["1M of shared mappings were left to the kernel, outside the cap".into()],
@@ -303,6 +359,19 @@ mod tests {
         report.resident.cap_bytes = None;
         report.io_errors = 4;
         report.images.clear();
+        report.process_table[0].exit = None;
+        for (pid, started, exit) in [
+            (4712, Started::Fork, ProcessEnd::Seen(Outcome::signal(9))),
+            (4713, Started::Native, ProcessEnd::Unseen(Unseen::Unseen)),
+        ] {
+            report.process_table.push(ProcessRow {
+                pid,
+                started,
+                exit: Some(exit),
+                unmanaged_shared_bytes: 0,
+                ..first()
+            });
+        }
         insta::assert_snapshot!(render(&report));
     }
 

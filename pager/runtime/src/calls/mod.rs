@@ -18,6 +18,7 @@ use crate::die;
 use crate::gate;
 use crate::memory;
 use crate::process;
+use crate::row;
 use crate::signals;
 use crate::state;
 use crate::sys::signal::UContext;
@@ -83,7 +84,11 @@ fn finish(block: &'static Block, context: &mut UContext, number: u64, result: Re
 
 fn route(block: &'static Block, context: &mut UContext, call: Call) -> Answer {
     match call.row.route {
-        Route::Straight | Route::Filled | Route::Repeated => Answer::Result(perform(block, call)),
+        Route::Straight | Route::Filled | Route::Repeated => {
+            let result = perform(block, call);
+            row::note_wait(&call, result);
+            Answer::Result(result)
+        }
         Route::Managed(managed) => {
             count(&state::counts().calls_managed, 1);
             Answer::Result(manage(block, call, managed))

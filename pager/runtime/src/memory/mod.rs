@@ -32,6 +32,7 @@ use crate::arena;
 use crate::engine;
 use crate::fault::{settle, take, wait};
 use crate::fill;
+use crate::row;
 use crate::state::{self, STATE};
 use crate::swap;
 use crate::sys::Errno;
@@ -157,6 +158,7 @@ pub fn leave_shared_to_kernel(areas: &mut AreaTree, range: PageRange) -> Result<
 /// Counts memory that is left to the kernel.
 fn count_unmanaged(area: &Area) {
     let counts = state::counts();
+    row::count_unmanaged(area.holding, area.range.bytes());
     match area.holding {
         Holding::Kernel(KernelReason::Shared) => {
             count(&counts.unmanaged_shared_bytes, area.range.bytes());

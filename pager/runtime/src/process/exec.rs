@@ -13,6 +13,7 @@ use crate::calls::{of_the_run, paths};
 use crate::die::{self, Line};
 use crate::memory::limits;
 use crate::root;
+use crate::row::{self, Before};
 use crate::state;
 use crate::sys::file::{self, AT_EMPTY_PATH, AT_FDCWD, Fd};
 use crate::sys::{Errno, call, nr, task};
@@ -241,13 +242,13 @@ fn start_paged(image: &Image, fd: Fd) -> Errno {
     result.err().unwrap_or(Errno::EINVAL)
 }
 
-/// The environment entry by which the next image finds its run: `KEY=CONTROL:PROGRAM+SLOTS:PATH`.
+/// The environment entry by which the next image finds its run. A vfork child has no row yet.
 fn passport(program: Fd, slots: Option<Fd>, path: &[u8]) -> Vec<u8> {
     let (key, control) = (pager_core::shared::ENVIRONMENT_KEY, state::control_fd().0);
-    let head = match slots {
-        Some(slots) => Line::format(format_args!("{key}={control}:{}+{}:", program.0, slots.0)),
-        None => Line::format(format_args!("{key}={control}:{}:", program.0)),
-    };
+    let own = row::own().is_some_and(|row| row.pid.load(SeqCst) == task::pid());
+    let row = row::number().filter(|_| own).map_or(-1, |row| row as i64);
+    let slots = slots.map_or(-1, |fd| fd.0);
+    let head = Line::format(format_args!("{key}={control}:{}:{slots}:{row}:", program.0));
     [head.as_bytes(), path].concat()
 }
 
@@ -268,10 +269,12 @@ fn start_native(image: &Image, reason: Reason) -> Errno {
     count(counter, 1);
     of_the_run().for_each(|fd| file::set_cloexec(fd, 1));
     task::allow_huge_pages();
+    let before = row::become_native(task::pid(), path.as_bytes());
     let (argv, envp) = (pointers(&image.argv), pointers(&image.envp));
     let result = call!(EXECVE, image.path.as_ptr(), argv.as_ptr(), envp.as_ptr());
     task::disable_huge_pages();
     of_the_run().for_each(|fd| file::set_cloexec(fd, 0));
+    before.into_iter().for_each(Before::restore);
     counter.fetch_sub(1, SeqCst);
     result.err().unwrap_or(Errno::EINVAL)
 }

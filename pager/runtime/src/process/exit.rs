@@ -2,9 +2,11 @@
 //! missing pages of a thread that exits.
 
 use pager_core::calls::{Direction, Span};
+use pager_core::roster::End;
 
 use super::leave::Leaving;
 use crate::calls::fill::{self, Hold};
+use crate::row;
 use crate::server;
 use crate::sys::{Errno, call, futex, nr, task};
 use crate::thread::{self, Block};
@@ -39,6 +41,7 @@ pub fn exit_thread(block: &'static Block, code: u64) -> ! {
 /// exit_group: ends the process.
 pub fn exit_process(code: i32) -> ! {
     Leaving::take().release();
+    row::note_own_end(End::Code(code as u8));
     task::exit_group(code)
 }
 

@@ -19,6 +19,7 @@ use crate::gate;
 use crate::lock::RawMutex;
 use crate::memory::{limits, locks};
 use crate::queue::everything;
+use crate::row;
 use crate::server;
 use crate::state::{self, STATE};
 use crate::swap;
@@ -95,7 +96,7 @@ fn fork_once(
     match result {
         Ok(0) => become_child(block, context, request),
         Ok(_) => {}
-        Err(_) => shared.into_iter().for_each(swap::release),
+        Err(_) => shared.into_iter().for_each(swap::disown),
     }
     Ok(result)
 }
@@ -121,7 +122,7 @@ fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Saturated> {
             continue;
         }
         if swap::share(slot).is_err() {
-            shared.into_iter().for_each(swap::release);
+            shared.into_iter().for_each(swap::disown);
             return Err(Saturated);
         }
         shared.push(slot);
@@ -132,6 +133,7 @@ fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Saturated> {
 fn become_child(block: &'static Block, context: &mut UContext, request: &Request) {
     thread::only(block);
     state::claim_process(task::pid());
+    row::fork(task::pid(), &STATE.areas.read());
     let own = block.own();
     own.tid = task::tid();
     own.clear_tid = request.clear_tid();
@@ -199,15 +201,17 @@ fn forget(range: PageRange) {
 
 /// Every private page in memory is the child's own now, dirty, in no slot.
 fn adopt_pages() {
-    let mut resident = 0;
+    let (mut resident, mut swapped) = (0, 0);
     for (_, cell) in STATE.table.existing_in(everything()) {
         let entry = cell.load();
         if let Entry::Resident(..) = entry {
             cell.overwrite(Entry::Resident(Dirt::Dirty, None));
         }
-        if entry.is_resident() {
-            resident += 1;
-        }
+        resident += u64::from(entry.is_resident());
+        swapped += u64::from(matches!(entry, Entry::Swapped(_)));
+    }
+    if let Some(row) = row::own() {
+        row.add_swap(swapped);
     }
     state::note_peak(state::add_resident(resident));
 }

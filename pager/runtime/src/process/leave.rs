@@ -74,7 +74,7 @@ pub fn adopt(fd: Fd) -> Result<(), Errno> {
     let mut bytes = alloc::vec![0u8; file::stat_fd(fd)?.size as usize];
     let got = file::pread_all(fd, &mut bytes, 0)?;
     file::close(fd);
-    bytes[..got].as_chunks::<8>().0.iter().map(|slot| unpack(u64::from_ne_bytes(*slot))).for_each(swap::release);
+    bytes[..got].as_chunks::<8>().0.iter().map(|slot| unpack(u64::from_ne_bytes(*slot))).for_each(swap::disown);
     Ok(())
 }
 

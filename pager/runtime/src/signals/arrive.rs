@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use pager_core::addr::VirtAddr;
 use pager_core::area::Access;
+use pager_core::roster::End;
 use pager_core::shared::{FailureKind, count};
 
 use super::frame;
@@ -18,6 +19,7 @@ use crate::evict;
 use crate::fault::{self, Outcome};
 use crate::gate;
 use crate::process::leave::Leaving;
+use crate::row;
 use crate::state;
 use crate::sys::signal::{self, Action, MachineContext, SIGBUS, SIGSEGV, SIGSYS, SigInfo, SignalSet, UContext};
 use crate::sys::task;
@@ -274,6 +276,7 @@ fn jumped_in(info: &SigInfo, context: &UContext) -> ! {
 /// Ends the process by the kernel's default action for a signal.
 fn end_by(info: &SigInfo) -> ! {
     let number = info.signo as u32;
+    row::note_own_end(End::Signal(number as u8));
     let action = Action::default();
     let _ = signal::action(number, Some(&action), None);
     signal::set_mask(SignalSet::default());

@@ -112,6 +112,7 @@ pub mod nr {
     pub const MREMAP: u64 = 25;
     pub const MADVISE: u64 = 28;
     pub const GETPID: u64 = 39;
+    pub const GETPPID: u64 = 110;
     pub const CLONE: u64 = 56;
     pub const EXIT: u64 = 60;
     pub const EXIT_GROUP: u64 = 231;

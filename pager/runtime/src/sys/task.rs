@@ -44,6 +44,10 @@ pub fn pid() -> u32 {
     call!(nr::GETPID).unwrap_or(0) as u32
 }
 
+pub fn parent() -> u32 {
+    call!(nr::GETPPID).unwrap_or(0) as u32
+}
+
 pub fn tid() -> u32 {
     call!(nr::GETTID).unwrap_or(0) as u32
 }

@@ -1,0 +1,143 @@
+//! This process's row of the roster: what the report tells of it, see [`pager_core::roster`].
+//!
+//! A process without a row (all were taken) goes uncounted. A forked child takes a row of its own; a program that is executed goes on with the
+//! row of the one before, whose number it finds in its passport.
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use pager_core::area::{AreaTree, Holding, KernelReason};
+use pager_core::roster::{End, Row, Start};
+use pager_core::shared::count;
+
+use crate::calls::Call;
+use crate::state::{self, STATE};
+use crate::sys::{Errno, task};
+use crate::user;
+
+const NONE: usize = usize::MAX;
+const WAIT4: u32 = 61;
+const WAITID: u32 = 247;
+
+/// Number of this process's row.
+static ROW: AtomicUsize = AtomicUsize::new(NONE);
+
+/// This process's row. In a vfork child its parent's.
+pub fn own() -> Option<&'static Row> {
+    state::roster().rows.get(ROW.load(Ordering::Relaxed))
+}
+
+/// Number of the row, for the next program.
+pub fn number() -> Option<usize> {
+    Some(ROW.load(Ordering::Relaxed)).filter(|row| *row != NONE)
+}
+
+/// Goes on with the row that the program before had, or takes one.
+pub fn take_up(left: Option<usize>, pid: u32) {
+    let start = if state::is_first(pid) { Start::First } else { Start::Exec };
+    let row = left.or_else(|| state::roster().take(pid, task::parent(), start));
+    ROW.store(row.unwrap_or(NONE), Ordering::Relaxed);
+    if let Some(row) = own() {
+        row.start.store(start as u32, Ordering::Relaxed);
+        row.swap_now.store(0, Ordering::Relaxed);
+    }
+}
+
+/// Takes a row for a forked child, which runs what its parent runs and has its kernel-held areas.
+pub fn fork(pid: u32, areas: &AreaTree) {
+    let row = state::roster().take(pid, task::parent(), Start::Fork);
+    ROW.store(row.unwrap_or(NONE), Ordering::Relaxed);
+    if let Some(row) = own() {
+        row.program.set(&STATE.program.lock());
+        areas.iter().for_each(|area| count_unmanaged(area.holding, area.range.bytes()));
+    }
+}
+
+/// Counts memory that is left to the kernel.
+pub fn count_unmanaged(holding: Holding, bytes: u64) {
+    let (Some(row), Holding::Kernel(reason)) = (own(), holding) else { return };
+    let counter = match reason {
+        KernelReason::Shared => &row.unmanaged_shared,
+        KernelReason::Huge => &row.unmanaged_huge,
+        KernelReason::Device | KernelReason::Other => &row.unmanaged_device,
+    };
+    count(counter, bytes);
+}
+
+/// A row as it was before its process executed natively.
+pub struct Before {
+    row: &'static Row,
+    start: u32,
+    pid: u32,
+}
+
+/// Notes that process `pid` becomes the native program `path`. A vfork child gets a row now.
+pub fn become_native(pid: u32, path: &[u8]) -> Option<Before> {
+    let roster = state::roster();
+    let own = own().filter(|row| row.pid.load(Ordering::Relaxed) == pid);
+    let before = match own {
+        Some(row) => Before { row, start: row.start.load(Ordering::Relaxed), pid },
+        None => Before { row: &roster.rows[roster.take(0, task::parent(), Start::Native)?], start: 0, pid: 0 },
+    };
+    before.row.program.set(path);
+    before.row.start.store(Start::Native as u32, Ordering::Relaxed);
+    before.row.pid.store(pid, Ordering::Release);
+    Some(before)
+}
+
+impl Before {
+    /// It could not be executed.
+    pub fn restore(self) {
+        self.row.program.set(&STATE.program.lock());
+        self.row.start.store(self.start, Ordering::Relaxed);
+        self.row.pid.store(self.pid, Ordering::Release);
+    }
+}
+
+/// Notes this process's end, known to itself. A vfork child's is not its parent's.
+pub fn note_own_end(end: End) {
+    if let Some(row) = own()
+        && row.pid.load(Ordering::Relaxed) == task::pid()
+    {
+        row.note_end(end);
+    }
+}
+
+/// Learns from a wait of the program's how its child ended.
+pub fn note_wait(call: &Call, result: Result<u64, Errno>) {
+    let ended = match (call.row.number, result) {
+        (WAIT4, Ok(pid)) if pid != 0 => told_by_wait4(pid as u32, call.args[1]),
+        (WAITID, Ok(_)) => told_by_waitid(call.args[2]),
+        _ => return,
+    };
+    if let Some((pid, end)) = ended
+        && end != End::None
+        && let Some(row) = state::roster().of(pid)
+    {
+        row.note_end(end);
+    }
+}
+
+fn told_by_wait4(pid: u32, status: u64) -> Option<(u32, End)> {
+    match status {
+        0 => Some((pid, End::Unseen)),
+        at => Some((pid, End::from_wait_status(user::read_value::<u32>(at).ok()?))),
+    }
+}
+
+/// siginfo of SIGCHLD: number, errno, code, padding, process, user, status.
+fn told_by_waitid(info: u64) -> Option<(u32, End)> {
+    const CLD_EXITED: u32 = 1;
+    const CLD_KILLED: u32 = 2;
+    const CLD_DUMPED: u32 = 3;
+    if info == 0 {
+        return None;
+    }
+    let word = |at: u64| user::read_value::<u32>(info + at).ok();
+    let (pid, status) = (word(16)?, word(24)?);
+    let end = match word(8)? {
+        CLD_EXITED => End::Code(status as u8),
+        CLD_KILLED | CLD_DUMPED => End::Signal(status as u8),
+        _ => End::None,
+    };
+    Some((pid, end))
+}
