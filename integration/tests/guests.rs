@@ -108,6 +108,7 @@ guest!(jumps);
 guest!(load_library);
 guest!(made_code);
 guest!(map_walk);
+guest!(statuses);
 guest!(null_read);
 guest!(own_proc, ["one", "", "three"]);
 guest!(own_segv);

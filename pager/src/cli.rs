@@ -66,7 +66,7 @@ pub enum Command {
     /// Look at what this kernel offers and say what is used
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
-    /// Change the cap of a run that is under way; each of its processes keeps to it at once
+    /// Change the cap of a run that is under way; each of its paged processes keeps to it at once, whichever of them is named
     Limit(LimitArgs),
 }
 

@@ -20,7 +20,7 @@ use crate::server;
 use crate::signals;
 use crate::state::{self, STATE};
 use crate::sys::file::{self, Fd};
-use crate::sys::memory::{MAP_SHARED, PROT_READ, PROT_WRITE};
+use crate::sys::memory::{self, MAP_SHARED, PROT_READ, PROT_WRITE};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::{Errno, check, syscall, task};
 use crate::thread::Block;
@@ -196,6 +196,7 @@ fn map_control(fd: Fd) -> Result<(), Errno> {
         return Err(Errno::EINVAL);
     }
     let addr = arena::map_with(size, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd.0.into())?;
+    let _ = memory::madvise(addr, size, memory::MADV_DONTDUMP);
     let control = addr as *mut Control;
     // SAFETY: mapped, and large enough.
     if unsafe { &*control }.magic.load(core::sync::atomic::Ordering::Acquire) != MAGIC {

@@ -127,10 +127,13 @@ fn load_file(fd: Fd, path: &[u8], place: Place<'_>) -> Loaded {
 fn read_program(fd: Fd, file_len: u64, image: ImageId, path: &[u8], place: Place<'_>) -> (Program, Vec<u8>) {
     let first = read_pages(fd, image, 0, PAGE_SIZE, path);
     if let Place::Program(start) = place
-        && first.starts_with(b"#!")
+        && (first.starts_with(b"#!") || exec::is_unfit(fd, &first))
     {
-        let errno = exec::interpret(path, &start.argv, &start.envp);
-        die::fail(FailureKind::Interpreter, errno.0 as u64, path, EXIT_NOT_EXECUTABLE);
+        let errno = exec::instead(path, &start.argv, &start.envp);
+        // A 32-bit program on a kernel without them is told of below.
+        if errno != Errno::ENOEXEC || first.starts_with(b"#!") {
+            die::fail(FailureKind::Interpreter, errno.0 as u64, path, EXIT_NOT_EXECUTABLE);
+        }
     }
     let header = Header::parse(&first[..first.len().min(HEADER_BYTES)], file_len);
     let header = header.unwrap_or_else(|error| fail_elf(error, path));

@@ -66,8 +66,9 @@ pub fn execve(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<u
     Err(start(&image, kind))
 }
 
-/// Executes a script that the run was started with: its interpreter takes its place. Comes back only with an error.
-pub fn interpret(path: &[u8], argv: &[Vec<u8>], envp: &[Vec<u8>]) -> Errno {
+/// Executes what the run was started with and cannot be loaded: a script's interpreter takes its place, a program that is not to be paged runs
+/// natively. Comes back only with an error.
+pub fn instead(path: &[u8], argv: &[Vec<u8>], envp: &[Vec<u8>]) -> Errno {
     let texts = |texts: &[Vec<u8>]| texts.iter().map(|text| terminated(text)).collect();
     let mut image = Image { path: terminated(path), argv: texts(argv), envp: texts(envp) };
     match resolve(&mut image) {
@@ -177,20 +178,37 @@ fn open_program(path: &[u8]) -> Result<Fd, Errno> {
 }
 
 fn kind_of(fd: Fd, first: &[u8]) -> Result<Kind, Errno> {
-    let stat = file::stat_fd(fd)?;
-    let header = Header::parse(&first[..first.len().min(HEADER_BYTES)], stat.size);
+    match header(fd, first) {
+        Ok(Ok(_)) if gains_privilege(fd) => Ok(Kind::Native(fd, Reason::Unfit)),
+        Ok(Ok(_)) => Ok(Kind::Paged(fd)),
+        Ok(Err(ElfError::Class32)) => Ok(Kind::Native(fd, Reason::Unfit)),
+        other => {
+            file::close(fd);
+            Err(other.err().unwrap_or(Errno::ENOEXEC))
+        }
+    }
+}
+
+/// Whether a program that begins with `first` can only run natively.
+pub fn is_unfit(fd: Fd, first: &[u8]) -> bool {
+    match header(fd, first) {
+        Ok(Ok(_)) => gains_privilege(fd),
+        Ok(Err(error)) => error == ElfError::Class32,
+        Err(_) => false,
+    }
+}
+
+fn header(fd: Fd, first: &[u8]) -> Result<Result<Header, ElfError>, Errno> {
+    let size = file::stat_fd(fd)?.size;
+    Ok(Header::parse(&first[..first.len().min(HEADER_BYTES)], size))
+}
+
+/// By its mode or by file capabilities.
+fn gains_privilege(fd: Fd) -> bool {
     let mut capability = [0u8; 64];
     let name = b"security.capability\0";
     let capable = call!(FGETXATTR, fd.0, name.as_ptr(), capability.as_mut_ptr(), capability.len()).is_ok();
-    match header {
-        Err(ElfError::Class32) => Ok(Kind::Native(fd, Reason::Unfit)),
-        Ok(_) if stat.mode & S_ISUID_OR_SGID != 0 || capable => Ok(Kind::Native(fd, Reason::Unfit)),
-        Ok(_) => Ok(Kind::Paged(fd)),
-        Err(_) => {
-            file::close(fd);
-            Err(Errno::ENOEXEC)
-        }
-    }
+    capable || file::stat_fd(fd).is_ok_and(|stat| stat.mode & S_ISUID_OR_SGID != 0)
 }
 
 /// Executes; comes back only with an error. Meanwhile this process cannot be poked: the next image has no handler yet, or never gets one.
