@@ -212,3 +212,12 @@ fn a_core_dump_is_the_programs() {
     let bytes = core(&run);
     assert!(bytes.starts_with(b"\x7fELF") && bytes.len() < 16 << 20, "{} bytes", bytes.len());
 }
+
+/// Every way to end, stop and go on, and signals to groups. Standard error has the pager's diagnosis of the child that dies of a fault.
+#[test]
+fn wait_statuses_and_groups_are_as_native() {
+    let guest = guests::build("statuses", Link::Dynamic);
+    let native = Run::new(&guest).limit(LIMIT).outcome();
+    let paged = Paging::new().resident("1M").run(&guest, |run| run.limit(LIMIT)).outcome;
+    assert_eq!((paged.end, text(&paged.stdout)), (native.end, text(&native.stdout)), "{}", paged.complaint());
+}
