@@ -132,6 +132,35 @@ fn a_source_that_vanishes_is_an_error_to_its_reader_only() {
     mount.unmount().unwrap_or_else(|reason| panic!("{reason}"));
 }
 
+/// A program that needs more than its cap, and whose swap files are `swap0` and `swap1` of a mount that treats them as `faults` says.
+fn with_faulty_swap(faults: &[&str], swap: &[&str]) -> (Outcome, Mount) {
+    let plan = MountPlan::new().swap("swap0:256M").swap("swap1:256M").option("--swap-store", "memory");
+    let mount = mounted(&faults.iter().fold(plan, |plan, fault| plan.option("--fault", fault)));
+    let paging = swap.iter().fold(Paging::new().resident("1M"), |paging, name| paging.swap(&mount.swap(name)));
+    let program = guests::build("random_access", Link::Dynamic);
+    let run = paging.run(program, |run| run.arg("16").limit(Duration::from_secs(60)));
+    (run.outcome, mount)
+}
+
+/// Not at the first error, and not never: a program that could write nothing went on for ever, slower and slower.
+#[test]
+fn a_swap_file_that_cannot_be_written_ends_its_program() {
+    for (fault, word) in [("swap/swap0: eio=1", "I/O error"), ("swap/swap0: enospc-after=256K", "No space left")] {
+        let (outcome, mount) = with_faulty_swap(&[fault], &["swap0"]);
+        let complaint = outcome.complaint();
+        assert_eq!(outcome.end, End::Signal(9), "{fault}: {complaint}");
+        assert!(complaint.contains("swap/swap0") && complaint.contains(word), "{fault}: {complaint}");
+        mount.unmount().unwrap_or_else(|reason| panic!("{reason}"));
+    }
+}
+
+#[test]
+fn a_swap_file_that_cannot_be_written_is_left_for_the_next() {
+    let (outcome, mount) = with_faulty_swap(&["swap/swap0: enospc-after=256K"], &["swap0", "swap1"]);
+    assert_eq!(outcome.end, End::Code(0), "{}", outcome.complaint());
+    mount.unmount().unwrap_or_else(|reason| panic!("{reason}"));
+}
+
 /// The daemon is killed while a program pages from it: the program ends within seconds, by SIGBUS or an error of ours.
 #[test]
 fn a_daemon_that_dies_ends_its_program() {

@@ -9,7 +9,7 @@ use integration::paged::Paging;
 use integration::run::{End, Run};
 
 /// Long enough for the slowest guest at the smallest cap on a busy machine.
-const LIMIT: Duration = Duration::from_secs(40);
+const LIMIT: Duration = Duration::from_secs(120);
 const NO_ARGUMENTS: [&str; 0] = [];
 
 /// A program's end, standard output and standard error.

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use crate::descriptors::HighFd;
 use crate::layout::{Layout, SwapMap};
+use crate::members::Mark;
 use crate::plan::{Plan, Verbosity};
 use crate::swap::SwapFile;
 use crate::sys::map::ControlMap;
@@ -66,6 +67,15 @@ impl ControlFile {
     /// Descriptor number in every process.
     pub fn number(&self) -> RawFd {
         self.fd.number()
+    }
+
+    /// What the processes of the run are known by.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    pub fn mark(&self) -> io::Result<Mark> {
+        Mark::new(&self.fd, self.number().to_string())
     }
 }
 

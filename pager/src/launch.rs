@@ -103,6 +103,11 @@ impl Launch {
         Ok(Launch { control, runtime, program_fd, swap, program, command: args.command.clone() })
     }
 
+    /// The control block.
+    pub fn control(&self) -> Arc<ControlFile> {
+        self.control.clone()
+    }
+
     /// Starts the program with signal mask `mask`. To be called while this process has one thread.
     ///
     /// # Errors

@@ -1,15 +1,14 @@
 //! Changing the cap of a run that is under way.
 
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use pager_core::shared::{MAGIC, POKE};
 use thiserror::Error;
 
+use crate::members::{Mark, Membership};
 use crate::plan::LEAST_CAP_PAGES;
 use crate::size::ByteSize;
 use crate::sys::{self, map::ControlMap};
@@ -90,24 +89,15 @@ pub fn limit(pid: u32, limit: Limit) -> Result<(), LimitError> {
         .processes
         .iter()
         .map(|process| process.pid.load(SeqCst))
-        .filter(|pid| found.is_open_in(*pid))
+        .filter(|pid| *pid != 0 && found.mark.membership(*pid) == Membership::Member)
         .for_each(poke);
     Ok(())
 }
 
-/// A run's control file, and the number by which each of its processes has it.
+/// A run's control file, and what its processes are known by.
 struct Found {
     file: File,
-    number: OsString,
-}
-
-impl Found {
-    /// Whether process `pid` belongs to the run.
-    fn is_open_in(&self, pid: u32) -> bool {
-        let identity = |data: fs::Metadata| (data.dev(), data.ino());
-        let theirs = fs::metadata(Path::new("/proc").join(pid.to_string()).join("fd").join(&self.number)).map(identity);
-        pid != 0 && matches!((theirs, self.file.metadata().map(identity)), (Ok(theirs), Ok(ours)) if theirs == ours)
-    }
+    mark: Mark,
 }
 
 /// Asks a process to keep to the cap now. One that has ended, or belongs to somebody else by now, is left alone by the kernel or by its claim.
@@ -127,7 +117,8 @@ fn control_file(pid: u32) -> io::Result<Option<Found>> {
         let is_control = fs::read_link(&path).is_ok_and(|link| link.to_string_lossy().starts_with(CONTROL_LINK));
         if is_control {
             let file = OpenOptions::new().read(true).write(true).open(&path)?;
-            return Ok(Some(Found { file, number: entry.file_name() }));
+            let mark = Mark::new(&file, entry.file_name())?;
+            return Ok(Some(Found { file, mark }));
         }
     }
     Ok(None)

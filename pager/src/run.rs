@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::cli::RunArgs;
 use crate::doctor::{self, MissingFeature};
 use crate::failure::{Failure, Weight};
+use crate::keeper::Keeper;
 use crate::launch::{INTERNAL, Launch, LaunchError, Running};
 use crate::outcome::Outcome;
 use crate::plan::{Plan, PlanError, Verbosity};
@@ -17,7 +18,7 @@ use crate::report::target::{Occasion, Writer};
 use crate::report::{Report, StatsTarget};
 use crate::sampler::{self, Sampler};
 use crate::say;
-use crate::supervise::Signals;
+use crate::supervise::{Duties, Signals};
 
 /// Why a run did not come to its end.
 #[derive(Debug, Error)]
@@ -39,6 +40,9 @@ pub enum RunError {
     /// Nothing was started.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// Nothing would end the program's processes if this one were killed.
+    #[error("the run's keeper cannot be started")]
+    Keeper(#[source] io::Error),
     /// The program runs no more, and how it ended is not known.
     #[error("the program cannot be waited for")]
     Supervise(#[source] io::Error),
@@ -50,7 +54,7 @@ impl RunError {
         match self {
             RunError::Plan(_) => 2,
             RunError::Launch(error) => error.exit_code(),
-            RunError::Feature(_) | RunError::Stats { .. } => 1,
+            RunError::Feature(_) | RunError::Stats { .. } | RunError::Keeper(_) => 1,
             RunError::Supervise(_) => INTERNAL,
         }
     }
@@ -67,9 +71,11 @@ pub fn run(args: &RunArgs) -> Result<Outcome, RunError> {
     let mut writer =
         Writer::open(&args.stats).map_err(|source| RunError::Stats { target: name(&args.stats), source })?;
     let signals = Signals::take_over().map_err(RunError::Supervise)?;
+    let mut keeper = Keeper::start(launch.control()).map_err(RunError::Keeper)?;
     let running = launch.start(signals.inherited)?;
-    supervise(&running, &signals, &mut writer).map_err(|source| {
+    supervise(&running, &signals, &mut keeper, &mut writer).map_err(|source| {
         let _ = kill(running.pid, Signal::SIGKILL);
+        let _ = keeper.end_run();
         RunError::Supervise(source)
     })
 }
@@ -94,12 +100,18 @@ fn name(target: &StatsTarget) -> String {
     }
 }
 
-fn supervise(running: &Running, signals: &Signals, writer: &mut Writer) -> io::Result<Outcome> {
+fn supervise(running: &Running, signals: &Signals, keeper: &mut Keeper, writer: &mut Writer) -> io::Result<Outcome> {
     let started = Instant::now();
     let sampler = Sampler::start(running.control.clone())?;
     let report = |exit| Report::new(&running.subject, &running.control, &sampler.residency(), started.elapsed(), exit);
-    let insider = |pid| pid == running.subject.pid || sampler::is_alive(&running.control, pid);
-    let outcome = signals.supervise(running.pid, insider, || give(writer, &report(None), Occasion::Asked))?;
+    let duties = Duties {
+        insider: |pid| pid == running.subject.pid || sampler::is_alive(&running.control, pid),
+        report: || give(writer, &report(None), Occasion::Asked),
+        look_after: || keeper.look_after(),
+    };
+    let outcome = signals.supervise(running.pid, duties)?;
+    // Now, so that it has ended when we do.
+    keeper.dismiss();
     finish(writer, &report(Some(outcome)));
     Ok(outcome)
 }

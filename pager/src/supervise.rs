@@ -36,6 +36,16 @@ pub struct Signals {
     pub inherited: SigSet,
 }
 
+/// What is asked of others while the program runs.
+pub struct Duties<Insider, Report, LookAfter> {
+    /// Says whether a process belongs to the run.
+    pub insider: Insider,
+    /// Gives a report.
+    pub report: Report,
+    /// A child changed its state, perhaps not the program.
+    pub look_after: LookAfter,
+}
+
 /// What has to be done next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Step {
@@ -85,22 +95,27 @@ impl Signals {
         }
     }
 
-    /// Waits until `pid` has ended; calls `report` when a report is asked for. `insider` says whether a process belongs to the run.
+    /// Waits until `pid` has ended.
     ///
     /// # Errors
     ///
     /// What the kernel said, if signals cannot be read or there is no such child.
-    pub fn supervise(&self, pid: Pid, insider: impl Fn(u32) -> bool, mut report: impl FnMut()) -> io::Result<Outcome> {
+    pub fn supervise(
+        &self,
+        pid: Pid,
+        mut duties: Duties<impl Fn(u32) -> bool, impl FnMut(), impl FnMut()>,
+    ) -> io::Result<Outcome> {
         loop {
             let info = self.next()?;
-            let origin = origin(&info, &insider);
+            let origin = origin(&info, &duties.insider);
             match step(info.ssi_signo, origin) {
                 Step::Look => {
                     if let Some(outcome) = look(pid)? {
                         return Ok(outcome);
                     }
+                    (duties.look_after)();
                 }
-                Step::Report => report(),
+                Step::Report => (duties.report)(),
                 Step::Forward(signal) => {
                     let _ = kill(pid, signal);
                 }

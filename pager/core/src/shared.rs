@@ -61,7 +61,7 @@ pub struct Settings {
     pub verbose: AtomicU32,
     /// How many entries of `swap` are used.
     pub swap_count: AtomicU32,
-    /// Process id of the supervisor.
+    /// Process id of the supervisor; 0 once it was killed, and the run is to end.
     pub supervisor: AtomicU32,
     /// By swap file.
     pub swap: [SwapFile; SWAP_FILES],

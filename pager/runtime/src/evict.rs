@@ -7,7 +7,7 @@
 use alloc::vec::Vec;
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::entry::{Dirt, Entry};
-use pager_core::shared::{FailureKind, count};
+use pager_core::shared::count;
 use pager_core::table::{EntryCell, Habit};
 
 use crate::buffers::{BUFFER_PAGES, Buffer};
@@ -172,7 +172,7 @@ fn save(dirty: &[Victim], after: &mut Vec<(PageNum, Entry)>) {
 
 /// Writes the first pages to as long a run of slots as there is; how many were dealt with.
 fn write_some(pages: &[PageNum], contents: &[u8], after: &mut Vec<(PageNum, Entry)>) -> usize {
-    let Some((swap, run)) = swap::allocate(pages.len() as u32) else { swap_full() };
+    let Some((swap, run)) = swap::allocate(pages.len() as u32) else { no_swap() };
     let (pages, contents) = (&pages[..run.count as usize], &contents[..run.count as usize * PAGE_SIZE as usize]);
     let slots = match swap.write(run, contents) {
         Ok(slots) => slots,
@@ -181,9 +181,11 @@ fn write_some(pages: &[PageNum], contents: &[u8], after: &mut Vec<(PageNum, Entr
             swap.give_back(run);
             keep(pages);
             die::event!("writing {} pages to swap failed: {errno:?}", pages.len());
+            swap.note_failure(errno);
             return pages.len();
         }
     };
+    swap.note_success();
     count(&state::counts().pages_written, pages.len() as u64);
     if let Some(row) = row::own() {
         row.add_swap(pages.len() as u64);
@@ -201,9 +203,9 @@ fn keep(pages: &[PageNum]) {
     }
 }
 
-/// All swap is taken: as the kernel's out-of-memory killer, end this program and say so.
-fn swap_full() -> ! {
-    die::report(FailureKind::SwapFull, 0, &STATE.program.lock());
+/// All swap is taken, or cannot be written: as the kernel's out-of-memory killer, end this program and say why.
+fn no_swap() -> ! {
+    swap::report_none();
     loop {
         signal::kill_thread(task::pid(), task::tid(), signal::SIGKILL);
     }

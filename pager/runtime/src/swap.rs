@@ -13,9 +13,9 @@ use crate::die;
 use crate::gate;
 use crate::images;
 use crate::row;
-use crate::state;
+use crate::state::{self, STATE};
 use crate::sys::file::{self, Fd};
-use crate::sys::{Errno, memory};
+use crate::sys::{Errno, memory, task};
 
 /// Where a swap file and its maps are. Copied out of the control block once: another process may write over that, and its mistake is not ours.
 struct Place {
@@ -23,10 +23,20 @@ struct Place {
     pages: AtomicUsize,
     owners: AtomicPtr<AtomicU8>,
     sums: AtomicPtr<AtomicU32>,
+    /// Writes that failed since one worked, and how the last one did.
+    failed: AtomicU32,
+    errno: AtomicI32,
 }
 
 static PLACES: [Place; SWAP_FILES] = [const { Place::nowhere() }; SWAP_FILES];
 static USED: AtomicUsize = AtomicUsize::new(0);
+
+/// Failed writes in a row after which a file is given up.
+const GIVE_UP: u32 = 32;
+/// Failed writes in a row from which on there is a pause after each.
+const HURRIED: u32 = 8;
+/// The pause: a file that fails for less than a tenth of a second is not given up.
+const PAUSE_NS: u64 = 4_000_000;
 
 impl Place {
     const fn nowhere() -> Place {
@@ -35,6 +45,8 @@ impl Place {
             pages: AtomicUsize::new(0),
             owners: AtomicPtr::new(core::ptr::null_mut()),
             sums: AtomicPtr::new(core::ptr::null_mut()),
+            failed: AtomicU32::new(0),
+            errno: AtomicI32::new(0),
         }
     }
 }
@@ -163,6 +175,30 @@ impl Swap {
         die::report(FailureKind::Io, errno.0 as u64, &images::path_of(self.fd()));
     }
 
+    /// Takes note that a write worked.
+    pub fn note_success(&self) {
+        if self.place.failed.load(Ordering::Relaxed) != 0 {
+            self.place.failed.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes note that a write failed, and waits a little if that happens again and again.
+    pub fn note_failure(&self, errno: Errno) {
+        self.place.errno.store(errno.0, Ordering::Relaxed);
+        let failed = self.place.failed.fetch_add(1, Ordering::Relaxed) + 1;
+        if failed == GIVE_UP {
+            die::event!("swap file {} is given up: {errno:?}", self.number);
+        }
+        if (HURRIED..GIVE_UP).contains(&failed) {
+            task::pause(PAUSE_NS);
+        }
+    }
+
+    /// Whether nothing is written to it any more.
+    fn is_given_up(&self) -> bool {
+        self.place.failed.load(Ordering::Relaxed) >= GIVE_UP
+    }
+
     /// Gives a run back that nothing was written to.
     pub fn give_back(&self, run: SlotRun) {
         for index in run.first..run.first + run.count {
@@ -175,12 +211,23 @@ const fn tag(sum: u32) -> u16 {
     (sum >> 16) as u16
 }
 
-/// Takes up to `wanted` neighbouring slots from the first file that has any; `None` when all swap is full.
+/// Takes up to `wanted` neighbouring slots from the first file that has any; `None` when all swap is full or given up.
 pub fn allocate(wanted: u32) -> Option<(Swap, SlotRun)> {
-    files().find_map(|swap| {
+    files().filter(|swap| !swap.is_given_up()).find_map(|swap| {
         let run = swap.slots().allocate(wanted)?;
         Some((swap, run))
     })
+}
+
+/// Reports why there is no slot to be had.
+pub fn report_none() {
+    match files().find(Swap::is_given_up) {
+        Some(broken) => {
+            let errno = broken.place.errno.load(Ordering::Relaxed);
+            die::report(FailureKind::Io, errno.unsigned_abs().into(), &images::path_of(broken.fd()));
+        }
+        None => die::report(FailureKind::SwapFull, 0, &STATE.program.lock()),
+    }
 }
 
 /// Gives up a slot of this process.

@@ -1,10 +1,12 @@
-//! What has to be said to the kernel in `unsafe` words: mapping the control block, starting the program, waiting for it, probing features, queueing signals.
+//! What has to be said to the kernel in `unsafe` words: mapping the control block, starting the program and the keeper, waiting for them, probing
+//! features, sending signals.
 //!
 //! Everything above this module is safe Rust.
 
 pub mod disposition;
 pub mod duplicate;
 pub mod inherited;
+pub mod keeper;
 pub mod map;
 pub mod probe;
 pub mod signal;

@@ -1,4 +1,7 @@
-//! Sending a signal with a value.
+//! Sending signals: with a value, and to a process that cannot be mistaken for a later one.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_int, c_void, pid_t};
 
@@ -7,4 +10,38 @@ pub fn queue(pid: pid_t, signal: c_int, value: u64) {
     let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut::<c_void>(value as usize) };
     // SAFETY: plain numbers; the pointer is a value that nobody follows.
     unsafe { libc::sigqueue(pid, signal, value) };
+}
+
+/// A process, whatever becomes of its number.
+pub struct Handle(OwnedFd);
+
+impl Handle {
+    /// The process that has the number `pid` now.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH` if there is none.
+    pub fn open(pid: u32) -> io::Result<Handle> {
+        // SAFETY: makes a descriptor; touches no memory.
+        let number = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        match RawFd::try_from(number) {
+            // SAFETY: the number was just made for us, and nobody else knows it.
+            Ok(number) if number >= 0 => Ok(Handle(unsafe { OwnedFd::from_raw_fd(number) })),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
+    /// Kills it.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH` if it has ended, `EPERM` if it is somebody else's.
+    pub fn kill(&self) -> io::Result<()> {
+        let none = std::ptr::null::<c_void>();
+        // SAFETY: sends a signal; there is no information to be read.
+        match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), libc::SIGKILL, none, 0) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
 }

@@ -133,6 +133,7 @@ fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Saturated> {
 fn become_child(block: &'static Block, context: &mut UContext, request: &Request) {
     thread::only(block);
     state::claim_process(task::pid());
+    state::end_with_the_run();
     row::fork(task::pid(), &STATE.areas.read());
     let own = block.own();
     own.tid = task::tid();

@@ -111,6 +111,7 @@ pub mod nr {
     pub const SCHED_YIELD: u64 = 24;
     pub const MREMAP: u64 = 25;
     pub const MADVISE: u64 = 28;
+    pub const NANOSLEEP: u64 = 35;
     pub const GETPID: u64 = 39;
     pub const GETPPID: u64 = 110;
     pub const CLONE: u64 = 56;

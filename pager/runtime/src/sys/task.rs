@@ -90,6 +90,12 @@ pub fn now_ns() -> u64 {
     time[0] * 1_000_000_000 + time[1]
 }
 
+/// Sleeps; a signal may end it early.
+pub fn pause(ns: u64) {
+    let time = [ns / 1_000_000_000, ns % 1_000_000_000];
+    let _ = call!(nr::NANOSLEEP, time.as_ptr(), 0);
+}
+
 /// Lets others run.
 pub fn give_way() {
     let _ = call!(nr::SCHED_YIELD);

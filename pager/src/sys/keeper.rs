@@ -1,0 +1,51 @@
+//! A process of ours that does not end with us.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use nix::sys::signal::SigSet;
+use nix::unistd::{ForkResult, Pid, chdir, fork, setsid};
+
+/// Forks a process called `name` that waits until the other end of `line` is closed, does `work`, and ends.
+///
+/// It is in a session of its own, has every signal blocked, and nothing of ours open: no stream that somebody reads to its end, no folder that
+/// somebody wants to unmount. What it has of our memory is a copy.
+///
+/// # Errors
+///
+/// What fork said.
+pub fn fork_apart(name: &CStr, line: OwnedFd, work: impl FnOnce()) -> io::Result<Pid> {
+    // SAFETY: where this process has other threads, glibc makes its own locks usable in the child, and `work` takes none but those of the heap.
+    match unsafe { fork() }? {
+        ForkResult::Child => {
+            set_apart(name, line.as_raw_fd());
+            let mut line = File::from(line);
+            // Nobody writes to it: this returns when the last writer is gone.
+            let _ = line.read(&mut [0]);
+            work();
+            // SAFETY: ends this process without running the parent's destructors.
+            unsafe { libc::_exit(0) }
+        }
+        ForkResult::Parent { child } => Ok(child),
+    }
+}
+
+fn set_apart(name: &CStr, keep: RawFd) {
+    let _ = SigSet::all().thread_block();
+    let _ = setsid();
+    let _ = chdir("/");
+    let keep = keep.unsigned_abs();
+    if keep > 0 {
+        close_range(0, keep - 1);
+    }
+    close_range(keep + 1, u32::MAX);
+    // SAFETY: reads a C string.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+fn close_range(first: u32, last: u32) {
+    // SAFETY: closes descriptors of this process, which uses none of them any more.
+    unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+}
