@@ -4,7 +4,7 @@
 //! touch is a SIGSEGV; the registration underneath closes the moments between a marker and a page, where a touch is a SIGBUS and waits.
 //!
 //! Markers lie in the kernel's page tables, 8 bytes for each page: none are laid on memory that the program may not touch (they come when it may), and
-//! none on more than [`MOST_MARKED`] in one go. What a program reserves by the terabyte stays without, and its first touches are SIGBUS.
+//! none on more than `MOST_MARKED` in one go. What a program reserves by the terabyte stays without, and its first touches are SIGBUS.
 
 use core::sync::atomic::Ordering;
 
