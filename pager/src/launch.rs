@@ -19,6 +19,7 @@ use crate::plan::Plan;
 use crate::program::{Program, ProgramError, Search};
 use crate::report::Subject;
 use crate::runtime_image::{self, RuntimeImageError};
+use crate::supervise::share_stop;
 use crate::swap::{self, SwapError, SwapFile};
 use crate::sys::spawn::{Image, spawn};
 
@@ -118,7 +119,7 @@ impl Launch {
         let environment = strings(environment(self.passport()))?;
         let executable = self.runtime.as_fd();
         let image = Image { executable, arguments: &arguments, environment: &environment, mask };
-        let pid = spawn(&image).map_err(|error| match error.raw_os_error() {
+        let pid = spawn(&image, share_stop).map_err(|error| match error.raw_os_error() {
             Some(libc::E2BIG) => LaunchError::ArgumentsTooLong,
             _ => LaunchError::Spawn(error),
         })?;

@@ -155,11 +155,15 @@ fn look(pid: Pid) -> io::Result<Option<Outcome>> {
             News::None => break,
         }
     }
-    if stopped.is_some_and(concerns_our_shell) {
-        // Until the shell continues us; the SIGCONT that did it is then read, and forwarded.
-        raise(Signal::SIGSTOP)?;
-    }
+    stopped.into_iter().for_each(share_stop);
     Ok(None)
+}
+
+/// Stops this process as `signal` stopped the program, until the shell continues both; the SIGCONT that did it is then read, and forwarded.
+pub fn share_stop(signal: i32) {
+    if concerns_our_shell(signal) {
+        let _ = raise(Signal::SIGSTOP);
+    }
 }
 
 /// Whether a stop of the program is one of job control, which the shell that started us must see.

@@ -3,10 +3,13 @@
 use std::ffi::{CStr, CString, c_char};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::SigSet;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, pipe2};
 
 use super::inherited;
@@ -23,12 +26,17 @@ pub struct Image<'a> {
     pub mask: SigSet,
 }
 
+/// Between two looks at a child that takes its time.
+const LOOK_AGAIN_MS: u8 = 50;
+
 /// Forks, and executes `image` in the child, which dies with this thread. Returns when the child's exec has worked.
+///
+/// `stopped` is told the signal by which the terminal or a process stopped the child before that.
 ///
 /// # Errors
 ///
 /// What fork or, in the child, exec said.
-pub fn spawn(image: &Image<'_>) -> io::Result<Pid> {
+pub fn spawn(image: &Image<'_>, stopped: impl FnMut(i32)) -> io::Result<Pid> {
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
     let arguments = pointers(image.arguments);
     let environment = pointers(image.environment);
@@ -38,7 +46,7 @@ pub fn spawn(image: &Image<'_>) -> io::Result<Pid> {
         ForkResult::Child => child(image, &arguments, &environment, supervisor, writer.as_raw_fd()),
         ForkResult::Parent { child } => {
             drop(writer);
-            await_exec(reader).map(|()| child)
+            await_exec(reader, child, stopped).map(|()| child)
         }
     }
 }
@@ -49,12 +57,27 @@ fn pointers(strings: &[CString]) -> Vec<*const c_char> {
 }
 
 /// Waits until exec has closed the pipe, or an error number comes through it.
-fn await_exec(reader: OwnedFd) -> io::Result<()> {
+fn await_exec(reader: OwnedFd, child: Pid, mut stopped: impl FnMut(i32)) -> io::Result<()> {
+    loop {
+        match poll(&mut [PollFd::new(reader.as_fd(), PollFlags::POLLIN)], LOOK_AGAIN_MS) {
+            Ok(0) => stop_of(child).into_iter().for_each(&mut stopped),
+            Err(Errno::EINTR) => {}
+            Ok(_) | Err(_) => break,
+        }
+    }
     let mut errno = Vec::new();
     File::from(reader).read_to_end(&mut errno)?;
     match <[u8; 4]>::try_from(errno.as_slice()) {
         Ok(bytes) => Err(io::Error::from_raw_os_error(i32::from_ne_bytes(bytes))),
         Err(_) => Ok(()),
+    }
+}
+
+/// The signal that stopped `child` since this was last asked. Its end is left for others to learn of.
+fn stop_of(child: Pid) -> Option<i32> {
+    match waitid(Id::Pid(child), WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG) {
+        Ok(WaitStatus::Stopped(_, signal)) => Some(signal as i32),
+        _ => None,
     }
 }
 
@@ -72,7 +95,7 @@ fn child(image: &Image<'_>, argv: &[*const c_char], envp: &[*const c_char], supe
     unsafe {
         libc::syscall(libc::SYS_execveat, executable, EMPTY.as_ptr(), argv.as_ptr(), envp.as_ptr(), libc::AT_EMPTY_PATH)
     };
-    let errno = nix::errno::Errno::last_raw().to_ne_bytes();
+    let errno = Errno::last_raw().to_ne_bytes();
     // SAFETY: writes 4 bytes that are ours to a descriptor that is ours.
     unsafe { libc::write(errors, errno.as_ptr().cast(), errno.len()) };
     exit()
