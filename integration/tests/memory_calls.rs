@@ -92,6 +92,8 @@ scenes! {
     what_grows_behind_a_file_is_seen,
     memory_files,
     shared_memory_segments,
+    shared_mappings_that_become_writable,
+    shared_mappings_are_no_data,
     synchronising,
     locking_within_a_limit,
     locking_everything,

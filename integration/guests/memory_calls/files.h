@@ -2,6 +2,7 @@
 #ifndef MEMORY_CALLS_FILES_H
 #define MEMORY_CALLS_FILES_H
 #include "shown.h"
+#include <sys/resource.h>
 #include <sys/shm.h>
 
 static void map_three_ways(int fd) {
@@ -141,6 +142,42 @@ static void shared_memory_segments(void) {
     printf("attached %lu\n", state.shm_nattch);
     SHOW(shmctl(id, IPC_RMID, NULL));
     SHOW(shmat(id, AT(0), 0));
+}
+
+// Shared mappings that are only read are paged, until the program may write to them: guards and what is cut stay as they are.
+static void shared_mappings_that_become_writable(void) {
+    int fd = make_file(6, 0);
+    CHECK(mmap(AT(0), 6 * PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == AT(0));
+    SHOW(madvise(AT(1), 2 * PAGE, MADV_GUARD_INSTALL));
+    SHOW(madvise(AT(2), PAGE, MADV_GUARD_REMOVE));
+    show_pages(AT(0), 6);
+    SHOW(mprotect(AT(0), 4 * PAGE, RW));
+    show_pages(AT(0), 6);
+    POKE(AT(1), 7);
+    POKE(AT(2), 7);
+    POKE(AT(5), 7);
+    SHOW(madvise(AT(0), 6 * PAGE, MADV_GUARD_REMOVE));
+    show_pages(AT(0), 6);
+    CHECK(mmap(AT(10), 6 * PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == AT(10));
+    show_pages(AT(10), 6);
+    SHOW(ftruncate(fd, 3 * PAGE));
+    show_pages(AT(10), 6);
+    SHOW(ftruncate(fd, 6 * PAGE));
+    show_pages(AT(10), 6);
+    SHOW(mremap(AT(10), 6 * PAGE, 6 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, AT(20)));
+    show_pages(AT(20), 6);
+    SHOW(mremap(AT(20), 6 * PAGE, 2 * PAGE, 0));
+    show_pages(AT(20), 3);
+}
+
+// They are no data, whatever the program may do with them.
+static void shared_mappings_are_no_data(void) {
+    int fd = make_file(1, 0);
+    CHECK(ftruncate(fd, 64 * MIB) == 0);
+    CHECK(mmap(AT(0), 64 * MIB, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == AT(0));
+    CHECK(setrlimit(RLIMIT_DATA, &(struct rlimit){32 * MIB, 32 * MIB}) == 0);
+    SHOW(mprotect(AT(0), 64 * MIB, RW));
+    POKE(AT(1), 7);
 }
 
 static void synchronising(void) {
