@@ -4,10 +4,13 @@
 //! it: a rate is what was read until the last answer, a latency the time that a read took. Prints the tables of
 //! docs/THROTTLE_ACCURACY.md.
 
+#[path = "../src/throttle/goodness.rs"]
+mod goodness;
 mod throttled;
 
 use std::time::Duration;
 
+use goodness::{distance, normal_below, refused_above};
 use throttled::{Mount, Read, off, read_together};
 
 const KIB: usize = 1 << 10;
@@ -145,15 +148,6 @@ fn fairness(time: Duration) {
     }
 }
 
-/// The chance of a value below, of the standard normal distribution (Abramowitz and Stegun 26.2.17).
-fn normal_below(z: f64) -> f64 {
-    let t = 1.0 / (1.0 + 0.231_641_9 * z.abs());
-    let series = [0.319_381_530, -0.356_563_782, 1.781_477_937, -1.821_255_978, 1.330_274_429];
-    let sum = series.iter().rev().fold(0.0, |sum, factor| (sum + factor) * t);
-    let tail = (-z * z / 2.0).exp() / std::f64::consts::TAU.sqrt() * sum;
-    if z >= 0.0 { 1.0 - tail } else { tail }
-}
-
 /// Kolmogorov's and Smirnov's distance of what reads took from what was asked for.
 fn fit(time: Duration) {
     println!("\n| latency | reads | distance D | refused at 1 % above |\n|---|---|---|---|");
@@ -166,13 +160,8 @@ fn fit(time: Duration) {
     for (setting, below) in models {
         let row = Row { setting: setting.to_owned(), asked: 0.0, size: 4 * KIB, readers: 8 };
         run(&[row], time, |_, reads| {
-            let (times, n) = (times(reads), reads.len() as f64);
-            let apart = |(i, time): (usize, &f64)| {
-                let p = below(time * 1e3);
-                (p - i as f64 / n).abs().max((p - (i + 1) as f64 / n).abs())
-            };
-            let distance = times.iter().enumerate().map(apart).fold(0.0, f64::max);
-            println!("| {setting} | {n} | {distance:.4} | {:.4} |", 1.63 / n.sqrt());
+            let distance = distance(&times(reads), |time| below(time * 1e3));
+            println!("| {setting} | {} | {distance:.4} | {:.4} |", reads.len(), refused_above(reads.len()));
         });
     }
 }

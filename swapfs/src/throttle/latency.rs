@@ -59,36 +59,22 @@ impl fmt::Display for Latency {
 
 #[cfg(test)]
 mod tests {
+    use super::super::goodness::{self, normal_below, refused_above};
     use super::*;
 
     const SAMPLES: usize = 20_000;
 
-    /// Kolmogorov and Smirnov's D against a distribution; at 1 % it is refused above 1.63 / sqrt(n).
     fn distance(latency: Latency, cumulative: impl Fn(f64) -> f64) -> f64 {
         let mut random = Random::new(7);
         let mut samples: Vec<f64> = (0..SAMPLES).map(|_| latency.sample(&mut random, 0.0).0 as f64 / 1e6).collect();
         samples.sort_by(f64::total_cmp);
-        let n = SAMPLES as f64;
-        let apart = |(i, x): (usize, &f64)| {
-            let p = cumulative(*x);
-            (p - i as f64 / n).abs().max((p - (i + 1) as f64 / n).abs())
-        };
-        samples.iter().enumerate().map(apart).fold(0.0, f64::max)
-    }
-
-    /// Abramowitz and Stegun 26.2.17, good to 7.5e-8.
-    fn normal_below(z: f64) -> f64 {
-        let t = 1.0 / (1.0 + 0.231_641_9 * z.abs());
-        let series = [0.319_381_530, -0.356_563_782, 1.781_477_937, -1.821_255_978, 1.330_274_429];
-        let sum = series.iter().rev().fold(0.0, |sum, factor| (sum + factor) * t);
-        let tail = (-z * z / 2.0).exp() / std::f64::consts::TAU.sqrt() * sum;
-        if z >= 0.0 { 1.0 - tail } else { tail }
+        goodness::distance(&samples, cumulative)
     }
 
     #[test]
     fn samples_follow_their_distribution() {
         let ms = Duration::from_millis;
-        let limit = 1.63 / (SAMPLES as f64).sqrt();
+        let limit = refused_above(SAMPLES);
         let uniform = distance(Latency::Uniform(ms(1), ms(3)), |x| (x - 1.0) / 2.0);
         let normal = distance(Latency::Normal(ms(20), ms(2)), |x| normal_below((x - 20.0) / 2.0));
         let lognormal = distance(Latency::Lognormal(ms(2), 0.5), |x| normal_below((x / 2.0).ln() / 0.5));

@@ -7,6 +7,8 @@
 mod arm;
 mod fair;
 mod glob;
+#[cfg(test)]
+mod goodness;
 mod lane;
 pub(crate) mod language;
 mod latency;
