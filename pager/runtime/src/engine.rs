@@ -18,7 +18,7 @@ use crate::fill;
 use crate::state::{self, STATE};
 use crate::sys::Errno;
 use crate::sys::file::{self, Fd};
-use crate::sys::memory::{self, IoVec, MADV_DONTNEED, MADV_GUARD_REMOVE};
+use crate::sys::memory::{self, IoVec, MADV_DONTNEED};
 use crate::sys::uffd::{self, Delivery};
 
 fn is(engine: Engine) -> bool {
@@ -90,7 +90,7 @@ pub fn unguard(range: PageRange) {
         // The marker is the engine's from now on.
         return;
     }
-    if let Err(errno) = memory::madvise(range.start().start().0, range.bytes(), MADV_GUARD_REMOVE) {
+    if let Err(errno) = fill::unguard(range) {
         die::internal(format_args!("cannot lift the guards of {range:?}: {errno:?}"));
     }
 }
@@ -98,7 +98,7 @@ pub fn unguard(range: PageRange) {
 /// Called right before pages are installed. A copy does not replace markers on every kernel.
 pub fn unmark(range: PageRange) {
     if is(Engine::Sigsegv)
-        && let Err(errno) = memory::madvise(range.start().start().0, range.bytes(), MADV_GUARD_REMOVE)
+        && let Err(errno) = fill::unguard(range)
     {
         die::internal(format_args!("cannot lift the markers of {range:?}: {errno:?}"));
     }

@@ -37,15 +37,15 @@ pub fn after(call: Call, result: u64) {
     let Some(cut) = cut_by(call, result) else { return };
     let image = STATE.images.lock().find(&cut.file);
     let Some(image) = image else { return };
-    let mut areas = STATE.areas.write();
+    // For writing, so that nobody fills meanwhile.
+    let areas = STATE.areas.write();
     let pieces: alloc::vec::Vec<Area> = areas
         .iter()
         .filter(|area| matches!(area.backing, Backing::Image { image: of, .. } if of == image))
         .filter_map(|area| area.clip(meeting(area, &cut.gone)?))
         .collect();
     pieces.iter().for_each(|piece| forget(piece, &cut));
-    // The lock is held for writing so that nobody fills meanwhile.
-    let _ = &mut areas;
+    drop(areas);
 }
 
 fn cut_by(call: Call, result: u64) -> Option<Cut> {

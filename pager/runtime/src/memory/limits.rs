@@ -8,7 +8,8 @@ use pager_core::area::{Area, AreaTree, Holding, KernelReason, Protection, Role};
 
 use crate::lock::Mutex;
 use crate::state;
-use crate::sys::{Errno, call, nr, task};
+use crate::sys::file;
+use crate::sys::{Errno, task};
 use crate::user;
 
 const RLIMIT_DATA: u64 = 2;
@@ -46,16 +47,11 @@ impl Kept {
 }
 
 fn kernel_limit(which: u64) -> Limit {
-    let mut pair = [0u64; 2];
-    match call!(nr::PRLIMIT64, 0, which, 0, pair.as_mut_ptr()) {
-        Ok(_) => Limit { soft: pair[0], hard: pair[1] },
-        Err(_) => NO_LIMIT,
-    }
+    file::limit(which).map_or(NO_LIMIT, |(soft, hard)| Limit { soft, hard })
 }
 
 fn set_kernel_limit(which: u64, limit: Limit) {
-    let pair = [limit.soft, limit.hard];
-    let _ = call!(nr::PRLIMIT64, 0, which, pair.as_ptr(), 0);
+    let _ = file::set_limit(which, (limit.soft, limit.hard));
 }
 
 /// The lock of what is kept, to be held across a fork.

@@ -64,13 +64,6 @@ pub fn for_new(areas: &AreaTree, asked: Locking, pages: u64) -> Result<Locking, 
     Ok(locking)
 }
 
-/// Whether pages have to be brought in at once.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum When {
-    Now,
-    OnFault,
-}
-
 /// mlock and mlock2.
 ///
 /// # Errors
@@ -90,9 +83,8 @@ pub fn lock(addr: u64, len: u64, flags: u64) -> Result<u64, Errno> {
         }
         mark(&mut areas, start, len, Locking::Locked)?;
     }
-    match if flags == MLOCK_ONFAULT { When::OnFault } else { When::Now } {
-        When::OnFault => {}
-        When::Now => bring_in(start, len)?,
+    if flags != MLOCK_ONFAULT {
+        bring_in(start, len)?;
     }
     Ok(0)
 }

@@ -162,7 +162,10 @@ pub fn duplicate_onto(from: Fd, to: Fd) -> Result<(), Errno> {
 }
 
 /// Soft and hard limit.
-fn limit(which: u64) -> Result<(u64, u64), Errno> {
+///
+/// # Errors
+/// What prlimit64 says.
+pub fn limit(which: u64) -> Result<(u64, u64), Errno> {
     let mut pair = [0u64; 2];
     call!(nr::PRLIMIT64, 0, which, 0, pair.as_mut_ptr())?;
     Ok((pair[0], pair[1]))
@@ -192,7 +195,11 @@ pub fn has_descriptors() -> bool {
     limit(RLIMIT_NOFILE).is_ok_and(free)
 }
 
-fn set_limit(which: u64, (soft, hard): (u64, u64)) -> Result<(), Errno> {
+/// Sets both.
+///
+/// # Errors
+/// What prlimit64 says.
+pub fn set_limit(which: u64, (soft, hard): (u64, u64)) -> Result<(), Errno> {
     let pair = [soft, hard];
     call!(nr::PRLIMIT64, 0, which, pair.as_ptr(), 0).map(drop)
 }
