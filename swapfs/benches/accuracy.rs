@@ -8,7 +8,7 @@
 mod goodness;
 mod throttled;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use goodness::{distance, normal_below, refused_above};
 use throttled::{Mount, Read, off, read_together};
@@ -37,7 +37,7 @@ fn rows(settings: &[(&str, f64)], sizes: &[usize]) -> Vec<Row> {
     settings.iter().flat_map(of).collect()
 }
 
-/// Serves all of `rows` at once, each with a file of its own, and shows each.
+/// Serves all of `rows` at once, each with a file of its own in strict mode, and shows each.
 fn run(rows: &[Row], time: Duration, show: impl Fn(&Row, &[Read])) {
     let names: Vec<String> = (0..rows.len()).map(|n| n.to_string()).collect();
     let mount = Mount::new(&names.iter().map(String::as_str).collect::<Vec<_>>(), &["--strict"]);
@@ -75,6 +75,16 @@ fn bandwidth(time: Duration) {
     run(&rows(&[("bw=1MB", 1e6)], &[4 * KIB, MIB]), time, by_bytes);
     for row in rows(&[("bw=10MB", 1e7), ("bw=100MB", 1e8), ("bw=500MB", 5e8)], &[4 * KIB, MIB]) {
         run(&[row], time, by_bytes);
+    }
+    println!("\n4 KiB in sequence, which the kernel reads ahead:\n");
+    for row in rows(&[("bw=100MB", 1e8), ("bw=500MB", 5e8)], &[4 * KIB]) {
+        let names = &["a", "b", "c", "d", "e", "f", "g", "h"][..row.readers];
+        let mount = Mount::new(names, &[]);
+        mount.set(&format!("**: {}\n", row.setting));
+        let files: Vec<_> = names.iter().map(|name| (*name, row.size, 1)).collect();
+        let mut reads = read_together(&mount, &files, time).concat();
+        reads.sort_by_key(|read| read.ended);
+        by_bytes(&row, &reads);
     }
     println!("\n4 KiB reads that nothing holds back:");
     for row in rows(&[("bw=100GB", 1e11)], &[4 * KIB]) {
@@ -118,6 +128,15 @@ fn latency(time: Duration) {
         run(&[row], time, show);
     }
     run(&rows(&[("latency=100ms", 0.1)], &[4 * KIB, MIB]), time, show);
+    println!("\nNo mount: a thread that sleeps until then, and until 100 us before and spins.");
+    for asked in [1e-3, 1e-2] {
+        for (name, spin) in [("sleep", 0.0), ("sleep and spin", 100e-6)] {
+            let times = sleeps(Duration::from_secs_f64(asked), Duration::from_secs_f64(spin), time / 2);
+            let at = |part: usize| off(times[times.len() * part / 100], asked);
+            let (mean, p50, p99) = (off(mean(&times), asked), at(50), at(99));
+            println!("| {name} {asked} s | | 1 | {mean:+.2} % | {p50:+.2} % | {p99:+.2} % | {} |", times.len());
+        }
+    }
     // Without any: what the way to the mount and back takes alone.
     for row in rows(&[("latency=0us", 1e-3)], &[4 * KIB, MIB]) {
         run(&[row], time / 5, |row, reads| {
@@ -125,6 +144,22 @@ fn latency(time: Duration) {
             println!("none, {} KiB, {} readers: mean {mean:.0} us", row.size / KIB, row.readers);
         });
     }
+}
+
+/// The floor: what sleeps of `asked` take, the last `spin` of it awake, in seconds, in order.
+fn sleeps(asked: Duration, spin: Duration, time: Duration) -> Vec<f64> {
+    rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1)).expect("timer slack");
+    let (start, mut times) = (Instant::now(), Vec::new());
+    while start.elapsed() < time {
+        let began = Instant::now();
+        std::thread::sleep(asked - spin);
+        while began.elapsed() < asked {
+            std::hint::spin_loop();
+        }
+        times.push(began.elapsed().as_secs_f64());
+    }
+    times.sort_by(f64::total_cmp);
+    times
 }
 
 /// Four files share a rate; each row has readers of other numbers and sizes.

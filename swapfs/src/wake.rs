@@ -2,9 +2,9 @@
 //!
 //! A small request is two wakes, of a serving thread and of its client, and where a halted processor takes long to wake (a virtual one: 50 us)
 //! they are nearly all of its time. `/dev/cpu_dma_latency` tells the kernel what a wake may take, for as long as it is held open; at 0 its idle loop
-//! polls. That takes no time from anything that can run, but keeps idle processors warm: so it is asked for only where the user wants it
-//! (`--wake fast`) and while requests come fast, and given up a few milliseconds after. It goes with the process, however that ends. Owns the
-//! device and a thread that gives up in time.
+//! polls. That takes no time from anything that can run, but keeps idle processors warm: so it is asked for only while requests come fast, or
+//! a throttled one is soon to be answered (a halted processor's timer is late too), and given up a few milliseconds after. It goes with the
+//! process, however that ends. Owns the device and a thread that gives up in time.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -34,10 +34,12 @@ const FEW: u64 = 5;
 /// What idle processors do while requests keep coming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Wake {
-    /// Poll, where we may ask for that.
+    /// Poll where we may ask for that, which takes root; else as the system does.
+    #[default]
+    Auto,
+    /// Poll, and say so if we may not ask for that.
     Fast,
     /// What the system does anyway.
-    #[default]
     Plain,
 }
 
@@ -71,7 +73,7 @@ enum Arrival {
     OneOfMany,
 }
 
-/// Sees requests come, and hurries the processors for them.
+/// Sees requests come and be due, and hurries the processors for them.
 #[derive(Debug)]
 pub struct Wakes {
     held: Option<(Arc<Shared>, JoinHandle<()>)>,
@@ -81,6 +83,8 @@ pub struct Wakes {
 struct Shared {
     clock: Clock,
     demand: Demand,
+    /// Until then somebody has to wake in time.
+    appointment: AtomicU64,
     /// The same as whether `state` is `Held`, to be read without a lock.
     hurrying: AtomicBool,
     /// A leaf of the lock order. Held while the device is told, which is no I/O, so that the last word is the newest.
@@ -108,13 +112,15 @@ impl Wakes {
         let device = match OpenOptions::new().write(true).open(DEVICE) {
             Ok(device) => device,
             Err(error) => {
-                tracing::warn!("wakes stay as slow as they are, {DEVICE} needs root: {error}");
+                if wake == Wake::Fast {
+                    tracing::warn!("wakes stay as slow as they are, {DEVICE} needs root: {error}");
+                }
                 return Ok(Wakes { held: None });
             }
         };
-        let (demand, state) = (Demand::default(), Mutex::new(State::Released));
-        let (hurrying, changed) = (false.into(), Condvar::new());
-        let shared = Arc::new(Shared { clock, demand, hurrying, state, changed, device });
+        let (demand, appointment, hurrying) = (Demand::default(), 0.into(), false.into());
+        let (state, changed) = (Mutex::new(State::Released), Condvar::new());
+        let shared = Arc::new(Shared { clock, demand, appointment, hurrying, state, changed, device });
         let worker = shared.clone();
         let thread = std::thread::Builder::new().name("swapfs-wakes".into()).spawn(move || worker.run())?;
         Ok(Wakes { held: Some((shared, thread)) })
@@ -125,6 +131,15 @@ impl Wakes {
         let Some((shared, _)) = &self.held else { return };
         let arrival = shared.demand.request(shared.clock.now());
         if arrival == Arrival::OneOfMany && !shared.hurrying.load(Ordering::Relaxed) {
+            shared.hurry();
+        }
+    }
+
+    /// A thread is to wake at `at`, which is soon.
+    pub fn soon(&self, at: Nanos) {
+        let Some((shared, _)) = &self.held else { return };
+        shared.appointment.fetch_max(at.0, Ordering::Relaxed);
+        if !shared.hurrying.load(Ordering::Relaxed) {
             shared.hurry();
         }
     }
@@ -166,7 +181,8 @@ impl Shared {
             let before = self.demand.requests.load(Ordering::Relaxed);
             self.changed.wait_for(&mut state, LOOK);
             let came = self.demand.requests.load(Ordering::Relaxed) - before;
-            if *state == State::Held && came < FEW {
+            let kept = Nanos(self.appointment.load(Ordering::Relaxed)) < self.clock.now();
+            if *state == State::Held && came < FEW && kept {
                 *state = State::Released;
                 self.hurrying.store(false, Ordering::Relaxed);
                 self.tell(WHENEVER_US);
@@ -210,9 +226,24 @@ mod tests {
     }
 
     #[test]
+    fn an_appointment_is_hurried_for_until_it_is_kept() {
+        let clock = Clock::start();
+        let wakes = Wakes::start(Wake::Fast, clock).unwrap();
+        let Some((shared, _)) = &wakes.held else { return };
+        let at = clock.now().after(Nanos(50_000_000));
+        wakes.soon(at);
+        while shared.hurrying.load(Ordering::Relaxed) {
+            assert!(clock.now() < at.after(Nanos(30_000_000_000)), "it is never given up");
+            std::thread::sleep(LOOK);
+        }
+        assert!(clock.now() > at, "it was given up before");
+    }
+
+    #[test]
     fn nobody_is_hurried_where_that_is_not_wanted() {
-        let wakes = Wakes::start(Wake::default(), Clock::start()).unwrap();
+        let wakes = Wakes::start(Wake::Plain, Clock::start()).unwrap();
         (0..100).for_each(|_| wakes.request());
+        wakes.soon(Nanos(u64::MAX));
         assert!(wakes.held.is_none());
     }
 }

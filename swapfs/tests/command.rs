@@ -37,7 +37,7 @@ fn usage_errors_are_2() {
     refused(&mount(&["--swap", "s:1M", "--read-bw", "fast", point]), 2, &["fast"]);
     refused(&mount(&["--swap", "s:1M", "--threads", "0", point]), 2, &["auto", "64"]);
     refused(&mount(&["--swap", "s:1M", "--threads", "65", point]), 2, &["auto", "64"]);
-    refused(&mount(&["--swap", "s:1M", "--wake", "slow", point]), 2, &["fast", "plain"]);
+    refused(&mount(&["--swap", "s:1M", "--wake", "slow", point]), 2, &["auto", "fast", "plain"]);
     refused(&mount(&["--swap", "s:1M", "--swap-direct", point]), 2, &["--swap-store DIR"]);
     refused(&mount(&["--swap", "s:1M", "--swap-store", "compressed", "--swap-encrypt", point]), 2, &["in a directory"]);
     refused(&mount(&["--swap", "s:1M", "--swap-limit", "1M", point]), 2, &["compressed"]);

@@ -26,6 +26,7 @@ use swapfs::images::{ImageSpec, Source};
 use swapfs::mounting::Host;
 use swapfs::service::{Access, Plan, Service, SetAttr};
 use swapfs::store::{Encryption, PageCache, StoreOptions, StorePlace, Stores, Whence};
+use swapfs::wake::{Wake, Wakes};
 use tree_model::{Model, make, trees};
 
 /// The errno, or what was asked for.
@@ -185,7 +186,10 @@ impl Unmounted {
             mountpoint: "/nowhere".into(),
             threads: 1,
         };
-        Unmounted { service: Service::new(plan, clock).unwrap(), clock }
+        Unmounted {
+            service: Service::new(plan, Arc::new(Wakes::start(Wake::Plain, clock).unwrap()), clock).unwrap(),
+            clock,
+        }
     }
 
     fn find(&self, path: &Path) -> Result<Ino, FsError> {

@@ -13,7 +13,7 @@ const PAGE: usize = 4096;
 /// Size of each file.
 pub const FILE_BYTES: u64 = 64 << 20;
 
-/// A mount in strict mode, so that each read comes to the throttle. It goes with its owner.
+/// A mount of files to read. It goes with its owner.
 pub struct Mount {
     scratch: tempfile::TempDir,
 }
@@ -21,11 +21,11 @@ pub struct Mount {
 impl Mount {
     /// Shows files of these names.
     pub fn new(names: &[&str], arguments: &[&str]) -> Self {
+        let block: Vec<u8> = (0..1 << 20).map(|n: u32| (n * 31 + n / 251) as u8).collect();
         let scratch = tempfile::tempdir().expect("a scratch directory");
         let (point, source) = (scratch.path().join("mnt"), scratch.path().join("i"));
         fs::create_dir(&point).expect("a mount point");
         fs::create_dir(&source).expect("a source");
-        let block: Vec<u8> = (0..1 << 20).map(|n: u32| (n * 31 + n / 251) as u8).collect();
         for name in names {
             fs::write(source.join(name), block.repeat((FILE_BYTES >> 20) as usize)).expect("a file");
         }
@@ -62,7 +62,7 @@ pub struct Read {
     pub ended: Duration,
 }
 
-/// Reads `size` bytes at a time until told to stop.
+/// Reads `size` bytes at a time until told to stop; what the kernel cached of a pass is dropped before the next.
 fn read_until(path: &Path, size: usize, start: Instant, stop: &AtomicBool, lane: u64) -> Vec<Read> {
     let file = File::open(path).expect("the image opens");
     // From a page's start on: else 1 MiB would be 257 pages, which are two requests.
@@ -74,7 +74,11 @@ fn read_until(path: &Path, size: usize, start: Instant, stop: &AtomicBool, lane:
         let began = start.elapsed();
         file.read_exact_at(buffer, offset).expect("a read");
         reads.push(Read { began, ended: start.elapsed() });
-        offset = (offset + size as u64) % (FILE_BYTES - size as u64);
+        offset += size as u64;
+        if offset > FILE_BYTES - size as u64 {
+            offset = 0;
+            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("fadvise");
+        }
     }
     reads
 }

@@ -104,9 +104,9 @@ pub struct MountArguments {
     /// Serving threads: 1 to 64, or one for each processor (2 to 4)
     #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = threads)]
     threads: usize,
-    /// `fast`: while requests keep coming, have idle processors poll, where halted ones take long to wake (needs root; by choice only, until
-    /// it is measured on an idle machine). `plain`: leave them to the system
-    #[arg(long, value_name = "fast|plain", default_value = "plain", value_parser = wake)]
+    /// While requests keep coming, have idle processors poll, as halted ones may take long to wake. `auto`: where that may be asked for (root);
+    /// `fast`: the same, with a warning where not; `plain`: leave them to the system
+    #[arg(long, value_name = "auto|fast|plain", default_value = "auto", value_parser = wake)]
     wake: Wake,
     /// Slow some requests, such as 'swap/*: bw=20M, iops=300' or 'images/** & comm=sort: profile=hdd-7200' (repeatable; first match wins)
     #[arg(long, value_name = "RULE")]
@@ -369,9 +369,10 @@ fn threads(text: &str) -> Result<usize, String> {
 
 fn wake(text: &str) -> Result<Wake, String> {
     match text {
+        "auto" => Ok(Wake::Auto),
         "fast" => Ok(Wake::Fast),
         "plain" => Ok(Wake::Plain),
-        _ => Err("give `fast` or `plain`".to_owned()),
+        _ => Err("give `auto`, `fast` or `plain`".to_owned()),
     }
 }
 

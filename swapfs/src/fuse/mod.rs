@@ -41,13 +41,13 @@ const GENERATION: Generation = Generation(0);
 #[derive(Debug)]
 pub struct Adapter {
     service: Arc<Service>,
-    wakes: Wakes,
+    wakes: Arc<Wakes>,
     clock: Clock,
 }
 
 impl Adapter {
     /// An adapter that answers for `service` and tells `wakes` of what clients wait for.
-    pub fn new(service: Arc<Service>, wakes: Wakes, clock: Clock) -> Self {
+    pub fn new(service: Arc<Service>, wakes: Arc<Wakes>, clock: Clock) -> Self {
         Adapter { service, wakes, clock }
     }
 

@@ -3,8 +3,8 @@
 //!
 //! Owns the throttle's state, as who waits and whose turn it is must not come apart.
 //!
-//! Oversleeping: the thread's timer slack is 1 ns, it asks to be woken as much before a deadline as it was late lately, and spins for the
-//! rest.
+//! Oversleeping: the thread's timer slack is 1 ns, it asks that no processor halts shortly before a deadline, is woken as much earlier as it was
+//! late lately, and spins for the rest.
 
 mod oversleep;
 mod waiting;
@@ -13,8 +13,9 @@ mod way;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use oversleep::Oversleep;
 pub use waiting::Admission;
@@ -24,6 +25,10 @@ use crate::accounting::{Account, ProcessAccount};
 use crate::clock::Clock;
 use crate::filesystem::caching::Holdup;
 use crate::throttle::{Known, Nanos, Request, Rule, Throttle, Ticket};
+use crate::wake::Wakes;
+
+/// So long before a deadline processors are asked not to halt: a wake from there is late by less.
+const SOON: Duration = Duration::from_millis(5);
 
 /// Sends one answer.
 pub type Job = Box<dyn FnOnce() + Send>;
@@ -55,6 +60,7 @@ pub struct Gate {
 #[derive(Debug)]
 struct Shared {
     clock: Clock,
+    wakes: Arc<Wakes>,
     /// Above a process's name in the lock order; jobs run without it.
     state: Mutex<State>,
     changed: Condvar,
@@ -81,9 +87,9 @@ impl Gate {
     ///
     /// # Errors
     /// When no thread can be had.
-    pub fn start(clock: Clock, throttle: Throttle) -> std::io::Result<Self> {
+    pub fn start(clock: Clock, wakes: Arc<Wakes>, throttle: Throttle) -> std::io::Result<Self> {
         let state = Mutex::new(State { waiting: Waiting::new(throttle), closed: false });
-        let shared = Arc::new(Shared { clock, state, changed: Condvar::new() });
+        let shared = Arc::new(Shared { clock, wakes, state, changed: Condvar::new() });
         let worker = shared.clone();
         let thread = std::thread::Builder::new().name("swapfs-delay".into()).spawn(move || worker.run())?;
         Ok(Gate { shared, thread: Some(thread) })
@@ -183,16 +189,25 @@ impl Shared {
             match state.waiting.step(self.clock.now(), sleep.early()) {
                 Step::Send(at, job) => return Some((at, job)),
                 Step::Wait(None) => self.changed.wait(&mut state),
-                Step::Wait(Some(at)) => match self.clock.until(at).checked_sub(sleep.early().into()) {
-                    Some(time) => {
-                        let asked = at.before(sleep.early());
-                        if self.changed.wait_for(&mut state, time).timed_out() {
-                            sleep.woke(self.clock.now().before(asked));
-                        }
-                    }
-                    None => parking_lot::MutexGuard::unlocked(&mut state, || self.spin_until(at)),
-                },
+                Step::Wait(Some(at)) => self.wait(&mut state, at, sleep),
             }
+        }
+    }
+
+    /// Waits until `at`, or until things change.
+    fn wait(&self, state: &mut MutexGuard<'_, State>, at: Nanos, sleep: &mut Oversleep) {
+        let left = self.clock.until(at);
+        if let Some(time) = left.checked_sub(SOON) {
+            self.changed.wait_for(state, time);
+            return;
+        }
+        self.wakes.soon(at);
+        let Some(time) = left.checked_sub(sleep.early().into()) else {
+            return MutexGuard::unlocked(state, || self.spin_until(at));
+        };
+        let asked = at.before(sleep.early());
+        if self.changed.wait_for(state, time).timed_out() {
+            sleep.woke(self.clock.now().before(asked));
         }
     }
 

@@ -7,11 +7,13 @@ use super::*;
 use crate::accounting::{FileClass, Ledger, Occasion};
 use crate::filesystem::Ino;
 use crate::throttle::{Direction, parse_rules};
+use crate::wake::Wake;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn gate(clock: Clock, rules: &str) -> Gate {
-    Gate::start(clock, Throttle::new(&parse_rules(rules).unwrap(), 1)).unwrap()
+    let wakes = Arc::new(Wakes::start(Wake::Plain, clock).unwrap());
+    Gate::start(clock, wakes, Throttle::new(&parse_rules(rules).unwrap(), 1)).unwrap()
 }
 
 fn who(path: &str) -> Who {

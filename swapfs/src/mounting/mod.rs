@@ -9,6 +9,7 @@ mod unmount;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fuser::{Config, Session, SessionACL};
 
@@ -154,8 +155,8 @@ impl Mounted {
         let plan = plan(options, &path)?;
         let owner = plan.owner;
         let thread_failed = |source| MountError::Connect { path: path.clone(), source, hint: "" };
-        let service = Service::new(plan, clock).map_err(&thread_failed)?;
-        let wakes = Wakes::start(options.wake, clock).map_err(thread_failed)?;
+        let wakes = Arc::new(Wakes::start(options.wake, clock).map_err(&thread_failed)?);
+        let service = Service::new(plan, wakes.clone(), clock).map_err(thread_failed)?;
         let connection = connect::connect(&path, owner, options)?;
         let config = session_config(options.threads);
         let place = Place { id: mountinfo::on_top(&mountinfo::current(), &path).map(|mount| mount.id), path };

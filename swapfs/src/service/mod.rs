@@ -45,6 +45,7 @@ use crate::mounting::Host;
 use crate::store::Stores;
 use crate::throttle::{Rule, Throttle, Ticket};
 use crate::trace::Tracers;
+use crate::wake::Wakes;
 use handles::Handles;
 use rules::CgroupsWanted;
 use swap_table::SwapTable;
@@ -105,7 +106,7 @@ impl Service {
     ///
     /// # Errors
     /// When the gate's thread cannot be had.
-    pub fn new(mut plan: Plan, clock: Clock) -> io::Result<Arc<Self>> {
+    pub fn new(mut plan: Plan, wakes: Arc<Wakes>, clock: Clock) -> io::Result<Arc<Self>> {
         let started = SystemTime::now();
         let faults = std::mem::take(&mut plan.faults);
         Ok(Arc::new(Service {
@@ -116,7 +117,7 @@ impl Service {
             swaps: RwLock::new(SwapTable::new(std::mem::take(&mut plan.swap_files))),
             handles: Handles::default(),
             books: Arc::default(),
-            gate: Gate::start(clock, Throttle::new(&plan.rules, plan.seed))?,
+            gate: Gate::start(clock, wakes, Throttle::new(&plan.rules, plan.seed))?,
             cgroups_wanted: CgroupsWanted::new(&plan.rules, &faults),
             faults: Mutex::new(Faults::new(faults, plan.seed)),
             plan,
