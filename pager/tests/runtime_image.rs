@@ -72,3 +72,29 @@ fn calls_are_made_well_inside_the_text() {
         assert!(calls.iter().all(|behind| *behind < end), "a call is the last instruction");
     });
 }
+
+/// A program that writes over the runtime's data must not make its handlers jump to nowhere, and fault there for ever.
+#[test]
+fn no_call_goes_by_an_address_in_writable_memory() {
+    let bytes = image();
+    let file = ElfFile64::<object::Endianness>::parse(&*bytes).expect("an ELF file");
+    let endian = object::Endianness::Little;
+    let writable: Vec<_> = file
+        .elf_program_headers()
+        .iter()
+        .filter(|header| header.p_type(endian) == elf::PT_LOAD && header.p_flags(endian) & elf::PF_W != 0)
+        .map(|header| header.p_vaddr(endian)..header.p_vaddr(endian) + header.p_memsz(endian))
+        .collect();
+    assert!(!writable.is_empty(), "the runtime has data");
+    with_text(|text, address| {
+        let by_memory: Vec<_> = instructions(text, address)
+            .filter(|instruction| instruction.is_call_near_indirect() || instruction.is_jmp_near_indirect())
+            .filter(Instruction::is_ip_rel_memory_operand)
+            .collect();
+        assert!(by_memory.len() > 100, "the runtime calls by its table of addresses");
+        for instruction in by_memory {
+            let at = instruction.ip_rel_memory_address();
+            assert!(!writable.iter().any(|data| data.contains(&at)), "the one at {:#x} does", instruction.ip());
+        }
+    });
+}

@@ -7,6 +7,7 @@ use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use crate::die;
 use crate::sys::futex;
 
 const FREE: u32 = 0;
@@ -29,8 +30,12 @@ impl RawMutex {
             }
             core::hint::spin_loop();
         }
-        while self.0.swap(CONTENDED, Ordering::Acquire) != FREE {
-            futex::wait(&self.0, CONTENDED);
+        loop {
+            match self.0.swap(CONTENDED, Ordering::Acquire) {
+                FREE => return,
+                HELD | CONTENDED => futex::wait(&self.0, CONTENDED),
+                state => overwritten(state),
+            }
         }
     }
 
@@ -39,6 +44,11 @@ impl RawMutex {
             futex::wake(&self.0, 1);
         }
     }
+}
+
+/// No thread will ever release a lock that the program has written over: better to end than to wait for that.
+fn overwritten(state: u32) -> ! {
+    die::internal(format_args!("a lock of the runtime was written over: it says {state:#x}"))
 }
 
 /// Data that one thread uses at a time.
@@ -91,6 +101,8 @@ impl<T> Drop for MutexGuard<'_, T> {
 }
 
 const WRITER: u32 = 1 << 31;
+/// More than there can be threads.
+const MOST_READERS: u32 = 1 << 23;
 
 /// Data that many threads read or one writes; a waiting writer keeps new readers out, so readers must not nest.
 pub struct RwLock<T> {
@@ -110,7 +122,9 @@ impl<T> RwLock<T> {
     pub fn read(&self) -> ReadGuard<'_, T> {
         loop {
             let state = self.state.load(Ordering::Relaxed);
-            if state & WRITER != 0 {
+            if state & !WRITER > MOST_READERS {
+                overwritten(state);
+            } else if state & WRITER != 0 {
                 futex::wait(&self.state, state);
             } else if self.state.compare_exchange_weak(state, state + 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                 return ReadGuard(self);
@@ -122,6 +136,9 @@ impl<T> RwLock<T> {
         self.writer.acquire();
         let mut state = self.state.fetch_or(WRITER, Ordering::Acquire) | WRITER;
         while state != WRITER {
+            if state & !WRITER > MOST_READERS {
+                overwritten(state);
+            }
             futex::wait(&self.state, state);
             state = self.state.load(Ordering::Acquire);
         }
