@@ -26,7 +26,7 @@ pub struct Peak {
     pub name: String,
     /// Bytes of private memory and of files' pages, at their peak.
     pub bytes: u64,
-    /// Bytes of shared memory (memfd, tmpfs, System V, anonymous), at their peak: what a pager leaves to the kernel.
+    /// Bytes of shared memory (memfd, tmpfs, System V, anonymous), at their peak: it stays in memory when a process lets it go.
     pub shared_bytes: u64,
     /// How often it was looked at.
     pub samples: u64,

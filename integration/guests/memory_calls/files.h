@@ -2,8 +2,11 @@
 #ifndef MEMORY_CALLS_FILES_H
 #define MEMORY_CALLS_FILES_H
 #include "shown.h"
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 
 static void map_three_ways(int fd) {
     make_area(FILE_PRIVATE, 0, 8, fd);
@@ -144,7 +147,7 @@ static void shared_memory_segments(void) {
     SHOW(shmat(id, AT(0), 0));
 }
 
-// Shared mappings that are only read are paged, until the program may write to them: guards and what is cut stay as they are.
+// Shared mappings of files are paged whether they are read or written to: guards and what is cut stay as they are.
 static void shared_mappings_that_become_writable(void) {
     int fd = make_file(6, 0);
     CHECK(mmap(AT(0), 6 * PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == AT(0));
@@ -178,6 +181,100 @@ static void shared_mappings_are_no_data(void) {
     CHECK(setrlimit(RLIMIT_DATA, &(struct rlimit){32 * MIB, 32 * MIB}) == 0);
     SHOW(mprotect(AT(0), 64 * MIB, RW));
     POKE(AT(1), 7);
+}
+
+// They grow and shrink, move and double, and stay the file's; guards of the program's go along.
+static void shared_mappings_are_resized_and_doubled(void) {
+    int fd = make_file(12, 0);
+    make_area(FILE_SHARED, 0, 4, fd);
+    POKE(AT(1), 7);
+    SHOW(madvise(AT(2), PAGE, MADV_GUARD_INSTALL));
+    SHOW(mremap(AT(0), 4 * PAGE, 8 * PAGE, 0));
+    show_pages(AT(0), 9);
+    POKE(AT(6), 8);
+    SHOW(mremap(AT(0), 8 * PAGE, 10 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, AT(20)));
+    show_pages(AT(0), 2);
+    show_pages(AT(20), 11);
+    POKE(AT(29), 9);
+    make(40, 3, RW);
+    SHOW(mremap(AT(20), 0, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, AT(40)));
+    show_pages(AT(40), 4);
+    POKE(AT(41), 10);
+    SHOW(mremap(AT(20) + 3 * PAGE, 0, 2 * PAGE, 0));
+    show_pages(AT(20), 11);
+    SHOW(mremap(AT(20), 10 * PAGE, 10 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP | MREMAP_FIXED, AT(60)));
+    show_pages(AT(20), 10);
+    show_pages(AT(60), 10);
+    SHOW(mremap(AT(61), 6 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, AT(80)));
+    show_pages(AT(60), 10);
+    show_pages(AT(80), 4);
+    // A page of another protection in the middle: neither grows nor moves with more.
+    SHOW(mprotect(AT(24), PAGE, PROT_READ));
+    SHOW(mremap(AT(22), 6 * PAGE, 9 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, AT(100)));
+    SHOW(mremap(AT(28), 2 * PAGE, 3 * PAGE, 0));
+    make(31, 1, RW);
+    SHOW(mremap(AT(28), 3 * PAGE, 4 * PAGE, 0));
+    show_pages(AT(20), 12);
+    char bytes[12];
+    for (long page = 0; page < 12; page++) CHECK(pread(fd, bytes + page, 1, page * (long)PAGE) == 1);
+    for (long page = 0; page < 12; page++) printf("%d ", bytes[page]);
+    printf("\n");
+}
+
+// Each store into a hole needs a page of a file system that has three; what is written over needs none.
+static void a_store_into_a_hole_without_room_is_sigbus(void) {
+    CHECK(mkdir("small", 0700) == 0);
+    // As an ordinary user there is nothing to be seen.
+    if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) goto out;
+    if (mount("small", "small", "tmpfs", 0, "size=12k") != 0) goto out;
+    int fd = open("small/file", O_RDWR | O_CREAT, 0600);
+    CHECK(fd >= 0 && ftruncate(fd, 8 * PAGE) == 0);
+    make_area(FILE_SHARED, 0, 8, fd);
+    for (long page = 7; page >= 0; page--) POKE(AT(page), (int)(page + 1));
+    POKE(AT(7) + 1, 77);
+    SHOW(madvise(AT(6), 2 * PAGE, MADV_POPULATE_WRITE));
+    SHOW(madvise(AT(4), 2 * PAGE, MADV_POPULATE_WRITE));
+    int zeros = open("/dev/zero", O_RDONLY);
+    SHOW(read(zeros, AT(0), 10));
+    SHOW(read(zeros, AT(6), 10));
+    SHOW(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 7 * PAGE, PAGE));
+    POKE(AT(1), 5);
+    POKE(AT(2), 5);
+    show_pages(AT(5), 3);
+    struct stat state;
+    CHECK(fstat(fd, &state) == 0);
+    printf("%ld blocks\n", (long)state.st_blocks);
+    CHECK(munmap(AT(0), 8 * PAGE) == 0 && close(fd) == 0);
+    CHECK(umount2("small", MNT_DETACH) == 0);
+out:
+    CHECK(rmdir("small") == 0);
+}
+
+// A mapping that can only be written to, and one that can only be executed, end where the file ends.
+static void stores_past_the_end_of_a_shared_file(void) {
+    int fd = make_file(2, 100);
+    CHECK(mmap(AT(0), 6 * PAGE, PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == AT(0));
+    CHECK(mmap(AT(10), 6 * PAGE, PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, 0) == AT(10));
+    CHECK(mmap(AT(20), 6 * PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == AT(20));
+    for (long page = 0; page < 5; page++) {
+        POKE(AT(page) + 50, (int)page);
+        PEEK(AT(page) + 51);
+        PEEK(AT(10 + page) + 50);
+        run_code("the page", AT(13 + page % 3));
+        PEEK(AT(20 + page) + 50);
+    }
+    // Past the end within its last page there is memory, which is not the file's.
+    POKE(AT(2) + 500, 5);
+    PEEK(AT(22) + 500);
+    SHOW(mlock(AT(20), 3 * PAGE));
+    SHOW(mlock(AT(20), 4 * PAGE));
+    SHOW(ftruncate(fd, 4 * PAGE));
+    PEEK(AT(22) + 600);
+    POKE(AT(3), 9);
+    PEEK(AT(23));
+    SHOW(madvise(AT(20), 5 * PAGE, MADV_POPULATE_READ));
+    SHOW(madvise(AT(0), 5 * PAGE, MADV_POPULATE_WRITE));
+    SHOW(madvise(AT(0), 5 * PAGE, MADV_POPULATE_READ));
 }
 
 static void synchronising(void) {

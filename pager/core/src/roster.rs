@@ -38,7 +38,7 @@ pub struct Row {
     pub swap_now: AtomicU64,
     /// Most of them at once.
     pub swap_peak: AtomicU64,
-    /// Bytes of shared mappings ever made, or inherited by fork.
+    /// Bytes of shared memory left to the kernel that was ever mapped, or inherited by fork.
     pub unmanaged_shared: AtomicU64,
     /// The same of huge pages.
     pub unmanaged_huge: AtomicU64,

@@ -190,7 +190,7 @@ pub struct Counts {
     pub execs_native: AtomicU64,
     /// Programs that ran natively because [`Children::Native`] says so.
     pub execs_native_children: AtomicU64,
-    /// Bytes ever mapped that are left to the kernel: shared mappings.
+    /// Bytes ever mapped that are left to the kernel: shared memory without a file.
     pub unmanaged_shared_bytes: AtomicU64,
     /// The same: device memory, huge pages and everything else.
     pub unmanaged_other_bytes: AtomicU64,

@@ -83,7 +83,7 @@ pub fn on_fault(addr: VirtAddr, access: Access) -> Outcome {
     loop {
         match decide(addr.page(), access) {
             Step::Done(Outcome::Spurious) if waited => return Outcome::Resolved,
-            Step::Done(Outcome::Spurious) => return still_there(addr.page()),
+            Step::Done(Outcome::Spurious) => return still_there(addr.page(), access),
             Step::Done(Outcome::NoArea) if !grown && grow::down_to(addr.page()) => (grown, waited) = (true, true),
             Step::Done(Outcome::Denied) if access == Access::Execute => return denied_fetch(addr),
             Step::Done(outcome) => return outcome,
@@ -99,14 +99,15 @@ pub fn on_fault(addr: VirtAddr, access: Access) -> Outcome {
     }
 }
 
-/// A page of the file itself goes without our doing when the file ends before it: then it cannot be had.
-fn still_there(page: PageNum) -> Outcome {
+/// A page of the file itself goes without our doing when the file ends before it, and one in a hole may find no place on the disk when it is
+/// written to: then it cannot be had.
+fn still_there(page: PageNum, access: Access) -> Outcome {
     if !take(page, Entry::Mapped) {
         return Outcome::Spurious;
     }
-    let readable = fill::is_readable(page);
+    let there = fill::can_be_had(page, access);
     settle(page, Entry::Mapped);
-    if readable { Outcome::Spurious } else { Outcome::Unreadable }
+    if there { Outcome::Spurious } else { Outcome::Unreadable }
 }
 
 /// To Linux the fetch of an instruction is a read until the page is there: contents that cannot be had come before the missing permission.

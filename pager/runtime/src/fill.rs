@@ -5,7 +5,7 @@
 use core::sync::atomic::Ordering;
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
-use pager_core::area::{Access, ImageId};
+use pager_core::area::{Access, Holding, ImageId};
 use pager_core::entry::{Dirt, Entry, SwapSlot};
 use pager_core::fault::Plan;
 use pager_core::replacement::Install as Arrival;
@@ -18,11 +18,12 @@ use crate::die;
 use crate::engine;
 use crate::evict;
 use crate::fault::{Fill, Outcome, settle};
+use crate::gate;
 use crate::state::{self, STATE};
 use crate::swap;
 use crate::sys::Errno;
 use crate::sys::file;
-use crate::sys::memory::{self, MADV_GUARD_INSTALL, MADV_GUARD_REMOVE, MADV_POPULATE_READ};
+use crate::sys::memory::{self, MADV_GUARD_INSTALL, MADV_GUARD_REMOVE, MADV_POPULATE_READ, MADV_POPULATE_WRITE};
 use crate::sys::uffd::{self, Copied, Install};
 use crate::thread::Block;
 
@@ -246,6 +247,9 @@ fn swap_in(work: &Fill, slot: SwapSlot) -> Outcome {
 
 fn map_through(work: &Fill) -> Outcome {
     evict::make_room(work.run.count());
+    if work.area.holding == Holding::SharedThrough {
+        return let_through(work);
+    }
     let mut run = work.run;
     if populate(run).is_err() && run.count() > 1 {
         // One page of the chunk cannot be had; the one that was touched perhaps can.
@@ -259,6 +263,21 @@ fn map_through(work: &Fill) -> Outcome {
     } else if run.count() == 1 && populate(run).is_err() {
         return unreadable(run);
     }
+    let_in(work, run)
+}
+
+/// Lifts the markers of a shared mapping, and has the kernel bring in the page that was touched, with what of its neighbours is cached. The others are
+/// the kernel's to bring in when they are touched: to ask for them would fill holes of a file in memory.
+fn let_through(work: &Fill) -> Outcome {
+    let run = work.run;
+    if unguard(run).and_then(|()| bring_in(PageRange::single(work.page))).is_err() {
+        return unreadable(run);
+    }
+    let_in(work, run)
+}
+
+/// Settles and counts what the kernel maps from now on.
+fn let_in(work: &Fill, run: PageRange) -> Outcome {
     arrived(run, work.page, Arrival::First);
     for page in run.iter() {
         settle(page, Entry::Mapped);
@@ -287,18 +306,30 @@ fn image_row(work: &Fill) -> &'static pager_core::shared::Image {
 }
 
 fn populate(run: PageRange) -> Result<(), Errno> {
-    let (addr, len) = (run.start().start().0, run.bytes());
     unguard(run)?;
-    match memory::madvise(addr, len, MADV_POPULATE_READ) {
-        // Code that may only be executed: the kernel brings it in when it is.
+    bring_in(run)
+}
+
+fn bring_in(run: PageRange) -> Result<(), Errno> {
+    match memory::madvise(run.start().start().0, run.bytes(), MADV_POPULATE_READ) {
+        // What may only be executed or written to: the kernel brings it in when it is.
         Err(Errno::EINVAL) => Ok(()),
         populated => populated,
     }
 }
 
-/// Whether the kernel has contents for a page without a marker. The page must be busy.
-pub fn is_readable(page: PageNum) -> bool {
-    memory::madvise(page.start().0, PAGE_SIZE, MADV_POPULATE_READ) != Err(Errno::EFAULT)
+/// Whether the kernel has a page for an access that the area allows, to where there is no marker. The page must be busy.
+pub fn can_be_had(page: PageNum, access: Access) -> bool {
+    let advice = if access == Access::Write { MADV_POPULATE_WRITE } else { MADV_POPULATE_READ };
+    match memory::madvise(page.start().0, PAGE_SIZE, advice) {
+        // What may only be executed or written to can be read all the same.
+        Err(Errno::EINVAL) => {
+            let mut byte = 0u8;
+            // SAFETY: `byte` is ours; the page is the program's.
+            unsafe { gate::copy(&raw mut byte as u64, page.start().0, 1) == 1 }
+        }
+        populated => populated != Err(Errno::EFAULT),
+    }
 }
 
 /// Takes the markers away, for good or for a while.

@@ -69,7 +69,7 @@ pub struct Report {
     pub process_table: Vec<ProcessRow>,
     /// Later processes, for which the table had no row.
     pub process_table_dropped: u64,
-    /// Shared mappings, left to the kernel.
+    /// Shared memory that was left to the kernel.
     pub unmanaged_shared_bytes: u64,
     /// Device memory, huge pages and the like.
     pub unmanaged_other_bytes: u64,

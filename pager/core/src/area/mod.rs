@@ -128,7 +128,7 @@ pub enum Holding {
     Private,
     /// A private mapping of the image file itself behind guard markers. Never written to.
     MapThrough,
-    /// A shared mapping of a file that the program only reads, behind guard markers as well: it sees what others write to the file.
+    /// A shared mapping of a file, behind guard markers as well. Its pages are the file's own: what is written to them is the file's at once.
     SharedThrough,
     /// Left to the kernel; the runtime only knows that it is there.
     Kernel(KernelReason),

@@ -1,7 +1,7 @@
 //! Making the memory of a call resident, and keeping it so until the call is done.
 
 use pager_core::addr::{PageNum, PageRange, VirtAddr};
-use pager_core::area::Access;
+use pager_core::area::{Access, Holding};
 use pager_core::calls::{Direction, Fault, Span, UserMemory};
 use pager_core::entry::{Dirt, Entry};
 use pager_core::shared::count;
@@ -52,6 +52,7 @@ fn ready_page(page: PageNum, end: PageNum, direction: Direction, brought: &mut u
     match entry {
         Entry::Resident(Dirt::Dirty, _) => return page.plus(1),
         Entry::Resident(Dirt::Clean, _) | Entry::Mapped if !direction.writes() => return page.plus(1),
+        Entry::Mapped if is_shared_for_writing(page) => return page.plus(1),
         _ => {}
     }
     let access = if direction.writes() { Access::Write } else { Access::Read };
@@ -72,6 +73,12 @@ fn ready_page(page: PageNum, end: PageNum, direction: Direction, brought: &mut u
         Outcome::NotOurs | Outcome::NoArea => behind(page, end),
         Outcome::Denied | Outcome::Guarded | Outcome::Unreadable => page.plus(1),
     }
+}
+
+/// Whether a page of the file itself may be written to.
+fn is_shared_for_writing(page: PageNum) -> bool {
+    let areas = STATE.areas.read();
+    areas.find(page).is_some_and(|area| area.holding == Holding::SharedThrough && area.protection.allows(Access::Write))
 }
 
 /// Where, up to `end`, the next area begins behind the kernel's area or the hole that `page` lies in.

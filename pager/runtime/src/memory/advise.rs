@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use pager_core::addr::{PAGE_SIZE, PageRange};
+use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::area::{Access, Area, AreaTree, Backing, ForkPolicy, Holding, Locking, Protection};
 
 use super::range::{Given, page_align};
@@ -28,6 +28,8 @@ const KEEPONFORK: u64 = 19;
 const POPULATE_READ: u64 = 22;
 const POPULATE_WRITE: u64 = 23;
 const DONTNEED_LOCKED: u64 = 24;
+/// How often a page is brought in that is gone again before the kernel has looked at it.
+const MOST_TRIES: u32 = 16;
 
 /// Takes the program's advice on a range.
 ///
@@ -155,6 +157,25 @@ fn populate_area(area: &Area, piece: PageRange, access: Access) -> Result<(), Er
             fault::Outcome::Denied => return Err(Errno::EINVAL),
             fault::Outcome::Unreadable => return Err(Errno::EFAULT),
         }
+        if area.holding == Holding::SharedThrough {
+            populate_in_file(page, access)?;
+        }
     }
     Ok(())
+}
+
+/// Has the kernel find a file's page for its shared mapping, and a place for it on the disk where it is to be written to.
+///
+/// # Errors
+/// As madvise(2) for `MADV_POPULATE_READ`: EFAULT past the end of the file.
+pub fn populate_in_file(page: PageNum, access: Access) -> Result<(), Errno> {
+    let advice = if access == Access::Write { POPULATE_WRITE } else { POPULATE_READ };
+    for _ in 0..MOST_TRIES {
+        match kernel::madvise(page.start().0, PAGE_SIZE, advice) {
+            // It has none, or its marker lies there.
+            Err(Errno::EFAULT) if fault::make_resident(page.start(), access) == fault::Outcome::Resolved => {}
+            done => return done,
+        }
+    }
+    Err(Errno::EFAULT)
 }

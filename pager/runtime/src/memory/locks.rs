@@ -4,9 +4,10 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
-use pager_core::area::{Area, AreaTree, Backing, Holding, KernelReason, Locking};
+use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, VirtAddr};
+use pager_core::area::{Access, Area, AreaTree, Backing, Holding, KernelReason, Locking};
 
+use super::advise::populate_in_file;
 use super::limits;
 use super::map::populate;
 use super::range::{Given, page_align};
@@ -191,6 +192,14 @@ fn bring_in(start: u64, len: u64) -> Result<(), Errno> {
         match piece.backing {
             _ if matches!(piece.holding, Holding::Kernel(_)) => {
                 kernel::madvise(addr, len, POPULATE_READ).map_err(|_| Errno::ENOMEM)?;
+            }
+            Backing::Image { .. } if piece.holding == Holding::SharedThrough => {
+                populate(addr, len, super::prot_bits(piece.protection));
+                // No descriptor is kept to ask how long the file is.
+                let last = VirtAddr(addr + len - PAGE_SIZE).page();
+                if populate_in_file(last, Access::Read) == Err(Errno::EFAULT) {
+                    return Err(Errno::ENOMEM);
+                }
             }
             Backing::Image { image, offset, valid } => {
                 populate(addr, len, super::prot_bits(piece.protection));

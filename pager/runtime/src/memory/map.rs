@@ -19,13 +19,14 @@ use crate::sys::Errno;
 use crate::sys::file::{self, Fd};
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_HUGETLB, MAP_LOCKED};
 use crate::sys::memory::{MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_TYPE};
-use crate::sys::memory::{PROT_NONE, PROT_READ, PROT_WRITE};
+use crate::sys::memory::{PROT_NONE, PROT_READ};
 
 pub const MAP_GROWSDOWN: u64 = 0x100;
 const MAP_NONBLOCK: u64 = 0x10000;
 const MAP_DROPPABLE: u64 = 8;
+const MAP_SYNC: u64 = 0x80000;
 /// Larger mappings of files get no markers: the kernel's own tables for them would take 2 MiB for each gibibyte.
-const MOST_GUARDED: u64 = 8 << 30;
+pub const MOST_GUARDED: u64 = 8 << 30;
 
 /// The arguments of mmap.
 #[derive(Clone, Copy)]
@@ -107,10 +108,9 @@ fn kind(request: &Request, stat: Option<file::Stat>) -> Result<Kind, Errno> {
         return Ok(Kind::Kernel(KernelReason::Huge));
     }
     match (request.flags & MAP_TYPE, stat) {
-        // Without a way to write, the pages can leave without being written.
-        (MAP_SHARED | MAP_SHARED_VALIDATE, Some(stat)) if stat.is_regular() && request.prot & PROT_WRITE == 0 => {
-            Ok(Kind::File(stat))
-        }
+        // Memory that is storage: there is nothing to page.
+        (MAP_SHARED_VALIDATE, Some(_)) if request.flags & MAP_SYNC != 0 => Ok(Kind::Kernel(KernelReason::Shared)),
+        (MAP_SHARED | MAP_SHARED_VALIDATE, Some(stat)) if stat.is_regular() => Ok(Kind::File(stat)),
         (MAP_SHARED | MAP_SHARED_VALIDATE, _) => Ok(Kind::Kernel(KernelReason::Shared)),
         (MAP_PRIVATE, Some(stat)) if stat.is_regular() => Ok(Kind::File(stat)),
         (MAP_PRIVATE, Some(_)) => Ok(Kind::Kernel(KernelReason::Device)),
@@ -225,7 +225,11 @@ pub fn map_anonymous(request: &Request, role: Role) -> Result<u64, Errno> {
 
 fn map_file(request: &Request, stat: &file::Stat) -> Result<u64, Errno> {
     let protection = Protection::from_prot(request.prot);
-    let role = if protection.contains(Protection::WRITE) { Role::Data } else { Role::Text };
+    let role = match protection.contains(Protection::WRITE) {
+        _ if is_shared(request) => Role::Mapping,
+        true => Role::Data,
+        false => Role::Text,
+    };
     let fd = Fd(request.fd as i32);
     // The pages of a shared mapping are never read by us. A descriptor kept for that would keep locks, and closing it would drop others.
     let use_of = if is_shared(request) { Use::LetThrough } else { Use::Read };
@@ -234,14 +238,15 @@ fn map_file(request: &Request, stat: &file::Stat) -> Result<u64, Errno> {
     map_image(request, backing, role)
 }
 
-/// Maps a regular file: its own pages behind guards where they are only read; else memory of ours, or the kernel's where it is shared.
+/// Maps a regular file: its own pages behind guards where they are shared or only read, else memory of ours.
 ///
 /// # Errors
 /// As mmap(2).
 pub fn map_image(request: &Request, backing: Backing, role: Role) -> Result<u64, Errno> {
     let mut areas = STATE.areas.write();
     let protection = Protection::from_prot(request.prot);
-    let locking = admit(&areas, request, Holding::Private, role)?;
+    let charged_as = if is_shared(request) { Holding::SharedThrough } else { Holding::Private };
+    let locking = admit(&areas, request, charged_as, role)?;
     probe(request)?;
     clear(&mut areas, request);
     let flags = request.flags & !(MAP_POPULATE | MAP_LOCKED);
@@ -266,9 +271,9 @@ pub fn map_image(request: &Request, backing: Backing, role: Role) -> Result<u64,
 /// Guards a fresh file mapping if it can be held as such.
 fn choose_holding(request: &Request, range: PageRange, protection: Protection) -> Holding {
     let exact = state::settings().image_fill.load(Ordering::Relaxed) == FillMode::Exact as u32;
-    let may =
-        !exact && engine::maps_through() && range.bytes() <= MOST_GUARDED && !protection.contains(Protection::WRITE);
-    match (may && fill::try_guard(range), is_shared(request)) {
+    let may = !exact && engine::maps_through() && range.bytes() <= MOST_GUARDED;
+    let is_files = is_shared(request) || !protection.contains(Protection::WRITE);
+    match (may && is_files && fill::try_guard(range), is_shared(request)) {
         (true, false) => Holding::MapThrough,
         (true, true) => Holding::SharedThrough,
         (false, false) => Holding::Private,

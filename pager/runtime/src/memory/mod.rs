@@ -15,6 +15,7 @@ pub mod protect;
 pub mod query;
 pub mod range;
 pub mod remap;
+mod remap_shared;
 pub mod shared;
 pub mod unmap;
 
@@ -129,7 +130,7 @@ pub fn make_private(range: PageRange, protection: Protection, fork: ForkPolicy) 
     advise::apply_fork_policy(range, fork)
 }
 
-/// Leaves a shared mapping that was let through to the kernel: the program may write to it now, or has it changed in ways that only the kernel can.
+/// Leaves a shared mapping that was let through to the kernel: the program has it changed in ways that only the kernel can.
 ///
 /// # Errors
 /// What the kernel says to lifting the markers.

@@ -5,7 +5,7 @@ use pager_core::area::{Area, AreaTree, Growth, Holding, Protection};
 use pager_core::entry::Entry;
 
 use super::range::{Given, page_align};
-use super::{covered_from_start, discard_where, guard, is_ours, leave_to_kernel, limits, make_private};
+use super::{covered_from_start, discard_where, guard, is_ours, limits, make_private};
 use crate::engine;
 use crate::fill;
 use crate::state::STATE;
@@ -67,17 +67,13 @@ fn change(areas: &mut AreaTree, range: PageRange, protection: Protection, prot: 
     let pieces: alloc::vec::Vec<Area> = areas.overlapping(range).collect();
     for area in pieces {
         limits::may_become_data(areas, &area, protection)?;
-        let writes = protection.contains(Protection::WRITE);
-        if writes && area.holding == Holding::MapThrough {
+        if protection.contains(Protection::WRITE) && area.holding == Holding::MapThrough {
             make_writable(areas, &area)?;
         }
         if area.holding == Holding::Private && area.protection.is_empty() {
             engine::mark_missing(area.range, protection);
         }
         kernel::mprotect(area.range.start().start().0, area.range.bytes(), prot)?;
-        if writes && area.holding == Holding::SharedThrough {
-            leave_to_kernel(areas, &area)?;
-        }
         areas.update(area.range, |area| area.protection = protection);
     }
     Ok(())

@@ -10,7 +10,9 @@ use pager_core::area::{Area, AreaTree, Holding, KernelReason, Locking};
 use pager_core::entry::{Dirt, Entry};
 use pager_core::replacement::Install as Arrival;
 
+use super::map::MOST_GUARDED;
 use super::range::page_align;
+use super::remap_shared;
 use super::unmap::outside;
 use super::{aligned_range, discard, is_ours, leave_shared_to_kernel, limits, locks, make_private, own};
 use crate::engine;
@@ -24,22 +26,22 @@ use crate::sys::uffd;
 
 const MAYMOVE: u64 = 1;
 const FIXED: u64 = 2;
-const DONTUNMAP: u64 = 4;
+pub const DONTUNMAP: u64 = 4;
 
 /// The arguments of mremap, lengths rounded up.
 #[derive(Clone, Copy)]
-struct Request {
-    old: u64,
-    old_len: u64,
-    new_len: u64,
-    flags: u64,
-    new: u64,
+pub struct Request {
+    pub old: u64,
+    pub old_len: u64,
+    pub new_len: u64,
+    pub flags: u64,
+    pub new: u64,
 }
 
 /// Grows, shrinks or moves a mapping; its address afterwards.
 ///
 /// # Errors
-/// As mremap(2), looked for in Linux's order. Duplicating a shared mapping (old length zero) is left to the kernel.
+/// As mremap(2), looked for in Linux's order. Only shared mappings can be doubled (old length zero).
 pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Result<u64, Errno> {
     let request = Request { old, old_len: page_align(old_len), new_len: page_align(new_len), flags, new };
     let place = placed(&request)?;
@@ -58,16 +60,19 @@ pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Res
     if is_ours(range) {
         return Err(Errno::EFAULT);
     }
-    leave_shared_to_kernel(&mut areas, range)?;
+    if request.new_len > MOST_GUARDED {
+        leave_shared_to_kernel(&mut areas, range)?;
+    }
     let area = *areas.find(first.start()).ok_or(Errno::EFAULT)?;
     let kernels = matches!(area.holding, Holding::Kernel(_));
-    if request.old_len == 0 && !kernels {
+    if request.old_len == 0 && !kernels && area.holding != Holding::SharedThrough {
         return Err(Errno::EINVAL);
     }
     match target {
         // A plain move takes whatever lies in the range, holes too.
         Some(to) if request.old_len == request.new_len && !kernels => relocate(&mut areas, &request, range, Some(to)),
         _ if kernels => by_kernel(&mut areas, &request, &area, target),
+        _ if area.holding == Holding::SharedThrough => remap_shared::remap(&mut areas, &request, &area, target),
         _ => resize(&mut areas, &request, range, target),
     }
 }
@@ -98,7 +103,10 @@ fn shrinks_in_place(request: &Request) -> bool {
 }
 
 /// Unmaps what of the old range lies behind the new length.
-fn cut_tail(areas: &mut AreaTree, request: &Request) -> Result<(), Errno> {
+///
+/// # Errors
+/// What munmap says.
+pub fn cut_tail(areas: &mut AreaTree, request: &Request) -> Result<(), Errno> {
     let keep = request.old + request.new_len;
     let end = request.old.saturating_add(request.old_len).min(USER_END);
     let Some(tail) = PageRange::new(VirtAddr(keep).page(), VirtAddr(end).page()) else { return Ok(()) };
@@ -113,7 +121,8 @@ fn cut_tail(areas: &mut AreaTree, request: &Request) -> Result<(), Errno> {
 fn resize(areas: &mut AreaTree, request: &Request, range: PageRange, target: Option<PageRange>) -> Result<u64, Errno> {
     let keep = PageRange::with_count(range.start(), request.new_len / PAGE_SIZE).ok_or(Errno::EINVAL)?;
     let kept = range.intersect(keep).unwrap_or(range);
-    if !areas.covers(kept) {
+    let is_shared = |area: Area| area.holding == Holding::SharedThrough;
+    if !areas.covers(kept) || request.new_len > request.old_len && areas.overlapping(kept).any(is_shared) {
         return Err(Errno::EFAULT);
     }
     admit(areas, kept, request)?;
@@ -130,7 +139,10 @@ fn resize(areas: &mut AreaTree, request: &Request, range: PageRange, target: Opt
 }
 
 /// Whether the program may have what comes on top.
-fn admit(areas: &AreaTree, kept: PageRange, request: &Request) -> Result<(), Errno> {
+///
+/// # Errors
+/// EAGAIN past the limit of what may be locked, ENOMEM past another.
+pub fn admit(areas: &AreaTree, kept: PageRange, request: &Request) -> Result<(), Errno> {
     let more = match request.flags & DONTUNMAP {
         0 => (request.new_len / PAGE_SIZE).saturating_sub(kept.count()),
         _ => kept.count(),

@@ -22,6 +22,7 @@ pub const MADV_RANDOM: u64 = 1;
 pub const MADV_DONTNEED: u64 = 4;
 pub const MADV_DONTDUMP: u64 = 16;
 pub const MADV_POPULATE_READ: u64 = 22;
+pub const MADV_POPULATE_WRITE: u64 = 23;
 pub const MADV_GUARD_INSTALL: u64 = 102;
 pub const MADV_GUARD_REMOVE: u64 = 103;
 
