@@ -23,6 +23,7 @@ use pager_core::shared::Control;
 use crate::control::ControlFile;
 use crate::members::{Mark, Membership};
 use crate::say;
+use crate::stat::Stat;
 use crate::sys::signal::Handle;
 use crate::sys::wait::{News, news};
 use crate::sys::{self};
@@ -115,17 +116,9 @@ fn end_run(mark: &Mark, control: &Control) {
     }
 }
 
-/// A process as `/proc/PID/stat` shows it. The time tells it from a later one with the same number.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Seen {
-    pid: u32,
-    parent: u32,
-    started: u64,
-}
-
 /// Kills each process of the run that runs; how many there were.
 fn kill_members(mark: &Mark, control: &Control) -> usize {
-    let all: Vec<Seen> = processes().collect();
+    let all: Vec<Stat> = processes().collect();
     let listed: HashSet<u32> = control.processes.iter().map(|process| process.pid.load(SeqCst)).collect();
     let is_member = |pid| match mark.membership(pid) {
         Membership::Member => true,
@@ -138,13 +131,13 @@ fn kill_members(mark: &Mark, control: &Control) -> usize {
 }
 
 /// Kills a process if it is still the one that was seen.
-fn end(seen: &Seen) -> bool {
+fn end(seen: &Stat) -> bool {
     let Ok(handle) = Handle::open(seen.pid) else { return false };
     look_at(seen.pid).is_some_and(|now| now.started == seen.started) && handle.kill().is_ok()
 }
 
 /// `members` and all that descends from them: programs that run natively have no mark.
-fn with_descendants(all: &[Seen], members: HashSet<u32>) -> HashSet<u32> {
+fn with_descendants(all: &[Stat], members: HashSet<u32>) -> HashSet<u32> {
     let mut found = members;
     loop {
         let before = found.len();
@@ -157,31 +150,23 @@ fn with_descendants(all: &[Seen], members: HashSet<u32>) -> HashSet<u32> {
 }
 
 /// The processes that run, but for this one.
-fn processes() -> impl Iterator<Item = Seen> {
+fn processes() -> impl Iterator<Item = Stat> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     numbers.filter(|pid| *pid != std::process::id()).filter_map(look_at)
 }
 
-fn look_at(pid: u32) -> Option<Seen> {
-    parse(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// `None` for one that has ended. The name may hold spaces and parentheses: it ends at the last one (proc_pid_stat(5)).
-fn parse(pid: u32, stat: &str) -> Option<Seen> {
-    const STARTED: usize = 19;
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let runs = !matches!(*fields.first()?, "Z" | "X");
-    let seen = Seen { pid, parent: fields.get(1)?.parse().ok()?, started: fields.get(STARTED)?.parse().ok()? };
-    runs.then_some(seen)
+/// `None` for one that has ended.
+fn look_at(pid: u32) -> Option<Stat> {
+    Stat::of(pid).filter(|stat| !stat.has_ended)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn seen(pid: u32, parent: u32) -> Seen {
-        Seen { pid, parent, started: 0 }
+    fn seen(pid: u32, parent: u32) -> Stat {
+        Stat { pid, parent, started: 0, used: 0, has_ended: false }
     }
 
     #[test]
@@ -189,13 +174,5 @@ mod tests {
         let all = [seen(10, 1), seen(11, 10), seen(12, 11), seen(13, 12), seen(14, 1)];
         assert_eq!(with_descendants(&all, HashSet::from([11])), HashSet::from([11, 12, 13]));
         assert_eq!(with_descendants(&all, HashSet::new()), HashSet::new());
-    }
-
-    #[test]
-    fn a_process_is_told_from_a_later_one_by_its_start() {
-        let stat = |state| format!("7 (a) b) {state} 3 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 98765 1 1 1");
-        assert_eq!(parse(7, &stat("S")), Some(Seen { pid: 7, parent: 3, started: 98765 }));
-        assert_eq!(parse(7, &stat("Z")), None);
-        assert_eq!(look_at(std::process::id()).map(|seen| seen.parent), Some(std::os::unix::process::parent_id()));
     }
 }

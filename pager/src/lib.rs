@@ -27,6 +27,7 @@ pub mod runtime_image;
 pub mod sampler;
 pub mod say;
 pub mod size;
+pub mod stat;
 pub mod supervise;
 pub mod swap;
 #[allow(unsafe_code)]
