@@ -187,7 +187,19 @@ fn guests_repeat_themselves() {
             continue;
         };
         // These tell of their own time and process.
-        if ["call_times", "daemon", "fault_times", "holds", "refusals", "share", "spins", "work_times"].contains(&name)
+        if [
+            "call_times",
+            "crowd",
+            "daemon",
+            "fault_times",
+            "holds",
+            "refusals",
+            "share",
+            "spins",
+            "walker",
+            "work_times",
+        ]
+        .contains(&name)
         {
             continue;
         }

@@ -24,6 +24,8 @@ Examples:
       the report as JSON, in a file
   pager run --exact --stats json -- gzip -k f
       every page read by itself, so that whoever serves the file counts the same
+  pager run --resident 64M -- make -j2
+      make and all that it starts have 64 MiB together (--children own: each of them)
   pager run --resident 64M --children native -- make
       page make alone: the compilers that it starts run as without pager
   pager run --root mnt/images --swap mnt/swap/swap0 --resident 32M -- sort big.txt
@@ -66,7 +68,7 @@ pub enum Command {
     /// Look at what this kernel offers and say what is used
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
-    /// Change the cap of a run that is under way; each of its paged processes keeps to it at once, whichever of them is named
+    /// Change the cap of a run that is under way; its paged processes keep to it at once, whichever of them is named
     Limit(LimitArgs),
 }
 
@@ -109,8 +111,10 @@ impl From<EngineChoice> for pager_core::shared::Engine {
 /// What becomes of the programs that the program starts.
 #[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ChildrenChoice {
-    /// Each process is paged, up to a cap of its own
+    /// Each process is paged, and all of them together have the one cap
     #[default]
+    Share,
+    /// Each process is paged, up to a cap of its own
     Own,
     /// Programs that a child executes run as without pager, outside the cap; a fork that executes nothing stays paged
     Native,
@@ -121,6 +125,7 @@ impl From<ChildrenChoice> for pager_core::shared::Children {
         match choice {
             ChildrenChoice::Own => Self::Own,
             ChildrenChoice::Native => Self::Native,
+            ChildrenChoice::Share => Self::Share,
         }
     }
 }
@@ -128,7 +133,7 @@ impl From<ChildrenChoice> for pager_core::shared::Children {
 /// Arguments of `pager run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// Most memory that a process may have resident; over it pages go to the swap file [default: no cap]
+    /// Most memory that all processes together may have resident (with --children own: each); over it pages go to the swap file [default: no cap]
     #[arg(long, value_name = "SIZE")]
     pub resident: Option<ByteSize>,
 

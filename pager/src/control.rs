@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use pager_core::pool::{NO_CAP, NO_LEVEL};
 use pager_core::shared::{Control, MAGIC, Settings};
 use thiserror::Error;
 
@@ -56,6 +57,8 @@ impl ControlFile {
         let map = ControlMap::new(&file).map_err(io_error("mapped"))?;
         let fd = HighFd::new(&file).map_err(io_error("kept open"))?;
         fill_in(&map.settings, plan, runtime);
+        map.pool.free.store(plan.cap_pages.unwrap_or(NO_CAP).min(NO_CAP) as i64, Relaxed);
+        map.pool.fair.store(NO_LEVEL, Relaxed);
         for ((slot, file), map) in map.settings.swap.iter().zip(swap).zip(&layout.swap) {
             fill_in_swap(slot, file.fd.number(), map);
         }

@@ -7,6 +7,7 @@
 //! `unsafe` is only in [`sys`].
 #![deny(unsafe_code)]
 
+pub mod balance;
 pub mod cli;
 pub mod control;
 pub mod descriptors;

@@ -5,13 +5,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
-use pager_core::shared::{MAGIC, POKE};
+use pager_core::shared::MAGIC;
 use thiserror::Error;
 
-use crate::members::{Mark, Membership};
+use crate::balance;
+use crate::members::Mark;
 use crate::plan::LEAST_CAP_PAGES;
 use crate::size::ByteSize;
-use crate::sys::{self, map::ControlMap};
+use crate::sys::map::ControlMap;
 
 /// How the control file shows among a process's descriptors.
 const CONTROL_LINK: &str = "/memfd:pager-control";
@@ -65,8 +66,8 @@ impl LimitError {
     }
 }
 
-/// Sets the cap of the run that process `pid` belongs to: the supervisor, or any of its programs. Each process of the run keeps to it at
-/// once; one that sleeps with a timeout may wake early, with EINTR.
+/// Sets the cap of the run that process `pid` belongs to: the supervisor, or any of its programs. Each process of the run keeps to it
+/// at once, or all together under `--children share`; one that sleeps with a timeout may wake early, with EINTR.
 ///
 /// # Errors
 ///
@@ -83,14 +84,12 @@ pub fn limit(pid: u32, limit: Limit) -> Result<(), LimitError> {
     if control.magic.load(Relaxed) != MAGIC {
         return Err(LimitError::NotPaged { pid });
     }
-    control.settings.cap_pages.store(pages, SeqCst);
-    // The numbers are in memory that the programs could write to: no stranger is sent a signal on their word.
-    control
-        .processes
-        .iter()
-        .map(|process| process.pid.load(SeqCst))
-        .filter(|pid| *pid != 0 && found.mark.membership(*pid) == Membership::Member)
-        .for_each(poke);
+    let before = control.settings.cap_pages.swap(pages, SeqCst);
+    // Under a shared cap more may be lent than there is now: then the pool is in debt until the processes have paid.
+    control.pool.resize(before, pages);
+    balance::set_level(&control);
+    let used = control.processes.iter().filter(|process| process.pid.load(SeqCst) != 0);
+    used.for_each(|process| balance::poke(process, &found.mark));
     Ok(())
 }
 
@@ -98,15 +97,6 @@ pub fn limit(pid: u32, limit: Limit) -> Result<(), LimitError> {
 struct Found {
     file: File,
     mark: Mark,
-}
-
-/// Asks a process to keep to the cap now. One that has ended, or belongs to somebody else by now, is left alone by the kernel or by its claim.
-fn poke(pid: u32) {
-    if let Ok(pid) = i32::try_from(pid)
-        && pid > 0
-    {
-        sys::signal::queue(pid, libc::SIGSEGV, POKE);
-    }
 }
 
 /// The control file that a process has open.

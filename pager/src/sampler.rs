@@ -1,5 +1,6 @@
 //! Resident memory over time, and the slots of processes that died without saying so.
 
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::thread::{self, JoinHandle};
@@ -10,17 +11,20 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use pager_core::roster::End;
-use pager_core::shared::{Control, Process};
+use pager_core::shared::{Control, Hearing, Process};
 use parking_lot::Mutex;
 
+use crate::balance::{self, Balance};
 use crate::control::ControlFile;
+use crate::members::{Mark, Membership};
+use crate::stat::Stat;
 
 /// Time between two samples.
 pub const INTERVAL: Duration = Duration::from_millis(10);
 /// Samples between two looks for dead processes.
 const SWEEP_EVERY: u64 = 10;
 /// Process id in a slot that is being claimed.
-const CLAIMING: u32 = u32::MAX;
+pub const CLAIMING: u32 = u32::MAX;
 
 /// What was seen so far, in pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -72,6 +76,7 @@ pub struct Sampler {
 
 struct Shared {
     control: Arc<ControlFile>,
+    mark: Mark,
     /// Held for the length of one sample.
     seen: Mutex<Residency>,
 }
@@ -87,13 +92,22 @@ impl Shared {
 
     fn run(&self, stopped: &Receiver<()>) {
         let mut round = 0;
+        let mut balance = Balance::default();
         while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
             self.sample();
+            balance.look(&self.control, &self.mark);
             if round % SWEEP_EVERY == 0 {
-                sweep(&self.control, exists);
+                self.sweep();
+                balance.audit(&self.control);
+                balance.find_idle(&self.control);
             }
             round += 1;
         }
+        balance::leave_alone(&self.control);
+    }
+
+    fn sweep(&self) {
+        sweep(&self.control, exists, |process| has_memory(process, &self.mark));
     }
 }
 
@@ -104,7 +118,7 @@ impl Sampler {
     ///
     /// If there can be no more threads.
     pub fn start(control: Arc<ControlFile>) -> std::io::Result<Sampler> {
-        let shared = Arc::new(Shared { control, seen: Mutex::default() });
+        let shared = Arc::new(Shared { mark: control.mark()?, control, seen: Mutex::default() });
         let (stop, stopped) = channel::bounded(0);
         let worker = Arc::clone(&shared);
         let thread = thread::Builder::new().name("sampler".into()).spawn(move || worker.run(&stopped))?;
@@ -114,7 +128,7 @@ impl Sampler {
     /// What was seen so far, this moment included. Processes that just died count for the last time, but not as resident now.
     pub fn residency(&self) -> Residency {
         self.shared.sample();
-        sweep(&self.shared.control, exists);
+        self.shared.sweep();
         Residency { now: resident(&self.shared.control), ..self.shared.seen() }
     }
 }
@@ -138,18 +152,36 @@ pub fn is_alive(control: &Control, pid: u32) -> bool {
 /// The sum over processes.
 fn resident(control: &Control) -> u64 {
     let used = control.processes.iter().filter(|process| !matches!(process.pid.load(Relaxed), 0 | CLAIMING));
-    used.map(|process| process.resident.load(Relaxed)).fold(0, u64::saturating_add)
+    used.map(held).fold(0, u64::saturating_add)
+}
+
+/// What a process holds: pages that are still to come do not count.
+fn held(process: &Process) -> u64 {
+    process.resident.load(Relaxed).min(process.settled.load(Relaxed))
+}
+
+/// Whether a process of the run still has the memory that its slot tells of: it has not ended, nor become a native program.
+fn has_memory(process: &Process, mark: &Mark) -> bool {
+    let pid = process.pid.load(Acquire);
+    let is_deaf = || process.hearing.load(Acquire) == Hearing::Deaf as u32;
+    exists(pid) && !is_zombie(pid) && !(is_deaf() && mark.membership(pid) == Membership::Stranger)
+}
+
+/// Whether all that is left of `pid` is its status. Where only the first thread has ended others go on.
+fn is_zombie(pid: u32) -> bool {
+    let threads = || fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    Stat::of(pid).is_some_and(|stat| stat.has_ended) && threads() <= 1
 }
 
 fn exists(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
 }
 
-/// Frees the slots of processes for which `exists` says no, and notes their end where nobody else did.
-fn sweep(control: &Control, exists: impl Fn(u32) -> bool) {
+/// Frees the slots of processes for which `has_memory` says no, and notes the end of those that do not exist where nobody else did.
+fn sweep(control: &Control, exists: impl Fn(u32) -> bool, has_memory: impl Fn(&Process) -> bool) {
     for process in &control.processes {
         let pid = process.pid.load(Acquire);
-        if !matches!(pid, 0 | CLAIMING) && !exists(pid) {
+        if !matches!(pid, 0 | CLAIMING) && !has_memory(process) {
             free(control, process, pid);
         }
     }
@@ -162,13 +194,15 @@ fn sweep(control: &Control, exists: impl Fn(u32) -> bool) {
     }
 }
 
-/// Takes the slot from the dead `pid`, and its pages from the sum; leaves the peak to be seen.
+/// Takes the slot from the dead `pid`, its pages from the sum and its credit for others; leaves the peak to be seen.
 fn free(control: &Control, process: &Process, pid: u32) {
     if process.pid.compare_exchange(pid, CLAIMING, AcqRel, Relaxed).is_err() {
         return;
     }
     let left = process.resident.swap(0, Relaxed);
     let _ = control.counts.resident_now.fetch_update(Relaxed, Relaxed, |now| Some(now.saturating_sub(left)));
+    process.settled.store(0, Relaxed);
+    control.pool.close(&process.account);
     process.pid.store(0, Release);
 }
 
@@ -196,6 +230,7 @@ mod tests {
         let process = &control.processes[slot];
         process.pid.store(pid, Relaxed);
         process.resident.store(resident, Relaxed);
+        process.settled.store(resident, Relaxed);
         process.peak.store(peak, Relaxed);
     }
 
@@ -231,7 +266,10 @@ mod tests {
         control.counts.resident_now.store(300, Relaxed);
         put(&control, 0, 10, 100, 120);
         put(&control, 1, 11, 200, 200);
-        sweep(&control, |pid| pid == 11);
+        let free = control.pool.free.load(Relaxed);
+        control.processes[0].account.credit.store(130, Relaxed);
+        sweep(&control, |pid| pid == 11, |process| process.pid.load(Relaxed) == 11);
+        assert_eq!(control.pool.free.load(Relaxed), free + 130);
         assert_eq!((control.processes[0].pid.load(Relaxed), control.processes[1].pid.load(Relaxed)), (0, 11));
         assert_eq!(control.counts.resident_now.load(Relaxed), 200);
         assert_eq!(control.processes[0].peak.load(Relaxed), 120);
@@ -244,7 +282,7 @@ mod tests {
             control.roster.take(pid, 1, Start::Fork).expect("a free row");
             control.roster.of(pid).expect("taken").note_end(end);
         }
-        sweep(&control, |pid| pid == 11);
+        sweep(&control, |pid| pid == 11, |_| true);
         let ends: Vec<End> = control.roster.taken().iter().map(|row| row.end()).collect();
         assert_eq!(ends, [End::Unseen, End::None, End::Code(3)]);
         assert!(is_alive(&control, 11) && !is_alive(&control, 12));

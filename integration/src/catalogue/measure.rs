@@ -118,7 +118,8 @@ fn at_cap(entry: &Entry, inputs: &Path, native: &Outcome, percent: u64, native_p
     let cap_bytes = (native_peak * percent / 100).max(SMALLEST_CAP);
     let limit = (native.elapsed * SLOWDOWN + GRACE).min(LONGEST);
     let paged: PagedOutcome = in_copy(inputs, |folder| {
-        let paging = Paging::new().resident(&cap_bytes.to_string());
+        // The peak is that of the largest process.
+        let paging = Paging::new().resident(&cap_bytes.to_string()).option("--children", "own");
         paging.run("/bin/sh", |run| shell(run, &entry.command, folder).limit(limit).sampling(Sampling::Fine))
     });
     let faults = paged.has_report().then(|| paged.report().number("faults.total"));

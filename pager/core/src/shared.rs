@@ -5,10 +5,11 @@
 
 use core::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
+use crate::pool::{Account, Pool};
 use crate::roster::Roster;
 
 /// First word of a control block; changes with its layout.
-pub const MAGIC: u64 = 0x7067_7231_0000_0001;
+pub const MAGIC: u64 = 0x7067_7231_0000_0002;
 /// Name of the environment entry by which a process finds its run: `__PAGER=CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:PATH`, with -1 for no slots and no
 /// row. Removed before the program sees it.
 pub const ENVIRONMENT_KEY: &str = "__PAGER";
@@ -44,6 +45,8 @@ pub struct Control {
     pub images: [Image; IMAGES],
     /// By process.
     pub processes: [Process; PROCESSES],
+    /// What of a shared cap is nobody's.
+    pub pool: Pool,
     /// By process too, those that are gone included.
     pub roster: Roster,
 }
@@ -51,7 +54,7 @@ pub struct Control {
 /// What the user asked for.
 #[repr(C)]
 pub struct Settings {
-    /// Most resident pages of one process; `u64::MAX` for no cap.
+    /// Most resident pages of one process, or of all together under [`Children::Share`]; `u64::MAX` for no cap.
     pub cap_pages: AtomicU64,
     /// Pages mapped by one image fault (1 in exact mode).
     pub fault_around_pages: AtomicU64,
@@ -87,6 +90,8 @@ pub enum Children {
     Own = 0,
     /// Programs that they execute run natively; a fork that executes nothing stays paged.
     Native = 1,
+    /// Each is paged, and all together have one cap; see [`crate::pool`].
+    Share = 2,
 }
 
 /// How clean image pages get into memory.
@@ -299,10 +304,59 @@ pub struct Process {
     pub generation: AtomicU32,
     /// Pages resident now.
     pub resident: AtomicU64,
+    /// Pages resident when there was last room for all of them: without those that are still to come.
+    pub settled: AtomicU64,
     /// Most pages ever resident.
     pub peak: AtomicU64,
+    /// What it has of a shared cap.
+    pub account: Account,
+    /// [`Hearing`] as a number.
+    pub hearing: AtomicU32,
     /// Path of the program it runs.
     pub program: Text,
+}
+
+/// Whether a process can be poked: sent [`POKE`], which ends one that has no handler for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Hearing {
+    /// No: it starts, or executes another program.
+    Deaf = 0,
+    /// Yes.
+    Listens = 1,
+    /// Somebody is about to send the signal.
+    Spoken = 2,
+}
+
+impl Process {
+    /// From now on the process can be poked.
+    pub fn listen(&self) {
+        self.hearing.store(Hearing::Listens as u32, Ordering::SeqCst);
+    }
+
+    /// From now on it cannot. Who is about to poke it is given `patience` chances to have done so: whoever got stuck in the middle would be waited
+    /// for in vain. A signal that was sent is pending afterwards.
+    pub fn stop_listening(&self, patience: u32, give_way: impl Fn()) {
+        for _ in 0..patience {
+            let (listens, deaf) = (Hearing::Listens as u32, Hearing::Deaf as u32);
+            match self.hearing.compare_exchange(listens, deaf, Ordering::SeqCst, Ordering::SeqCst) {
+                Err(seen) if seen != deaf => give_way(),
+                _ => return,
+            }
+        }
+        self.hearing.store(Hearing::Deaf as u32, Ordering::SeqCst);
+    }
+
+    /// Pokes the process by `send`, unless it is deaf.
+    pub fn poke(&self, send: impl FnOnce(u32)) {
+        let spoken = Hearing::Spoken as u32;
+        let hears = |hearing| (hearing != Hearing::Deaf as u32).then_some(spoken);
+        if self.hearing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, hears).is_ok() {
+            send(self.pid.load(Ordering::SeqCst));
+            let (listens, order) = (Hearing::Listens as u32, Ordering::SeqCst);
+            let _ = self.hearing.compare_exchange(spoken, listens, order, order);
+        }
+    }
 }
 
 /// What a failure was.

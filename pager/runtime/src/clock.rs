@@ -32,11 +32,16 @@ pub fn calibrate() {
     multiplier.store(((now_ns - start_ns) << 32) / elapsed, Ordering::Relaxed);
 }
 
-/// Counts a fault that began at `begin` and ends now.
-pub fn record_fault(begin: u64) {
+/// Nanoseconds since the counter stood at `begin`.
+pub fn ns_since(begin: u64) -> u64 {
     let multiplier = state::settings().tick_multiplier.load(Ordering::Relaxed);
     let elapsed = ticks().saturating_sub(begin);
-    let ns = ((u128::from(elapsed) * u128::from(multiplier)) >> 32) as u64;
+    ((u128::from(elapsed) * u128::from(multiplier)) >> 32) as u64
+}
+
+/// Counts a fault that began at `begin` and ends now.
+pub fn record_fault(begin: u64) {
+    let ns = ns_since(begin);
     if let Some(control) = state::control() {
         control.fault_ns.record(ns);
         count(&control.counts.fault_time_ns, ns);

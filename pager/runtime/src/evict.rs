@@ -7,10 +7,12 @@
 use alloc::vec::Vec;
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::entry::{Dirt, Entry};
+use pager_core::pool::Occasion;
 use pager_core::shared::count;
 use pager_core::table::{EntryCell, Habit};
 
 use crate::buffers::{BUFFER_PAGES, Buffer};
+use crate::credit;
 use crate::die;
 use crate::engine;
 use crate::fault::{settle, take};
@@ -39,10 +41,34 @@ struct Victim {
 ///
 /// Where everything else is pinned or busy the cap is exceeded by at most what is: progress comes before the cap.
 pub fn make_room(pages: u64) {
-    let cap = state::room();
-    let mut now = state::add_resident(pages);
+    make_room_on(Occasion::Fault, pages);
+}
+
+/// Evicts down to the cap, which was lowered, or to what others leave of it.
+pub fn keep_to_cap() {
+    make_room_on(Occasion::Poke, 0);
+}
+
+fn make_room_on(occasion: Occasion, pages: u64) {
+    let now = state::add_resident(pages);
+    let owed = credit::settle(state::with_overhead(now), occasion);
+    let now = shrink(now);
+    credit::pay(owed, state::with_overhead(now).saturating_sub(credit::held()));
+    state::note_settled(now);
+}
+
+/// Sets aside what a child will have of a shared cap, and evicts what there is then no room for in both: how much it is.
+pub fn endow() -> u64 {
+    let endowment = credit::endow(state::with_overhead(state::resident()));
+    shrink(state::resident());
+    endowment
+}
+
+/// Evicts until what is resident, now `now`, fits; what is left.
+fn shrink(mut now: u64) -> u64 {
     let mut attempts = 0;
     while now > state::room() && attempts < ATTEMPTS {
+        let cap = state::room();
         let batch = (cap / 16).clamp(1, BUFFER_PAGES as u64).max(now.saturating_sub(cap).min(BUFFER_PAGES as u64));
         if evict(batch as usize) == 0 {
             attempts += 1;
@@ -50,7 +76,7 @@ pub fn make_room(pages: u64) {
         }
         now = state::resident();
     }
-    state::note_peak(now);
+    now
 }
 
 /// Evicts up to `wanted` pages; how many went.

@@ -169,7 +169,7 @@ fn decide(page: PageNum, access: Access) -> Step {
 /// Takes the pages that are worth bringing in together with `page`, which is taken already.
 fn take_neighbours(area: &Area, page: PageNum, entry: Entry, plan: Plan) -> PageRange {
     // All threads may fill at once, and what they fill must not be most of the cap.
-    let share = (state::cap() / 4 / thread::count()).max(1);
+    let share = (state::reach() / 4 / thread::count()).max(1);
     let streams = &mut Block::current().own().streams;
     let near = if area.holding.lets_through() {
         around(area, page, state::settings().fault_around_pages.load(Ordering::Relaxed).clamp(1, share))

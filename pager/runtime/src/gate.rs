@@ -273,6 +273,11 @@ pub fn waits_in_kernel(rip: u64) -> bool {
     (call..=call + SYSCALL_BYTES).contains(&rip)
 }
 
+/// Whether it was at the end of an interruptible call, whose result it has not looked at yet.
+pub fn has_ended(rip: u64) -> bool {
+    rip == &raw const pager_interruptible_end as u64
+}
+
 /// Where a thread on its way out has to look again, and where it then starts over.
 pub fn leave_windows() -> [(Range<u64>, u64); 2] {
     let (start, last) = (pager_leave as *const () as u64, &raw const pager_return as u64);

@@ -10,7 +10,7 @@
 //! | [`signals`] | where faults, calls and signals arrive; the program's frames |
 //! | [`fault`], [`fill`], [`evict`], [`engine`], [`server`] | the life of a page |
 //! | [`calls`], [`memory`], [`process`] | the program's system calls |
-//! | [`state`], [`thread`], [`images`], [`swap`], [`queue`], [`row`] | what is known |
+//! | [`state`], [`thread`], [`images`], [`swap`], [`queue`], [`row`], [`credit`] | what is known |
 //! | [`sys`], [`arena`], [`lock`], [`buffers`], [`user`], [`clock`], [`die`] | what all of it stands on |
 #![no_std]
 // Internal to this project: every item is public for the image's sake, and each module's head says what it promises.
@@ -22,6 +22,7 @@ pub mod arena;
 pub mod buffers;
 pub mod calls;
 pub mod clock;
+pub mod credit;
 pub mod die;
 pub mod engine;
 pub mod evict;

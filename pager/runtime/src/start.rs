@@ -8,6 +8,7 @@ use pager_core::shared::{Control, ENVIRONMENT_KEY, FailureKind, MAGIC, count};
 
 use crate::arena;
 use crate::clock;
+use crate::credit::Opening;
 use crate::die;
 use crate::engine;
 use crate::gate;
@@ -63,7 +64,7 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
         die::event!("swap slots of the program before are lost: {errno:?}");
     }
     task::disable_huge_pages();
-    state::claim_process(task::pid());
+    state::claim_process(task::pid(), Opening::Fresh);
     state::note_first(task::pid());
     row::take_up(row, task::pid());
     clock::calibrate();
@@ -226,6 +227,7 @@ fn prepare(program: Fd) -> Result<&'static Block, Errno> {
     signal::set_mask(own.mask.for_kernel());
     *STATE.program.lock() = images::path_of(program);
     server::start()?;
+    state::process().listen();
     Ok(block)
 }
 

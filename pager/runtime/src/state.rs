@@ -7,11 +7,13 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
 use pager_core::addr::PAGE_SIZE;
 use pager_core::area::AreaTree;
+use pager_core::pool::Pool;
 use pager_core::roster::Roster;
-use pager_core::shared::{Children, Control, Counts, Process, count};
+use pager_core::shared::{Children, Control, Counts, Hearing, Process, count};
 use pager_core::table::PageTable;
 
 use crate::calls;
+use crate::credit::{self, Opening};
 use crate::die;
 use crate::images::Images;
 use crate::lock::{Mutex, RwLock};
@@ -102,6 +104,16 @@ pub fn counts() -> &'static Counts {
     &must_control().counts
 }
 
+/// What of a shared cap is nobody's.
+pub fn pool() -> &'static Pool {
+    &must_control().pool
+}
+
+/// The slots of the processes that there are.
+pub fn slots_in_use() -> impl Iterator<Item = &'static Process> {
+    must_control().processes.iter().filter(|slot| slot.pid.load(Ordering::Relaxed) != 0)
+}
+
 /// The run's processes.
 pub fn roster() -> &'static Roster {
     &must_control().roster
@@ -126,8 +138,8 @@ pub fn process() -> &'static Process {
     }
 }
 
-/// Takes a slot for `pid`; where all are taken, the last one is shared.
-pub fn claim_process(pid: u32) {
+/// Takes a slot for `pid`, which keeps the one that it has; where all are taken, the last one is shared.
+pub fn claim_process(pid: u32, opening: Opening) {
     let slots = &must_control().processes;
     let claimed = slots.iter().find(|slot| {
         let holder = slot.pid.load(Ordering::Relaxed);
@@ -135,9 +147,12 @@ pub fn claim_process(pid: u32) {
             && slot.pid.compare_exchange(holder, pid, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     });
     let slot = claimed.unwrap_or(&slots[slots.len() - 1]);
+    slot.hearing.store(Hearing::Deaf as u32, Ordering::SeqCst);
+    credit::open(slot, opening);
     must_control().counts.resident_peak.fetch_max(slot.peak.load(Ordering::Relaxed), Ordering::Relaxed);
     slot.generation.fetch_add(1, Ordering::Relaxed);
     slot.resident.store(0, Ordering::Relaxed);
+    slot.settled.store(0, Ordering::Relaxed);
     slot.peak.store(0, Ordering::Relaxed);
     STATE.process.store(slot as *const Process as *mut Process, Ordering::Relaxed);
 }
@@ -176,7 +191,8 @@ pub fn add_resident(pages: u64) -> u64 {
 }
 
 /// Notes a number of resident pages that was reached, once there is room for all of them.
-pub fn note_peak(pages: u64) {
+pub fn note_settled(pages: u64) {
+    process().settled.store(pages, Ordering::Relaxed);
     process().peak.fetch_max(pages, Ordering::Relaxed);
     if let Some(row) = row::own() {
         row.resident_peak.fetch_max(pages, Ordering::Relaxed);
@@ -185,7 +201,8 @@ pub fn note_peak(pages: u64) {
 
 /// Counts `pages` as gone.
 pub fn remove_resident(pages: u64) {
-    process().resident.fetch_sub(pages, Ordering::Relaxed);
+    let before = process().resident.fetch_sub(pages, Ordering::Relaxed);
+    credit::lower(with_overhead(before.saturating_sub(pages)));
     counts().resident_now.fetch_sub(pages, Ordering::Relaxed);
 }
 
@@ -194,16 +211,30 @@ const ALLOWANCE: u64 = 1 << 20;
 /// What of a thread's block is ever touched.
 const BLOCK_TOUCHED: u64 = 24 << 10;
 
-/// Pages that the program's memory may take now: the cap, less what the page table of a widely scattered program and the blocks of many threads take
-/// beyond their allowance, but never less than half of it.
-pub fn room() -> u64 {
-    let cap = cap();
+/// Pages that the page table of a widely scattered program and the blocks of many threads take beyond their allowance.
+fn overhead() -> u64 {
     let own = STATE.table.memory_bytes() as u64 + thread::count() * BLOCK_TOUCHED;
-    let excess = own.saturating_sub(ALLOWANCE) / PAGE_SIZE;
-    if cap == u64::MAX { cap } else { cap.saturating_sub(excess).max(cap / 2).max(1) }
+    own.saturating_sub(ALLOWANCE) / PAGE_SIZE
 }
 
-/// Most pages that may be resident.
+/// Pages that the program's memory may take now: the cap, or this process's part of it, less the overhead, but never less than half of it.
+pub fn room() -> u64 {
+    let cap = if credit::shared() { credit::held() } else { cap() };
+    if cap == u64::MAX { cap } else { cap.saturating_sub(overhead()).max(cap / 2).max(1) }
+}
+
+/// What the cap has to be for `pages` to be within [`room`].
+pub fn with_overhead(pages: u64) -> u64 {
+    pages + overhead().min(pages)
+}
+
+/// The cap that the user set: of this process, or of all of the run together. What is fitted to it stays as it is while the part changes.
 pub fn cap() -> u64 {
     settings().cap_pages.load(Ordering::Relaxed)
+}
+
+/// Most pages that this process could have resident now.
+pub fn reach() -> u64 {
+    let cap = cap();
+    if credit::shared() && cap != u64::MAX { credit::reach() } else { cap }
 }

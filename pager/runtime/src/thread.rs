@@ -109,6 +109,8 @@ pub struct Own {
     pub streams: Streams,
     /// Address and instruction of the last fault that found its page already there, and how often in a row.
     pub last_spurious: (u64, u64, u32),
+    /// Whether a poke came while a call waited, which the kernel then ended with EINTR.
+    pub cut_short: bool,
 }
 
 /// The header of a thread's block.
@@ -265,6 +267,7 @@ impl Own {
             held: crate::signals::held::Held::NONE,
             streams: Streams::none(),
             last_spurious: (0, 0, 0),
+            cut_short: false,
         }
     }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 use pager_core::roster::ROWS;
 use pager_core::shared::{Control, Counts, IMAGES};
 
-use super::model::{Calls, FaultTime, Faults, Image, Pages, Report, Resident, SCHEMA_VERSION, Swap, SwapFile};
+use super::model::{
+    Calls, Children, FaultTime, Faults, Image, Pages, Report, Resident, SCHEMA_VERSION, Swap, SwapFile,
+};
 use super::processes;
 use crate::failure::{Failure, printable};
 use crate::histogram::{Distribution, PerMille};
@@ -99,6 +101,7 @@ fn resident(control: &Control, seen: &Residency) -> Resident {
     Resident {
         cap_pages,
         cap_bytes: cap_pages.map(bytes),
+        children: children(control),
         resident_peak_pages: seen.peak_one,
         resident_peak_bytes: bytes(seen.peak_one),
         resident_mean_pages: seen.mean(),
@@ -107,6 +110,15 @@ fn resident(control: &Control, seen: &Residency) -> Resident {
         resident_all_peak_bytes: bytes(seen.peak_all),
         resident_now_pages: seen.now,
         resident_now_bytes: bytes(seen.now),
+    }
+}
+
+fn children(control: &Control) -> Children {
+    use pager_core::shared::Children as Setting;
+    match control.settings.children.load(Relaxed) {
+        number if number == Setting::Share as u32 => Children::Share,
+        number if number == Setting::Native as u32 => Children::Native,
+        _ => Children::Own,
     }
 }
 

@@ -83,12 +83,24 @@ pub struct Report {
     pub failure: Option<Failure>,
 }
 
-/// Memory in use, in pages and bytes. `one` process is what the cap limits; means and `all` are sums over processes.
+/// For what the cap holds: `--children`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)]
+pub enum Children {
+    #[default]
+    Own,
+    Native,
+    Share,
+}
+
+/// Memory in use, in pages and bytes. The cap limits one process, or all of them together; means and `all` are sums over processes.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[allow(missing_docs)]
 pub struct Resident {
     pub cap_pages: Option<u64>,
     pub cap_bytes: Option<u64>,
+    pub children: Children,
     pub resident_peak_pages: u64,
     pub resident_peak_bytes: u64,
     pub resident_mean_pages: u64,

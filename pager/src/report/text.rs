@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Write};
 
-use super::model::{Image, Report};
+use super::model::{Children, Image, Report};
 use super::processes::{ProcessEnd, ProcessRow};
 use crate::size::ByteSize;
 
@@ -58,23 +58,27 @@ fn lines(report: &Report) -> Vec<(&'static str, String)> {
 
 fn resident(report: &Report) -> String {
     let resident = &report.resident;
+    let is_shared = resident.children == Children::Share;
+    let peak_pages = if is_shared { resident.resident_all_peak_pages } else { resident.resident_peak_pages };
     let cap = match (resident.cap_pages, resident.cap_bytes) {
         (Some(pages), Some(bytes)) => {
-            let percent = resident.resident_peak_pages as f64 * 100.0 / pages as f64;
+            let percent = peak_pages as f64 * 100.0 / pages as f64;
             format!(" of {} ({pages} pages): {percent:.1} %", ByteSize(bytes))
         }
         _ => ", no cap".to_owned(),
     };
-    let mut line = format!(
-        "peak {} ({} pages){cap}; mean {}",
-        ByteSize(resident.resident_peak_bytes),
-        resident.resident_peak_pages,
-        ByteSize(resident.resident_mean_bytes),
-    );
-    if report.processes > 1 {
-        let _ = write!(line, "; all processes together: peak {}", ByteSize(resident.resident_all_peak_bytes));
+    let others = match report.processes {
+        0 | 1 => String::new(),
+        _ if is_shared => {
+            format!(", all processes together; the largest: peak {}", ByteSize(resident.resident_peak_bytes))
+        }
+        _ => format!("; all processes together: peak {}", ByteSize(resident.resident_all_peak_bytes)),
+    };
+    let (peak, mean) = (ByteSize::of_pages(peak_pages), ByteSize(resident.resident_mean_bytes));
+    match is_shared {
+        true => format!("peak {peak} ({peak_pages} pages){cap}{others}; mean {mean}"),
+        false => format!("peak {peak} ({peak_pages} pages){cap}; mean {mean}{others}"),
     }
-    line
 }
 
 fn faults(report: &Report) -> String {

@@ -3,6 +3,7 @@
 //! The table is `pager_core::calls`; here its routes are taken. A call's result goes into the trapped context; calls that replace the
 //! context (sigreturn) or never come back (exit, exec) say so by [`Answer`].
 
+mod again;
 mod descriptors;
 pub use descriptors::{note_own, of_the_run};
 pub use perform::perform;

@@ -4,6 +4,7 @@ use pager_core::calls::{self as table, Chunk, Restart, Route, Span};
 use pager_core::shared::count;
 
 use super::Call;
+use super::again::{self, Repeat};
 use super::fill::{self, Hold, Memory};
 use super::paths;
 use super::pieces;
@@ -95,8 +96,16 @@ pub fn make(block: &'static Block, call: Call, interruption: Interruption) -> Re
         // SAFETY: the program's own call; its pointers are the program's.
         return check(unsafe { syscall(number, call.args) });
     }
-    // SAFETY: as above.
-    let result = unsafe { gate::interruptible(number, &call.args, block.inbox.counter()) };
+    let mut repeat = Repeat::of(&call);
+    let mut args = call.args;
+    let result = loop {
+        // SAFETY: as above; a pointer into `repeat` is one of ours.
+        let result = unsafe { gate::interruptible(number, &args, block.inbox.counter()) };
+        if result != Err(Errno::EINTR) || !again::was_poked(block) {
+            break result;
+        }
+        args = repeat.arguments(&call);
+    };
     match (result, class) {
         (Err(Errno::ERESTARTSYS), Restart::Always) => Err(Errno::ERESTARTNOINTR),
         (result, _) => result,

@@ -28,7 +28,7 @@ const RWF_NOWAIT: u64 = 8;
 
 /// Bytes that one call may pin.
 fn limit() -> u64 {
-    match state::cap() {
+    match state::reach() {
         u64::MAX => u64::MAX,
         cap => (cap / SHARE * PAGE_SIZE).clamp(PAGE_SIZE, LARGEST),
     }

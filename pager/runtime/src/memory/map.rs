@@ -289,7 +289,7 @@ pub fn populate(addr: u64, len: u64, prot: u64) {
     }
     let Some(range) = PageRange::touching(VirtAddr(addr), len) else { return };
     // More than the cap would only push out what came first.
-    for page in range.iter().take((state::cap() / 2).min(usize::MAX as u64) as usize) {
+    for page in range.iter().take((state::reach() / 2).min(usize::MAX as u64) as usize) {
         if fault::make_resident(page.start(), access) != fault::Outcome::Resolved {
             return;
         }

@@ -16,6 +16,7 @@ use crate::root;
 use crate::row::{self, Before};
 use crate::state;
 use crate::sys::file::{self, AT_EMPTY_PATH, AT_FDCWD, Fd};
+use crate::sys::signal::{self, SignalSet};
 use crate::sys::{Errno, call, nr, task};
 use crate::user;
 
@@ -33,6 +34,8 @@ const AT_EACCESS: u64 = 0x200;
 const S_ISUID_OR_SGID: u16 = 0o6000;
 /// Our descriptors for the next image go here or above.
 const LEAST_FD: u64 = 200;
+/// How often who is about to poke this process may go first.
+const PATIENCE: u32 = 1000;
 
 /// What exec was asked to run, copied out of the program's memory. Texts end in a zero byte.
 pub struct Image {
@@ -213,17 +216,26 @@ fn gains_privilege(fd: Fd) -> bool {
 
 /// Executes; comes back only with an error. Meanwhile this process cannot be poked: the next image has no handler yet, or never gets one.
 fn start(image: &Image, kind: Kind) -> Errno {
-    let pid = task::pid();
-    let poked = &state::process().pid;
+    let process = state::process();
     // A vfork child is not the process of this slot.
-    let own = poked.compare_exchange(pid, 0, SeqCst, SeqCst).is_ok();
+    let own = process.pid.load(SeqCst) == task::pid();
+    if own {
+        process.stop_listening(PATIENCE, task::give_way);
+        take_pending_poke();
+    }
     limits::hand_back();
     let errno = execute(image, kind);
     limits::lift();
     if own {
-        poked.store(pid, SeqCst);
+        process.listen();
     }
     errno
+}
+
+/// A poke that was sent to a thread that ends with exec would reach the next image. A mask that changes has the kernel look again what is pending.
+fn take_pending_poke() {
+    let mask = signal::set_mask(SignalSet::ASYNCHRONOUS);
+    signal::set_mask(mask);
 }
 
 fn execute(image: &Image, kind: Kind) -> Errno {

@@ -12,8 +12,10 @@ use pager_core::entry::{Dirt, Entry, SwapSlot};
 use super::Request;
 use crate::arena;
 use crate::buffers;
+use crate::credit::{self, Opening};
 use crate::die;
 use crate::engine;
+use crate::evict;
 use crate::fault;
 use crate::gate;
 use crate::lock::RawMutex;
@@ -46,10 +48,16 @@ pub fn fork(block: &'static Block, context: &mut UContext, request: &Request) ->
         return Err(Errno::EAGAIN);
     }
     for _ in 0..ATTEMPTS {
-        match fork_once(block, context, request) {
-            Ok(result) => return result,
-            Err(Saturated) => bring_back_saturated(),
+        let endowment = evict::endow();
+        match fork_once(block, context, request, endowment) {
+            Ok(Ok(child)) => return Ok(child),
+            Ok(Err(errno)) => {
+                credit::take_back(endowment);
+                return Err(errno);
+            }
+            Err(Saturated) => credit::take_back(endowment),
         }
+        bring_back_saturated();
     }
     Err(Errno::EAGAIN)
 }
@@ -67,6 +75,7 @@ fn fork_once(
     block: &'static Block,
     context: &mut UContext,
     request: &Request,
+    endowment: u64,
 ) -> Result<Result<u64, Errno>, Saturated> {
     let areas = STATE.areas.write();
     let policies: Vec<Area> = areas.iter().filter(|area| area.fork != ForkPolicy::Copy).copied().collect();
@@ -94,7 +103,7 @@ fn fork_once(
     heap.iter().chain(&locks).for_each(|lock| lock.release());
     drop(areas);
     match result {
-        Ok(0) => become_child(block, context, request),
+        Ok(0) => become_child(block, context, request, endowment),
         Ok(_) => {}
         Err(_) => shared.into_iter().for_each(swap::disown),
     }
@@ -130,9 +139,9 @@ fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Saturated> {
     Ok(shared)
 }
 
-fn become_child(block: &'static Block, context: &mut UContext, request: &Request) {
+fn become_child(block: &'static Block, context: &mut UContext, request: &Request, endowment: u64) {
     thread::only(block);
-    state::claim_process(task::pid());
+    state::claim_process(task::pid(), Opening::Endowed(endowment));
     state::end_with_the_run();
     row::fork(task::pid(), &STATE.areas.read());
     let own = block.own();
@@ -143,6 +152,7 @@ fn become_child(block: &'static Block, context: &mut UContext, request: &Request
     if let Err(errno) = take_over(block) {
         die::internal(format_args!("a forked child cannot be taken over: {errno:?}"));
     }
+    state::process().listen();
     request.tell_child(block.own().tid);
     if request.stack != 0 {
         context.machine.rsp = request.stack;
@@ -214,5 +224,7 @@ fn adopt_pages() {
     if let Some(row) = row::own() {
         row.add_swap(swapped);
     }
-    state::note_peak(state::add_resident(resident));
+    let resident = state::add_resident(resident);
+    credit::adopt(state::with_overhead(resident));
+    state::note_settled(resident);
 }

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use pager_core::addr::PageNum;
 use pager_core::entry::{Entry, SwapSlot};
 
+use crate::credit;
 use crate::fault::{settle, take};
 use crate::queue::everything;
 use crate::state::{self, STATE};
@@ -36,9 +37,10 @@ impl Leaving {
         Leaving(taken)
     }
 
-    /// Gives the slots up. To be followed by the end of the process.
+    /// Gives the slots up, and credit. To be followed by the end of the process.
     pub fn release(self) {
         self.slots().for_each(swap::release);
+        credit::leave();
     }
 
     fn slots(&self) -> impl Iterator<Item = SwapSlot> {

@@ -18,6 +18,7 @@ use pager_core::calls::{Direction, Span};
 use pager_core::shared::count;
 
 use crate::calls::fill::{self, Hold};
+use crate::credit;
 use crate::state;
 use crate::sys::Errno;
 use crate::sys::signal::UContext;
@@ -76,8 +77,11 @@ impl Request {
 /// clone, fork and vfork.
 ///
 /// # Errors
-/// As clone(2).
+/// As clone(2); EAGAIN too for a process that a shared cap has no room for.
 pub fn clone(block: &'static Block, context: &mut UContext, request: Request) -> Result<u64, Errno> {
+    if request.flags & CLONE_THREAD == 0 && credit::is_full() {
+        return Err(Errno::EAGAIN);
+    }
     let counts = state::counts();
     let pinned = block.pinned();
     request.ready_parent(block);

@@ -21,6 +21,7 @@ use crate::gate;
 use crate::process::leave::Leaving;
 use crate::row;
 use crate::state;
+use crate::sys::Errno;
 use crate::sys::signal::{self, Action, MachineContext, SIGBUS, SIGSEGV, SIGSYS, SigInfo, SignalSet, UContext};
 use crate::sys::task;
 use crate::thread::Block;
@@ -105,8 +106,11 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
 
 /// The cap was lowered: keep to it now, unless the thread is in the middle of something. Then the next fault will.
 fn poked(context: &UContext) {
+    if in_runtime(context) && gate::has_ended(context.machine.rip) && context.machine.rax == Errno::EINTR.as_return() {
+        Block::current().own().cut_short = true;
+    }
     if !in_runtime(context) || gate::waits_in_kernel(context.machine.rip) {
-        evict::make_room(0);
+        evict::keep_to_cap();
     }
 }
 
