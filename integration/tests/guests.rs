@@ -136,6 +136,19 @@ guest!(wait_many);
 guest!(write_barrier);
 guest!(write_text);
 
+/// Each process with the cap to itself, which is not what the guests above have: those that start processes.
+mod with_a_cap_for_each {
+    use super::*;
+
+    #[test]
+    fn process() {
+        for guest in ["exec_self", "fork_threads", "fork_tree", "spawn", "wait_many"] {
+            let paging = Paging::new().resident("256K").option("--children", "own");
+            same_under(guest, Link::Dynamic, &NO_ARGUMENTS, paging);
+        }
+    }
+}
+
 /// The ways of linking that distributions use less, for the guests whose start-up and memory differ by them.
 mod linked {
     use super::*;

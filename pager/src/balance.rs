@@ -49,20 +49,22 @@ impl Balance {
             return;
         }
         self.looks += 1;
-        set_level(control);
-        for process in members(control) {
+        // One walk over all slots: most are free.
+        let members: Vec<&Process> = members(control).collect();
+        set_level_for(control, &members);
+        for process in &members {
             let _ = process.account.hungry.fetch_update(AcqRel, Relaxed, |looks| looks.checked_sub(1));
         }
         self.short = if control.pool.is_short() { self.short + 1 } else { 0 };
         if self.short >= SHORT_LOOKS {
-            self.poke_richest(control, mark);
+            self.poke_richest(control, &members, mark);
         }
     }
 
-    fn poke_richest(&mut self, control: &Control, mark: &Mark) {
+    fn poke_richest(&mut self, control: &Control, members: &[&Process], mark: &Mark) {
         self.poked.retain(|poked| self.looks - poked.look < SILENCE_LOOKS);
         let spare = |process: &Process| credit(process).saturating_sub(control.pool.floor(&process.account));
-        let mut rich: Vec<(u64, &Process)> = members(control).map(|process| (spare(process), process)).collect();
+        let mut rich: Vec<(u64, &Process)> = members.iter().map(|process| (spare(process), *process)).collect();
         rich.retain(|(spare, process)| *spare > 0 && !self.is_silent(process));
         rich.sort_by_key(|(spare, _)| Reverse(*spare));
         for (_, process) in rich.into_iter().take(POKES) {
@@ -110,7 +112,11 @@ pub fn leave_alone(control: &Control) {
 
 /// Sets the fair part as it is now.
 pub fn set_level(control: &Control) {
-    let accounts: Vec<(u64, bool)> = members(control).map(standing).collect();
+    set_level_for(control, &members(control).collect::<Vec<_>>());
+}
+
+fn set_level_for(control: &Control, members: &[&Process]) {
+    let accounts: Vec<(u64, bool)> = members.iter().map(|process| standing(process)).collect();
     let wanted = accounts.iter().any(|(_, hungry)| *hungry);
     if !wanted {
         control.pool.asked.store(0, Relaxed);

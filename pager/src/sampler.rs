@@ -10,8 +10,9 @@ use crossbeam::channel::{self, Receiver, RecvTimeoutError, Sender};
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
+use pager_core::hearing::Hearing;
 use pager_core::roster::End;
-use pager_core::shared::{Control, Hearing, Process};
+use pager_core::shared::{Control, Process};
 use parking_lot::Mutex;
 
 use crate::balance::{self, Balance};

@@ -16,6 +16,7 @@ pub mod calls;
 pub mod elf;
 pub mod entry;
 pub mod fault;
+pub mod hearing;
 pub mod pool;
 pub mod replacement;
 pub mod roster;

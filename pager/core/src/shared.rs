@@ -310,53 +310,10 @@ pub struct Process {
     pub peak: AtomicU64,
     /// What it has of a shared cap.
     pub account: Account,
-    /// [`Hearing`] as a number.
+    /// [`crate::hearing::Hearing`] as a number.
     pub hearing: AtomicU32,
     /// Path of the program it runs.
     pub program: Text,
-}
-
-/// Whether a process can be poked: sent [`POKE`], which ends one that has no handler for it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u32)]
-pub enum Hearing {
-    /// No: it starts, or executes another program.
-    Deaf = 0,
-    /// Yes.
-    Listens = 1,
-    /// Somebody is about to send the signal.
-    Spoken = 2,
-}
-
-impl Process {
-    /// From now on the process can be poked.
-    pub fn listen(&self) {
-        self.hearing.store(Hearing::Listens as u32, Ordering::SeqCst);
-    }
-
-    /// From now on it cannot. Who is about to poke it is given `patience` chances to have done so: whoever got stuck in the middle would be waited
-    /// for in vain. A signal that was sent is pending afterwards.
-    pub fn stop_listening(&self, patience: u32, give_way: impl Fn()) {
-        for _ in 0..patience {
-            let (listens, deaf) = (Hearing::Listens as u32, Hearing::Deaf as u32);
-            match self.hearing.compare_exchange(listens, deaf, Ordering::SeqCst, Ordering::SeqCst) {
-                Err(seen) if seen != deaf => give_way(),
-                _ => return,
-            }
-        }
-        self.hearing.store(Hearing::Deaf as u32, Ordering::SeqCst);
-    }
-
-    /// Pokes the process by `send`, unless it is deaf.
-    pub fn poke(&self, send: impl FnOnce(u32)) {
-        let spoken = Hearing::Spoken as u32;
-        let hears = |hearing| (hearing != Hearing::Deaf as u32).then_some(spoken);
-        if self.hearing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, hears).is_ok() {
-            send(self.pid.load(Ordering::SeqCst));
-            let (listens, order) = (Hearing::Listens as u32, Ordering::SeqCst);
-            let _ = self.hearing.compare_exchange(spoken, listens, order, order);
-        }
-    }
 }
 
 /// What a failure was.

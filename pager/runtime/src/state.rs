@@ -7,9 +7,10 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
 use pager_core::addr::PAGE_SIZE;
 use pager_core::area::AreaTree;
+use pager_core::hearing::Hearing;
 use pager_core::pool::Pool;
 use pager_core::roster::Roster;
-use pager_core::shared::{Children, Control, Counts, Hearing, Process, count};
+use pager_core::shared::{Children, Control, Counts, Process, count};
 use pager_core::table::PageTable;
 
 use crate::calls;

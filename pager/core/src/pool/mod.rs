@@ -53,6 +53,7 @@ pub struct Pool {
 }
 
 /// What a process has of the pool. Written by the process, and by the supervisor once it is dead.
+#[derive(Default, Debug)]
 #[repr(C)]
 pub struct Account {
     /// Pages that it may have resident.
