@@ -99,6 +99,7 @@ guest!(close_all);
 guest!(deep_stack);
 guest!(exec_self);
 guest!(exit_code);
+guest!(few_descriptors);
 guest!(file_private);
 guest!(fork_threads);
 guest!(fork_tree);

@@ -63,7 +63,7 @@ impl Images {
             && image.fd.is_none()
             && use_of == Use::Read
         {
-            let own = file::duplicate_high(fd)?;
+            let own = file::with_descriptors(|| file::duplicate_high(fd))?;
             crate::calls::note_own(own);
             image.fd = Some(own);
         }

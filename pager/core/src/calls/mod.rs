@@ -16,6 +16,7 @@
 
 mod bpf;
 mod control;
+mod descriptors;
 mod expand;
 mod futex;
 mod ioctl;
@@ -28,6 +29,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use descriptors::descriptors;
 pub use expand::{MAX_SPANS, buffers, unknown_buffers};
 pub use refine::{MaskArgument, blocking, refusal, signal_mask};
 pub use table::{ROWS, row};

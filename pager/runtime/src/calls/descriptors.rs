@@ -19,27 +19,13 @@ pub fn note_own(fd: Fd) {
     LEAST.fetch_min(fd.0, Ordering::Relaxed);
 }
 
-/// Whether a call would read, write or change a descriptor of ours. To the program it is not there.
+/// Whether a call is about a descriptor of ours. To the program it is not there.
 pub fn names_ours(number: u64, args: &[u64; 6]) -> bool {
     let named = |argument: &usize| {
         let fd = Fd(args[*argument] as i32);
         fd.0 >= LEAST.load(Ordering::Relaxed) && is_ours(fd)
     };
-    acted_upon(number).iter().any(named)
-}
-
-/// The arguments of a call that are descriptors it acts upon.
-const fn acted_upon(number: u64) -> &'static [usize] {
-    match number {
-        // read, write, lseek, ioctl, pread64 to writev, dup, fcntl, flock, ftruncate, vmsplice, fallocate, preadv and its kin
-        0 | 1 | 8 | 16..=20 | 32 | 72 | 73 | 77 | 278 | 285 | 295 | 296 | 327 | 328 => &[0],
-        // sendfile, tee
-        40 | 276 => &[0, 1],
-        // splice, copy_file_range
-        275 | 326 => &[0, 2],
-        nr::MMAP => &[4],
-        _ => &[],
-    }
+    pager_core::calls::descriptors(number).iter().any(named)
 }
 
 fn is_ours(fd: Fd) -> bool {

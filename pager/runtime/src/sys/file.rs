@@ -171,8 +171,8 @@ pub fn limit(which: u64) -> Result<(u64, u64), Errno> {
     Ok((pair[0], pair[1]))
 }
 
-/// Runs `open`, and once more with all the descriptors that this process may have where its soft limit leaves none. For processes of one thread:
-/// another would see the limit raised.
+/// Runs `open`, and once more with all the descriptors that this process may have where its soft limit leaves none. Another thread may open one
+/// more than the limit meanwhile, or find its own change of the limit undone.
 ///
 /// # Errors
 /// What `open` says.

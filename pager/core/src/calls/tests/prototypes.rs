@@ -6,16 +6,23 @@ use super::*;
 struct Argument {
     /// Its type, as `const struct iovec *`.
     kind: &'static str,
+    name: &'static str,
 }
 
 impl Argument {
     fn parse(text: &'static str) -> Argument {
         let name = text.rfind([' ', '*']).map_or(0, |at| at + 1);
-        Argument { kind: text[..name].trim_end() }
+        Argument { kind: text[..name].trim_end(), name: &text[name..] }
     }
 
     fn is_pointer(&self) -> bool {
         self.kind.contains('*') || self.pointee().starts_with("cap_user_")
+    }
+
+    /// By its name; the descriptor that `pidfd_getfd` takes is another process's.
+    fn is_descriptor(&self, call: &str) -> bool {
+        let named = self.name.contains("fd") || self.name == "fildes";
+        named && !self.is_pointer() && !self.name.contains("nfds") && (call, self.name) != ("pidfd_getfd", "fd")
     }
 
     /// The kernel promises not to write there.
@@ -163,4 +170,19 @@ fn fixed_lengths_are_the_sizes_of_the_kernels_structures() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(seen > 100, "{seen} structures");
+}
+
+#[test]
+fn descriptors_are_the_prototypes() {
+    let mut seen = 0;
+    for (row, arguments) in prototypes() {
+        if matches!(row.name, "close" | "close_range" | "dup2" | "dup3") {
+            continue;
+        }
+        let told = arguments.iter().enumerate().filter(|(_, argument)| argument.is_descriptor(row.name));
+        let told: Vec<usize> = told.map(|(index, _)| index).collect();
+        assert_eq!(descriptors(row.number.into()), told, "{}", row.name);
+        seen += told.len();
+    }
+    assert!(seen > 120, "{seen}");
 }
