@@ -133,6 +133,7 @@ guest!(start_up, ["one", "", "three words here"]);
 guest!(terminated);
 guest!(thread_exits);
 guest!(threads_churn, ["4"]);
+guest!(vfork_churn);
 guest!(wait_many);
 guest!(write_barrier);
 guest!(write_text);

@@ -8,16 +8,28 @@ use pager_core::addr::PAGE_SIZE;
 use crate::arena;
 use crate::die;
 use crate::lock::{Mutex, RawMutex};
+use crate::sys::memory;
 
 /// Pages of a buffer: the largest batch of an eviction.
 pub const BUFFER_PAGES: usize = 64;
 const BUFFER_BYTES: usize = BUFFER_PAGES * PAGE_SIZE as usize;
 
-static FREE: Mutex<Vec<u64>> = Mutex::new(Vec::new());
+/// So many that nobody uses keep their memory; of more than one at a time there is rarely need.
+const WARM: usize = 2;
+
+/// Buffers that nobody uses.
+struct Pool {
+    /// With what memory they have; taken first.
+    warm: Vec<u64>,
+    /// Without any.
+    cold: Vec<u64>,
+}
+
+static POOL: Mutex<Pool> = Mutex::new(Pool { warm: Vec::new(), cold: Vec::new() });
 
 /// The pool's lock, to be held across a fork.
 pub fn pool_lock() -> &'static RawMutex {
-    FREE.raw()
+    POOL.raw()
 }
 
 /// A buffer of [`BUFFER_PAGES`], back in the pool when dropped. Only what is used of it costs memory.
@@ -25,7 +37,9 @@ pub struct Buffer(u64);
 
 impl Buffer {
     pub fn take() -> Buffer {
-        let pooled = FREE.lock().pop();
+        let mut pool = POOL.lock();
+        let pooled = pool.warm.pop().or_else(|| pool.cold.pop());
+        drop(pool);
         match pooled {
             Some(addr) => Buffer(addr),
             None => match arena::map(BUFFER_BYTES as u64, PAGE_SIZE) {
@@ -53,6 +67,12 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        FREE.lock().push(self.0);
+        let mut pool = POOL.lock();
+        if pool.warm.len() < WARM {
+            return pool.warm.push(self.0);
+        }
+        drop(pool);
+        let _ = memory::madvise(self.0, BUFFER_BYTES as u64, memory::MADV_DONTNEED);
+        POOL.lock().cold.push(self.0);
     }
 }

@@ -5,6 +5,7 @@
 //!
 //! Who may touch what: `inbox` the owner, also from nested signal handlers; `own` the owner outside of them; `pins` and `alive` everybody.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
@@ -14,6 +15,7 @@ use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 
 use crate::arena;
 use crate::lock::{Mutex, RawMutex};
+use crate::process::exec::Passed;
 use crate::readahead::Streams;
 use crate::signals::Actions;
 use crate::sys::Errno;
@@ -101,6 +103,8 @@ pub struct Own {
     pub clear_tid: u64,
     /// The program's robust list: head and length.
     pub robust: (u64, u64),
+    /// What the thread has passed to exec.
+    pub passed: Option<Box<Passed>>,
     /// Whether the context is that of a call to be made again.
     pub backed_up: BackedUp,
     /// Sent faults that the program has blocked.
@@ -164,7 +168,11 @@ impl Block {
     pub fn new(actions: NonNull<Actions>) -> Result<&'static Block, Errno> {
         let reused = THREADS.lock().take_ended();
         let header = match reused {
-            Some(block) => block.as_ptr(),
+            Some(block) => {
+                // SAFETY: it was initialised, and its thread has ended.
+                unsafe { core::ptr::drop_in_place(&raw mut (*block.as_ptr()).own) };
+                block.as_ptr()
+            }
             None => {
                 let base = arena::map(BLOCK_BYTES as u64, BLOCK_BYTES as u64)?;
                 memory::mprotect(base, PAGE_SIZE, PROT_NONE)?;
@@ -258,6 +266,7 @@ impl Own {
     fn new(actions: NonNull<Actions>) -> Own {
         Own {
             tid: 0,
+            passed: None,
             mask: SignalSet::default(),
             alternate: AltStack::NONE,
             actions,

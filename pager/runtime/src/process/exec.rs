@@ -2,6 +2,7 @@
 //! named in its environment. What cannot be paged (32-bit, setuid, file capabilities) is executed natively, and so is what children execute under
 //! `--children native`.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::SeqCst;
 
@@ -18,6 +19,7 @@ use crate::state;
 use crate::sys::file::{self, AT_EMPTY_PATH, AT_FDCWD, Fd};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::{Errno, call, nr, task};
+use crate::thread::Block;
 use crate::user;
 
 const PATH_MAX: usize = 4096;
@@ -44,6 +46,32 @@ pub struct Image {
     pub envp: Vec<Vec<u8>>,
 }
 
+/// What is passed to the kernel: the image's texts, another one for the environment, and the arrays of pointers to them.
+pub struct Passed {
+    image: Image,
+    _entry: Vec<u8>,
+    argv: Vec<u64>,
+    envp: Vec<u64>,
+}
+
+impl Passed {
+    /// With `entry` in front of the environment, if it is not empty.
+    fn new(image: Image, entry: Vec<u8>) -> Box<Passed> {
+        let first = (!entry.is_empty()).then_some(entry.as_ptr() as u64);
+        let (argv, envp) = (pointers(None, &image.argv), pointers(first, &image.envp));
+        Box::new(Passed { image, _entry: entry, argv, envp })
+    }
+
+    /// Makes the call, which comes back only with an error. Where it does not, a vfork child leaves all this in memory that is its parent's, where
+    /// it goes with the child's block.
+    fn to(self: Box<Passed>, exec: impl FnOnce(&Passed) -> Result<u64, Errno>) -> Errno {
+        let own = Block::current().own();
+        let result = exec(own.passed.insert(self));
+        own.passed = None;
+        result.err().unwrap_or(Errno::EINVAL)
+    }
+}
+
 /// What becomes of a file that can be executed.
 enum Kind {
     Paged(Fd),
@@ -66,7 +94,7 @@ enum Reason {
 pub fn execve(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<u64, Errno> {
     let mut image = copy_in(dir, path, argv, envp, flags)?;
     let kind = if state::runs_natively(task::pid()) { as_named(&image)? } else { resolve(&mut image)? };
-    Err(start(&image, kind))
+    Err(start(image, kind))
 }
 
 /// Executes what the run was started with and cannot be loaded: a script's interpreter takes its place, a program that is not to be paged runs
@@ -75,7 +103,7 @@ pub fn instead(path: &[u8], argv: &[Vec<u8>], envp: &[Vec<u8>]) -> Errno {
     let texts = |texts: &[Vec<u8>]| texts.iter().map(|text| terminated(text)).collect();
     let mut image = Image { path: terminated(path), argv: texts(argv), envp: texts(envp) };
     match resolve(&mut image) {
-        Ok(kind) => start(&image, kind),
+        Ok(kind) => start(image, kind),
         Err(errno) => errno,
     }
 }
@@ -215,7 +243,7 @@ fn gains_privilege(fd: Fd) -> bool {
 }
 
 /// Executes; comes back only with an error. Meanwhile this process cannot be poked: the next image has no handler yet, or never gets one.
-fn start(image: &Image, kind: Kind) -> Errno {
+fn start(image: Image, kind: Kind) -> Errno {
     let process = state::process();
     // A vfork child is not the process of this slot.
     let own = process.pid.load(SeqCst) == task::pid();
@@ -238,7 +266,7 @@ fn take_pending_poke() {
     signal::set_mask(mask);
 }
 
-fn execute(image: &Image, kind: Kind) -> Errno {
+fn execute(image: Image, kind: Kind) -> Errno {
     match kind {
         Kind::Paged(fd) => {
             let result = start_paged(image, fd);
@@ -252,7 +280,7 @@ fn execute(image: &Image, kind: Kind) -> Errno {
     }
 }
 
-fn start_paged(image: &Image, fd: Fd) -> Errno {
+fn start_paged(image: Image, fd: Fd) -> Errno {
     let inherited = match file::duplicate_from(fd, LEAST_FD).or_else(|_| file::duplicate_from(fd, 3)) {
         Ok(inherited) => inherited,
         Err(errno) => return errno,
@@ -260,16 +288,15 @@ fn start_paged(image: &Image, fd: Fd) -> Errno {
     let leaving = Leaving::take();
     let slots = leaving.hand_over();
     let entry = passport(inherited, slots, &image.path);
-    let mut envp = pointers(&image.envp);
-    envp.insert(0, entry.as_ptr() as u64);
-    let argv = pointers(&image.argv);
     let runtime = state::settings().runtime_fd.load(core::sync::atomic::Ordering::Relaxed);
     let empty = b"\0";
-    let result = call!(nr::EXECVEAT, runtime, empty.as_ptr(), argv.as_ptr(), envp.as_ptr(), AT_EMPTY_PATH);
+    let errno = Passed::new(image, entry).to(|passed| {
+        call!(nr::EXECVEAT, runtime, empty.as_ptr(), passed.argv.as_ptr(), passed.envp.as_ptr(), AT_EMPTY_PATH)
+    });
     file::close(inherited);
     slots.into_iter().for_each(file::close);
     leaving.stay();
-    result.err().unwrap_or(Errno::EINVAL)
+    errno
 }
 
 /// The environment entry by which the next image finds its run. A vfork child has no row yet.
@@ -283,7 +310,7 @@ fn passport(program: Fd, slots: Option<Fd>, path: &[u8]) -> Vec<u8> {
 }
 
 /// Descriptors and settings of ours do not follow into the program.
-fn start_native(image: &Image, reason: Reason) -> Errno {
+fn start_native(image: Image, reason: Reason) -> Errno {
     let counts = state::counts();
     let path = core::str::from_utf8(&image.path[..image.path.len() - 1]).unwrap_or("?");
     let counter = match reason {
@@ -300,16 +327,16 @@ fn start_native(image: &Image, reason: Reason) -> Errno {
     of_the_run().for_each(|fd| file::set_cloexec(fd, 1));
     task::allow_huge_pages();
     let before = row::become_native(task::pid(), path.as_bytes());
-    let (argv, envp) = (pointers(&image.argv), pointers(&image.envp));
-    let result = call!(EXECVE, image.path.as_ptr(), argv.as_ptr(), envp.as_ptr());
+    let errno = Passed::new(image, Vec::new())
+        .to(|passed| call!(EXECVE, passed.image.path.as_ptr(), passed.argv.as_ptr(), passed.envp.as_ptr()));
     task::disable_huge_pages();
     of_the_run().for_each(|fd| file::set_cloexec(fd, 0));
     before.into_iter().for_each(Before::restore);
     counter.fetch_sub(1, SeqCst);
-    result.err().unwrap_or(Errno::EINVAL)
+    errno
 }
 
 /// The null-terminated array that the kernel wants.
-fn pointers(texts: &[Vec<u8>]) -> Vec<u64> {
-    texts.iter().map(|text| text.as_ptr() as u64).chain([0]).collect()
+fn pointers(first: Option<u64>, texts: &[Vec<u8>]) -> Vec<u64> {
+    first.into_iter().chain(texts.iter().map(|text| text.as_ptr() as u64)).chain([0]).collect()
 }
