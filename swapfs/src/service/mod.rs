@@ -47,7 +47,7 @@ use crate::throttle::{Rule, Throttle, Ticket};
 use crate::trace::Tracers;
 use crate::wake::Wakes;
 use handles::Handles;
-use rules::CgroupsWanted;
+use rules::Wants;
 use swap_table::SwapTable;
 
 /// What a mount serves and how.
@@ -98,7 +98,8 @@ pub struct Service {
     books: Arc<Books>,
     gate: Gate,
     faults: Mutex<Faults>,
-    cgroups_wanted: CgroupsWanted,
+    throttle_wants: Wants,
+    fault_wants: Wants,
 }
 
 impl Service {
@@ -118,7 +119,8 @@ impl Service {
             handles: Handles::default(),
             books: Arc::default(),
             gate: Gate::start(clock, wakes, Throttle::new(&plan.rules, plan.seed))?,
-            cgroups_wanted: CgroupsWanted::new(&plan.rules, &faults),
+            throttle_wants: Wants::new(plan.rules.iter().map(|rule| &rule.selector)),
+            fault_wants: Wants::new(faults.iter().map(|rule| &rule.selector)),
             faults: Mutex::new(Faults::new(faults, plan.seed)),
             plan,
         }))

@@ -6,43 +6,55 @@ use parking_lot::RwLock;
 
 use super::Service;
 use super::answers::complaint;
-use crate::faults::{FaultRule, parse_faults};
+use crate::faults::parse_faults;
 use crate::filesystem::FsError;
-use crate::throttle::{Rule, RuleError, parse_rules};
+use crate::throttle::{RuleError, Selector, parse_rules};
 
 /// The most bytes of rules, so that each change is one request.
 const LONGEST: usize = 128 << 10;
 
-/// Whether any rule wants to know control groups, so that they are read.
+/// What the rules of one kind want to know of each request; read without a lock, so that no request pays for rules that are not there.
 #[derive(Debug)]
-pub(super) struct CgroupsWanted {
-    throttle: AtomicBool,
-    faults: AtomicBool,
+pub(super) struct Wants {
+    any: AtomicBool,
+    cgroups: AtomicBool,
 }
 
-impl CgroupsWanted {
-    pub(super) fn new(rules: &[Rule], faults: &[FaultRule]) -> Self {
-        CgroupsWanted { throttle: throttle_wants(rules).into(), faults: faults_want(faults).into() }
+impl Wants {
+    /// What `selectors` want, one for each rule.
+    pub(super) fn new<'a>(selectors: impl Iterator<Item = &'a Selector>) -> Self {
+        let wants = Wants { any: false.into(), cgroups: false.into() };
+        wants.set(selectors);
+        wants
     }
 
+    fn set<'a>(&self, selectors: impl Iterator<Item = &'a Selector>) {
+        let (mut any, mut cgroups) = (false, false);
+        for selector in selectors {
+            any = true;
+            cgroups |= selector.names_cgroups();
+        }
+        self.any.store(any, Ordering::Relaxed);
+        self.cgroups.store(cgroups, Ordering::Relaxed);
+    }
+
+    /// Whether there are rules.
     pub(super) fn any(&self) -> bool {
-        self.throttle.load(Ordering::Relaxed) || self.faults.load(Ordering::Relaxed)
+        self.any.load(Ordering::Relaxed)
     }
-}
 
-fn throttle_wants(rules: &[Rule]) -> bool {
-    rules.iter().any(|rule| rule.selector.names_cgroups())
-}
-
-fn faults_want(rules: &[FaultRule]) -> bool {
-    rules.iter().any(|rule| rule.selector.names_cgroups())
+    /// Whether one names control groups, so that they have to be read.
+    pub(super) fn cgroups(&self) -> bool {
+        self.cgroups.load(Ordering::Relaxed)
+    }
 }
 
 impl Service {
     /// Puts the rules in `data` in force, all or none; `answer` says them, or why they were refused.
     pub(super) fn set_rules(&self, answer: &RwLock<String>, data: &[u8]) -> Result<usize, FsError> {
         let done = read(data, parse_rules).map(|rules| {
-            self.want_cgroups(&self.cgroups_wanted.throttle, throttle_wants(&rules));
+            self.throttle_wants.set(rules.iter().map(|rule| &rule.selector));
+            self.learn_cgroups(&self.throttle_wants);
             self.gate.replace(rules);
         });
         settle(answer, done, data, || self.gate.rules_text())
@@ -55,7 +67,8 @@ impl Service {
     /// The same for fault rules. What hangs by old ones hangs no longer.
     pub(super) fn set_faults(&self, answer: &RwLock<String>, data: &[u8]) -> Result<usize, FsError> {
         let done = read(data, parse_faults).map(|rules| {
-            self.want_cgroups(&self.cgroups_wanted.faults, faults_want(&rules));
+            self.fault_wants.set(rules.iter().map(|rule| &rule.selector));
+            self.learn_cgroups(&self.fault_wants);
             self.faults.lock().replace(rules);
             self.gate.end_hangs();
         });
@@ -63,9 +76,8 @@ impl Service {
     }
 
     /// Also of those who wait already: their rules are looked up anew under a lock, where nothing can be read.
-    fn want_cgroups(&self, flag: &AtomicBool, wanted: bool) {
-        flag.store(wanted, Ordering::Relaxed);
-        if wanted {
+    fn learn_cgroups(&self, wants: &Wants) {
+        if wants.cgroups() {
             self.books.ledger.processes().all().iter().for_each(|process| process.learn_cgroups());
         }
     }

@@ -177,11 +177,16 @@ impl Service {
         let under_way = UnderWay::arrive(self.books.clone(), file.clone(), asked.tid);
         let Asked { direction, offset, .. } = asked;
         let process = &under_way.process;
-        if self.cgroups_wanted.any() {
+        if self.throttle_wants.cgroups() || self.fault_wants.cgroups() {
             process.learn_cgroups();
         }
-        let (path, names) = (file.account.path(), process.names());
-        let verdict = self.faults.lock().judge(path, &names.client(), direction, asked.bytes);
+        let verdict = match self.fault_wants.any() {
+            true => {
+                let (path, names) = (file.account.path(), process.names());
+                self.faults.lock().judge(path, &names.client(), direction, asked.bytes)
+            }
+            false => Verdict::default(),
+        };
         let outcome = match verdict.failure {
             Some(Failure::Io) => Err(FsError::IoOnPurpose),
             Some(Failure::NoSpace) => Err(FsError::NoSpaceOnPurpose),
@@ -189,22 +194,16 @@ impl Service {
         };
         let served = self.clock.now();
         let bytes = *outcome.as_ref().unwrap_or(&0) as u64;
-        let who = Who {
-            account: file.account.clone(),
-            process: process.clone(),
-            thread: asked.tid,
-            known: file.known.clone(),
+        let admission = match self.throttle_wants.any() || verdict.hang > Nanos(0) {
+            true => {
+                let (account, known) = (file.account.clone(), file.known.clone());
+                let who = Who { account, process: process.clone(), thread: asked.tid, known };
+                let (file, pid) = (who.account.ino().0, process.pid());
+                let request = Request { file, pid, direction, offset, bytes, arrived, way: Nanos(0) };
+                self.gate.admit(&who, request, verdict.hang)
+            }
+            false => Admission::Free,
         };
-        let request = Request {
-            file: file.account.ino().0,
-            pid: process.pid(),
-            direction,
-            offset,
-            bytes,
-            arrived,
-            way: Nanos(0),
-        };
-        let admission = self.gate.admit(&who, request, verdict.hang);
         let order = file.ends.order(direction, offset, bytes);
         let count = Count { under_way, direction, offset, asked: asked.bytes, order, arrived, served };
         Transfer { outcome, count: Some(count), admission }
