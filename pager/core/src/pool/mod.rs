@@ -18,7 +18,7 @@
 //! `free + sum(credit + moving) = cap` holds but for the instant in which credit goes from one number to another; a process that is killed in
 //! that instant takes it along, and the supervisor's [`Audit`] notices.
 //!
-//! The *fair part* ([`level`]) is the water level: what each hungry process can have if the others keep what they have up to the same. While nobody
+//! The *fair part* ([`level()`]) is the water level: what each hungry process can have if the others keep what they have up to the same. While nobody
 //! is hungry it is no limit. A process that sleeps is *idle*: what it has beyond the least is there for the hungry. It gets its fair part again
 //! once it faults.
 
