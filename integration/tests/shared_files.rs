@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use integration::STATED_SLACK_BYTES;
 use integration::guests::{self, Link};
 use integration::paged::Paging;
 use integration::resident::Peak;
-use integration::run::{End, Run, Sampling};
+use integration::run::{End, Outcome, Run, Sampling};
+use integration::scratch::Scratch;
+use integration::{STATED_SLACK_BYTES, tools};
 
 const LIMIT: Duration = Duration::from_secs(60);
 const CAP: (&str, u64) = ("4M", 4 << 20);
@@ -54,4 +55,71 @@ fn what_other_engines_leave_to_the_kernel_is_told() {
         assert_eq!(run.outcome.end, End::Code(0), "{}", run.outcome.complaint());
         assert_eq!(run.report().number("unmanaged_shared_bytes"), MAPPED, "{engine}");
     }
+}
+
+/// Runs a shell's script natively and under a small cap: the same output.
+fn same_script(cap: &str, script: &str) {
+    let natively = Scratch::new("shared-native");
+    let paged = Scratch::new("shared-paged");
+    let prepare = |run: Run| run.args(["-c", script]).limit(LIMIT);
+    let native = prepare(Run::new("/bin/sh")).folder(natively.path()).outcome();
+    assert_eq!(native.end, End::Code(0), "{}", native.complaint());
+    let run = Paging::new().resident(cap).run("/bin/sh", |run| prepare(run).folder(paged.path()));
+    let told = |outcome: &Outcome| (outcome.end, String::from_utf8_lossy(&outcome.stdout).into_owned());
+    assert_eq!(told(&run.outcome), told(&native), "{}", run.outcome.complaint());
+}
+
+/// The index of the log is a file that all processes map, and lock.
+#[test]
+fn sqlite_processes_share_a_write_ahead_log() {
+    tools::require(&[tools::SQLITE]);
+    same_script(
+        "2M",
+        "sqlite3 t.db 'pragma journal_mode=wal; create table t(a integer primary key, b, c)'
+        work() {
+            i=0
+            while [ $i -lt 12 ]; do
+                echo \".timeout 30000\"
+                echo \"insert into t(b, c) select $1, printf('%0400d', value) from generate_series(1, 40);\"
+                echo 'select count(*) > 0 from t;'
+                i=$((i + 1))
+            done | sqlite3 t.db > out$1
+        }
+        for n in 1 2 3; do work $n & done
+        wait
+        cat out1 out2 out3
+        sqlite3 t.db 'pragma integrity_check; select b, count(*), sum(length(c)) from t group by b; pragma wal_checkpoint'",
+    );
+}
+
+#[test]
+fn python_processes_share_memory_by_name() {
+    tools::require(&[tools::PYTHON]);
+    same_script(
+        "7M",
+        "cat > s.py <<'X'
+import multiprocessing as mp
+from multiprocessing import shared_memory
+
+def work(name, part, lock):
+    memory = shared_memory.SharedMemory(name=name)
+    for at in range(part, memory.size, 4):
+        memory.buf[at] = at * 7 % 251
+    for at in range(0, memory.size, 65536):
+        with lock:
+            memory.buf[at] = (memory.buf[at] + 1) % 256
+    memory.close()
+
+if __name__ == '__main__':
+    memory = shared_memory.SharedMemory(create=True, size=1 << 20)
+    lock = mp.Lock()
+    done = [mp.Process(target=work, args=(memory.name, part, lock)) for part in range(4)]
+    for one in done: one.start()
+    for one in done: one.join()
+    print([one.exitcode for one in done], sum(memory.buf[at] for at in range(memory.size) if at % 65536))
+    memory.close()
+    memory.unlink()
+X
+        python3 s.py",
+    );
 }
