@@ -97,6 +97,7 @@ scenes! {
     shared_mappings_are_resized_and_doubled,
     a_store_into_a_hole_without_room_is_sigbus,
     stores_past_the_end_of_a_shared_file,
+    a_write_whose_buffer_it_makes_readable,
     synchronising,
     locking_within_a_limit,
     locking_everything,

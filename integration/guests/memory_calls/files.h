@@ -262,6 +262,7 @@ static void stores_past_the_end_of_a_shared_file(void) {
         PEEK(AT(10 + page) + 50);
         run_code("the page", AT(13 + page % 3));
         PEEK(AT(20 + page) + 50);
+        run_code("no code", page % 2 ? AT(page) : AT(20 + page));
     }
     // Past the end within its last page there is memory, which is not the file's.
     POKE(AT(2) + 500, 5);
@@ -275,6 +276,20 @@ static void stores_past_the_end_of_a_shared_file(void) {
     SHOW(madvise(AT(20), 5 * PAGE, MADV_POPULATE_READ));
     SHOW(madvise(AT(0), 5 * PAGE, MADV_POPULATE_WRITE));
     SHOW(madvise(AT(0), 5 * PAGE, MADV_POPULATE_READ));
+}
+
+// The first part of a call's buffer makes the file longer in which the second part lies.
+static void a_write_whose_buffer_it_makes_readable(void) {
+    int fd = make_file(2, 0);
+    make(0, 2, RW);
+    CHECK(mmap(AT(2), 2 * PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 4 * PAGE) == AT(2));
+    PEEK(AT(2));
+    SHOW(pwrite(fd, AT(2), PAGE, 8 * PAGE));
+    SHOW(pwrite(fd, AT(1), 3 * PAGE, 5 * PAGE));
+    show_pages(AT(0), 5);
+    char byte;
+    SHOW(pread(fd, &byte, 1, 5 * PAGE));
+    printf("%d\n", byte);
 }
 
 static void synchronising(void) {

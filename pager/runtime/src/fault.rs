@@ -112,10 +112,8 @@ fn still_there(page: PageNum, access: Access) -> Outcome {
 
 /// To Linux the fetch of an instruction is a read until the page is there: contents that cannot be had come before the missing permission.
 fn denied_fetch(addr: VirtAddr) -> Outcome {
-    match make_resident(addr, Access::Read) {
-        Outcome::Unreadable => Outcome::Unreadable,
-        _ => Outcome::Denied,
-    }
+    let readable = [make_resident(addr, Access::Read), still_there(addr.page(), Access::Read)];
+    if readable.contains(&Outcome::Unreadable) { Outcome::Unreadable } else { Outcome::Denied }
 }
 
 /// Sleeps until a busy entry changes.

@@ -263,25 +263,37 @@ fn map_through(work: &Fill) -> Outcome {
     } else if run.count() == 1 && populate(run).is_err() {
         return unreadable(run);
     }
-    let_in(work, run)
+    let_in(work, run);
+    counted(work, run)
 }
 
 /// Lifts the markers of a shared mapping, and has the kernel bring in the page that was touched, with what of its neighbours is cached. The others are
 /// the kernel's to bring in when they are touched: to ask for them would fill holes of a file in memory.
+///
+/// A page past the end of the file is let through as well: the file may grow by the very call that reads the page, or by another process.
 fn let_through(work: &Fill) -> Outcome {
     let run = work.run;
-    if unguard(run).and_then(|()| bring_in(PageRange::single(work.page))).is_err() {
+    if unguard(run).is_err() {
         return unreadable(run);
     }
-    let_in(work, run)
+    if bring_in(PageRange::single(work.page)).is_err() {
+        let_in(work, run);
+        count(&state::counts().io_errors, 1);
+        return Outcome::Unreadable;
+    }
+    let_in(work, run);
+    counted(work, run)
 }
 
-/// Settles and counts what the kernel maps from now on.
-fn let_in(work: &Fill, run: PageRange) -> Outcome {
+/// Settles what the kernel maps from now on.
+fn let_in(work: &Fill, run: PageRange) {
     arrived(run, work.page, Arrival::First);
     for page in run.iter() {
         settle(page, Entry::Mapped);
     }
+}
+
+fn counted(work: &Fill, run: PageRange) -> Outcome {
     let row = image_row(work);
     row.pages_filled.fetch_add(run.count(), Ordering::Relaxed);
     row.pages_mapped.fetch_add(run.count(), Ordering::Relaxed);
