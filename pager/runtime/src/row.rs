@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use pager_core::area::{AreaTree, Holding, KernelReason};
+use pager_core::area::{AreaTree, Holding, KernelReason, Role};
 use pager_core::roster::{End, Row, Start};
 use pager_core::shared::count;
 
@@ -48,7 +48,9 @@ pub fn fork(pid: u32, areas: &AreaTree) {
     ROW.store(row.unwrap_or(NONE), Ordering::Relaxed);
     if let Some(row) = own() {
         row.program.set(&STATE.program.lock());
-        areas.iter().for_each(|area| count_unmanaged(area.holding, area.range.bytes()));
+        // The texts of the arguments are the kernel's too, and not worth a word.
+        let told = areas.iter().filter(|area| area.role != Role::Stack);
+        told.for_each(|area| count_unmanaged(area.holding, area.range.bytes()));
     }
 }
 

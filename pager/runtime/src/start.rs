@@ -37,10 +37,14 @@ pub struct Inherited {
     pub envp: Vec<Vec<u8>>,
     pub auxiliary: Vec<(u64, u64)>,
     pub random: [u8; 16],
-    /// Where the kernel put the texts of the arguments, for `/proc/PID/cmdline`.
+    /// Where the kernel put the texts of the arguments. They stay there, never paged: `/proc/PID/cmdline` shows what the program writes over them.
     pub arguments: Range<u64>,
     /// The same for the environment, without the entry that is ours.
     pub environment: Range<u64>,
+    /// Where each argument begins.
+    pub argv_at: Vec<u64>,
+    /// Where each entry of the environment begins.
+    pub envp_at: Vec<u64>,
     /// Value of the [`ENVIRONMENT_KEY`].
     run: Vec<u8>,
 }
@@ -112,14 +116,10 @@ unsafe fn read_stack(stack: *const u64) -> Inherited {
         let key = [ENVIRONMENT_KEY.as_bytes(), b"="].concat();
         let (argv_texts, mut texts) = (vector(argv), vector(envp));
         let (arguments, mut environment) = (extent(argv, &argv_texts), extent(envp, &texts));
-        // Ours is the first entry, put there by our exec, or the last, by the supervisor.
-        let is_ours = |text: &&Vec<u8>| text.starts_with(&key);
-        if let Some(ours) = texts.first().filter(is_ours) {
-            environment.start += ours.len() as u64 + 1;
-        } else if let Some(ours) = texts.last().filter(is_ours) {
-            environment.end -= ours.len() as u64 + 1;
-        }
-        let run = texts.iter().position(|text| text.starts_with(&key)).map(|at| texts.remove(at));
+        // Ours is the last entry: the program's follow its arguments, as some programs expect.
+        let run = texts.pop_if(|text| text.starts_with(&key));
+        environment.end -= run.as_ref().map_or(0, |run| run.len() as u64 + 1);
+        let (argv_at, envp_at) = (beginnings(&arguments, &argv_texts), beginnings(&environment, &texts));
         let auxiliary = pairs(auxiliary.add(1));
         let random = auxiliary.iter().find(|(name, _)| *name == AT_RANDOM);
         let random = random.map_or([0; 16], |(_, at)| (*at as *const [u8; 16]).read());
@@ -127,6 +127,8 @@ unsafe fn read_stack(stack: *const u64) -> Inherited {
             argv: argv_texts,
             arguments,
             environment,
+            argv_at,
+            envp_at,
             envp: texts,
             auxiliary,
             random,
@@ -152,6 +154,16 @@ unsafe fn extent(at: *const u64, texts: &[Vec<u8>]) -> Range<u64> {
     // SAFETY: the array has at least its null entry.
     let start = unsafe { at.read() };
     start..start + texts.iter().map(|text| text.len() as u64 + 1).sum::<u64>()
+}
+
+/// Where each of the texts begins.
+fn beginnings(extent: &Range<u64>, texts: &[Vec<u8>]) -> Vec<u64> {
+    let behind = |at: &mut u64, text: &Vec<u8>| {
+        let begin = *at;
+        *at += text.len() as u64 + 1;
+        Some(begin)
+    };
+    texts.iter().scan(extent.start, behind).collect()
 }
 
 unsafe fn pairs(mut at: *const u64) -> Vec<(u64, u64)> {

@@ -3,6 +3,8 @@
 //! `PR_SET_MM_MAP` needs no privilege as long as the executable stays; where the kernel lacks it (no CONFIG_CHECKPOINT_RESTORE), `/proc` tells
 //! of the runtime.
 
+use pager_core::addr::PAGE_SIZE;
+
 use crate::load::Loaded;
 use crate::start::Inherited;
 use crate::state::STATE;
@@ -43,7 +45,8 @@ pub fn announce(main: &Loaded, stack: u64, auxiliary: &[u64], start: &Inherited)
         start_data: first,
         end_data: end,
         start_brk: heap,
-        brk: heap,
+        // A page, by which the kernel knows the heap in /proc/PID/maps.
+        brk: heap + PAGE_SIZE,
         start_stack: stack,
         arg_start: start.arguments.start,
         arg_end: start.arguments.end,

@@ -1,14 +1,15 @@
 //! Loading a program: its segments become areas, nothing is read but headers.
 
 mod announce;
+mod random;
 mod stack;
 
 use alloc::vec::Vec;
 
 use core::sync::atomic::Ordering;
 
-use pager_core::addr::PAGE_SIZE;
-use pager_core::area::{ImageId, Protection, Role};
+use pager_core::addr::{PAGE_SIZE, PageRange, VirtAddr};
+use pager_core::area::{Area, Holding, ImageId, KernelReason, Protection, Role};
 use pager_core::elf::{ElfError, HEADER_BYTES, Header, Kind, Piece, PieceBacking, Program};
 use pager_core::shared::{FailureKind, count};
 
@@ -20,16 +21,16 @@ use crate::process::exec;
 use crate::root;
 use crate::start::Inherited;
 use crate::state::{self, STATE};
+use crate::sys::Errno;
 use crate::sys::file::{self, Fd};
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
-use crate::sys::{Errno, task};
 
+use random::Randomisation;
 pub use stack::Stack;
 
 /// Where the kernel puts position-independent programs, and over how many pages it spreads them.
 const PIE_BASE: u64 = 0x5555_5555_4000;
 const PIE_RANDOM_PAGES: u64 = 1 << 28;
-const ADDR_NO_RANDOMIZE: u64 = 0x0040_0000;
 const EXIT_NOT_EXECUTABLE: i32 = 126;
 
 /// A program in memory.
@@ -50,14 +51,17 @@ pub struct Ready {
 
 /// Loads the program open at `fd`, its interpreter and its stack.
 pub fn load(fd: Fd, path: &[u8], start: &Inherited) -> Ready {
-    let main = load_file(fd, path, Place::Program(start));
+    let randomisation = Randomisation::of_this_process();
+    let main = load_file(fd, path, Place::Program(start, randomisation));
     let interpreter = main.program.interpreter.map(|name| {
         let name = interpreter_path(fd, &main, path, name.offset, name.len);
         load_interpreter(&name)
     });
     let end = main.program.span().end().start().0 + main.bias;
-    brk::start_at(end + random_pages(0x2000) * PAGE_SIZE * u64::from(main.bias != 0));
-    let stack = Stack { main: &main, interpreter: interpreter.as_ref(), start, path };
+    let apart = if main.bias != 0 { randomisation.of_heap().pages(0x2000) } else { 0 };
+    brk::start_at(end + apart * PAGE_SIZE);
+    keep_texts(start);
+    let stack = Stack { main: &main, interpreter: interpreter.as_ref(), start, path, randomisation };
     let entry = interpreter.as_ref().map_or(main.entry, |interpreter| interpreter.entry);
     match stack.build() {
         Ok((stack, auxiliary)) => {
@@ -68,11 +72,22 @@ pub fn load(fd: Fd, path: &[u8], start: &Inherited) -> Ready {
     }
 }
 
+/// The kernel's pages with the texts of arguments and environment are the program's, too.
+fn keep_texts(start: &Inherited) {
+    let texts = start.environment.end.saturating_sub(start.arguments.start);
+    let Some(range) = PageRange::touching(VirtAddr(start.arguments.start), texts) else { return };
+    let protection = Protection::READ | Protection::WRITE;
+    let area = Area::new(range, protection, Holding::Kernel(KernelReason::Other), Role::Stack);
+    if let Err(error) = STATE.areas.write().insert(area) {
+        die::internal(format_args!("the arguments lie where something else does: {error}"));
+    }
+}
+
 /// What a file is loaded as.
 #[derive(Clone, Copy)]
 enum Place<'a> {
     /// The program, with what is to be passed on if it turns out to be a script.
-    Program(&'a Inherited),
+    Program(&'a Inherited, Randomisation),
     Interpreter,
 }
 
@@ -126,7 +141,7 @@ fn load_file(fd: Fd, path: &[u8], place: Place<'_>) -> Loaded {
 /// Reads header and program headers; the first page is kept, since the interpreter's name is in it too.
 fn read_program(fd: Fd, file_len: u64, image: ImageId, path: &[u8], place: Place<'_>) -> (Program, Vec<u8>) {
     let first = read_pages(fd, image, 0, PAGE_SIZE, path);
-    if let Place::Program(start) = place
+    if let Place::Program(start, _) = place
         && (first.starts_with(b"#!") || exec::is_unfit(fd, &first))
     {
         let errno = exec::instead(path, &start.argv, &start.envp);
@@ -177,16 +192,6 @@ fn interpreter_path(fd: Fd, main: &Loaded, path: &[u8], offset: u64, len: u64) -
     name
 }
 
-/// Random pages below `limit`, zero where address randomisation is off.
-fn random_pages(limit: u64) -> u64 {
-    if task::personality() & ADDR_NO_RANDOMIZE != 0 {
-        return 0;
-    }
-    let mut bytes = [0u8; 8];
-    task::random(&mut bytes);
-    u64::from_le_bytes(bytes) % limit
-}
-
 fn choose_bias(program: &Program, place: Place<'_>) -> u64 {
     let span = program.span();
     let first = span.start().start().0;
@@ -195,7 +200,7 @@ fn choose_bias(program: &Program, place: Place<'_>) -> u64 {
     }
     let align = program.align.max(PAGE_SIZE);
     let wanted = match place {
-        Place::Program(_) => (PIE_BASE + random_pages(PIE_RANDOM_PAGES) * PAGE_SIZE) & !(align - 1),
+        Place::Program(_, random) => (PIE_BASE + random.pages(PIE_RANDOM_PAGES) * PAGE_SIZE) & !(align - 1),
         Place::Interpreter => 0,
     };
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;

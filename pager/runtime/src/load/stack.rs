@@ -1,11 +1,12 @@
-//! The program's first stack: arguments, environment and auxiliary vector, laid out as Linux' binfmt_elf does.
+//! The program's first stack: pointers to arguments and environment, and the auxiliary vector, laid out as Linux' binfmt_elf does. The texts themselves stay
+//! where the kernel has put them.
 
 use alloc::vec::Vec;
 
 use pager_core::addr::PAGE_SIZE;
 use pager_core::area::{Protection, Role};
 
-use super::{Loaded, random_pages};
+use super::{Loaded, Randomisation};
 use crate::memory::limits;
 use crate::memory::map::{MAP_GROWSDOWN, Request, map_anonymous};
 use crate::memory::prot_bits;
@@ -40,6 +41,7 @@ pub struct Stack<'a> {
     pub interpreter: Option<&'a Loaded>,
     pub start: &'a Inherited,
     pub path: &'a [u8],
+    pub randomisation: Randomisation,
 }
 
 /// Texts that are pushed downwards from a top address.
@@ -68,15 +70,13 @@ impl Stack<'_> {
     /// ENOMEM where there is no room, EFAULT where it cannot be written.
     pub fn build(&self) -> Result<(u64, Vec<u64>), Errno> {
         let top = self.map()?;
-        let mut texts = Texts { bytes: Vec::new(), top: top - 8 - random_pages(512) * 16 };
+        let mut texts = Texts { bytes: Vec::new(), top: top - 8 - self.randomisation.pages(512) * 16 };
         let execfn = texts.push_text(self.path);
-        let envp: Vec<u64> = self.start.envp.iter().map(|text| texts.push_text(text)).collect();
-        let argv: Vec<u64> = self.start.argv.iter().map(|text| texts.push_text(text)).collect();
         let platform = texts.push_text(b"x86_64");
         let random = texts.push(&self.start.random);
         let mut words: Vec<u64> = Vec::new();
-        words.push(argv.len() as u64);
-        words.extend(argv.iter().chain(&[0]).chain(&envp).chain(&[0]));
+        words.push(self.start.argv_at.len() as u64);
+        words.extend(self.start.argv_at.iter().chain(&[0]).chain(&self.start.envp_at).chain(&[0]));
         let auxiliary = self.auxiliary([(AT_EXECFN, execfn), (AT_PLATFORM, platform), (AT_RANDOM, random)]);
         words.extend(&auxiliary);
         texts.bytes.reverse();

@@ -55,10 +55,10 @@ pub struct Passed {
 }
 
 impl Passed {
-    /// With `entry` in front of the environment, if it is not empty.
+    /// With `entry` behind the environment, if it is not empty: where a program has put one of that name itself, this is the one that counts.
     fn new(image: Image, entry: Vec<u8>) -> Box<Passed> {
-        let first = (!entry.is_empty()).then_some(entry.as_ptr() as u64);
-        let (argv, envp) = (pointers(None, &image.argv), pointers(first, &image.envp));
+        let last = (!entry.is_empty()).then_some(entry.as_ptr() as u64);
+        let (argv, envp) = (pointers(&image.argv, None), pointers(&image.envp, last));
         Box::new(Passed { image, _entry: entry, argv, envp })
     }
 
@@ -337,6 +337,6 @@ fn start_native(image: Image, reason: Reason) -> Errno {
 }
 
 /// The null-terminated array that the kernel wants.
-fn pointers(first: Option<u64>, texts: &[Vec<u8>]) -> Vec<u64> {
-    first.into_iter().chain(texts.iter().map(|text| text.as_ptr() as u64)).chain([0]).collect()
+fn pointers(texts: &[Vec<u8>], last: Option<u64>) -> Vec<u64> {
+    texts.iter().map(|text| text.as_ptr() as u64).chain(last).chain([0]).collect()
 }
