@@ -33,16 +33,22 @@ static uint64_t ends(void) {
 }
 
 static uint64_t stops(void) {
+    int until[2];
+    char none;
+    CHECK(pipe(until) == 0);
     pid_t pid = fork();
     if (pid == 0) {
+        close(until[1]);
         raise(SIGSTOP);
-        _exit(5);
+        // If it ended before it was seen to go on, its end would be seen instead.
+        _exit(read(until[0], &none, 1) == 0 ? 5 : 6);
     }
     int stopped, continued, ended;
     CHECK(waitpid(pid, &stopped, WUNTRACED) == pid && WIFSTOPPED(stopped) && WSTOPSIG(stopped) == SIGSTOP);
     CHECK(waitpid(pid, &continued, WNOHANG) == 0);
     CHECK(kill(pid, SIGCONT) == 0);
     CHECK(waitpid(pid, &continued, WCONTINUED) == pid && WIFCONTINUED(continued));
+    CHECK(close(until[0]) == 0 && close(until[1]) == 0);
     CHECK(waitpid(pid, &ended, 0) == pid && WIFEXITED(ended));
     return (uint64_t)WEXITSTATUS(ended);
 }

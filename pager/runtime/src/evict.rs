@@ -248,7 +248,8 @@ fn copy_out(page: PageNum, into: &mut [u8]) {
         }
     }
     // No read access: the kernel's own way in does not ask for it.
-    let got = file::open(b"/proc/self/mem\0", file::O_RDONLY | file::O_CLOEXEC).and_then(|fd| {
+    let open = || file::open(b"/proc/self/mem\0", file::O_RDONLY | file::O_CLOEXEC);
+    let got = file::with_descriptors(open).and_then(|fd| {
         let got = file::pread_all(fd, into, page.start().0);
         file::close(fd);
         got
