@@ -194,6 +194,17 @@ fn a_crowd_that_does_not_fit_is_told_so_by_fork() {
     assert_eq!(rounds, [(most - 1, nix::libc::EAGAIN); 3], "{told}");
 }
 
+/// Children that were killed before they ran any code have no part in the cap any more.
+#[test]
+fn what_is_killed_before_it_runs_costs_no_credit() {
+    let script = guests::build("cut_down", Link::Dynamic).display().to_string();
+    let mut run = Paged::start("8M", &format!("{script}; exec {}", walker(16)));
+    assert!(run.line().starts_with("cut_down"));
+    let pid = run.pid();
+    assert!(processes::wait_until(LIMIT, || bytes(pid) > 7 * MIB), "{} KiB", bytes(pid) / 1024);
+    run.finish();
+}
+
 /// Programs that start, end and are executed leave nothing behind: at the end the cap is all there.
 #[test]
 fn starts_and_ends_cost_no_credit() {

@@ -8,10 +8,9 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use pager_core::pool::{self, Audit, LEAST_CREDIT, NO_CAP, NO_LEVEL};
-use pager_core::shared::{Children, Control, POKE, Process};
+use pager_core::shared::{CLAIMING, Children, Control, POKE, Process};
 
 use crate::members::{Mark, Membership};
-use crate::sampler::CLAIMING;
 use crate::stat::Stat;
 use crate::sys;
 

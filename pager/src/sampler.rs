@@ -12,7 +12,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use pager_core::hearing::Hearing;
 use pager_core::roster::End;
-use pager_core::shared::{Control, Process};
+use pager_core::shared::{CLAIMING, Control, Process};
 use parking_lot::Mutex;
 
 use crate::balance::{self, Balance};
@@ -24,8 +24,6 @@ use crate::stat::Stat;
 pub const INTERVAL: Duration = Duration::from_millis(10);
 /// Samples between two looks for dead processes.
 const SWEEP_EVERY: u64 = 10;
-/// Process id in a slot that is being claimed.
-pub const CLAIMING: u32 = u32::MAX;
 
 /// What was seen so far, in pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

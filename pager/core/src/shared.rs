@@ -25,6 +25,8 @@ pub const IMAGES: usize = 512;
 pub const PATH_BYTES: usize = 256;
 /// Processes that are shown one by one at any time; a slot is reused after its process ended.
 pub const PROCESSES: usize = 1024;
+/// Process id in a slot that is being claimed, or kept for a child about to be forked.
+pub const CLAIMING: u32 = u32::MAX;
 /// Swap files of one run.
 pub const SWAP_FILES: usize = 4;
 
@@ -298,7 +300,7 @@ pub struct Image {
 /// A process of the run.
 #[repr(C)]
 pub struct Process {
-    /// Process id; 0 for a free slot, `u32::MAX` while being claimed.
+    /// Process id; 0 for a free slot, [`CLAIMING`] while being claimed.
     pub pid: AtomicU32,
     /// Generation of the slot, one more at each claim.
     pub generation: AtomicU32,

@@ -14,8 +14,8 @@ use crate::sys::task;
 const BATCH: u64 = 64;
 /// What part of the cap that may be.
 const BATCH_PART: u64 = 64;
-/// How long the supervisor needs at most to find a dead process, if it is not kept from it.
-const SWEEP_NS: u64 = 150_000_000;
+/// How long the supervisor may need to find a dead process on a busy machine: it looks every 100 ms.
+const SWEEP_NS: u64 = 1_000_000_000;
 const PAUSE_NS: u64 = 5_000_000;
 
 /// What becomes of the account of a slot that is claimed.
@@ -23,7 +23,7 @@ const PAUSE_NS: u64 = 5_000_000;
 pub enum Opening {
     /// A program starts: it has the least.
     Fresh,
-    /// A forked child: this was set aside for it by [`endow`] of its parent, whose account is the process's own until now.
+    /// A child is about to be forked: this was set aside for it by [`endow`].
     Endowed(u64),
 }
 
@@ -98,6 +98,13 @@ pub fn endow(pages: u64) -> u64 {
     if shared() { common().endow(account(), pages) } else { 0 }
 }
 
+/// Gives back what the account of a slot has that nobody takes.
+pub fn close(slot: &Process) {
+    if shared() {
+        common().close(&slot.account);
+    }
+}
+
 /// There is no child for which `endowment` was set aside.
 pub fn take_back(endowment: u64) {
     account().moving.fetch_sub(endowment, Ordering::AcqRel);
@@ -131,8 +138,8 @@ pub fn is_full() -> bool {
     if !shared() {
         return false;
     }
-    let most = pool::most_processes(state::cap().min(NO_CAP)).min(PROCESSES as u64);
-    let is_full = || state::slots_in_use().map(|slot| slot.account.seats()).sum::<u64>() >= most;
+    let most = pool::most_processes(state::cap().min(NO_CAP)).min(PROCESSES as u64) as usize;
+    let is_full = || state::slots_in_use().filter(|slot| slot.account.total() > 0).take(most).count() == most;
     for _ in 0..SWEEP_NS / PAUSE_NS {
         if !is_full() {
             return false;

@@ -17,7 +17,7 @@ use crate::clock;
 use crate::die;
 use crate::engine;
 use crate::evict;
-use crate::fault::{Fill, Outcome, settle};
+use crate::fault::{Fill, Outcome, settle, take};
 use crate::gate;
 use crate::state::{self, STATE};
 use crate::swap;
@@ -75,6 +75,20 @@ fn unprotect(work: &Fill) -> Outcome {
     }
     count(&state::counts().faults_protection, 1);
     Outcome::Resolved
+}
+
+/// Makes a page that is clean the only copy of what it holds, though the program may not write to it.
+pub fn give_up_slot(page: PageNum) {
+    let seen = STATE.table.entry(page).load();
+    if let Entry::Resident(Dirt::Clean, Some(slot)) = seen
+        && take(page, seen)
+    {
+        if let Err(errno) = uffd::protect(state::uffd(), page.start().0, PAGE_SIZE, Install::Writable) {
+            die::internal(format_args!("cannot lift the protection of {page:?}: {errno:?}"));
+        }
+        settle(page, Entry::Resident(Dirt::Dirty, None));
+        swap::release(slot);
+    }
 }
 
 fn fill_zero(work: &Fill) -> Outcome {

@@ -8,7 +8,6 @@ use pager_core::shared::{Control, ENVIRONMENT_KEY, FailureKind, MAGIC, count};
 
 use crate::arena;
 use crate::clock;
-use crate::credit::Opening;
 use crate::die;
 use crate::engine;
 use crate::gate;
@@ -68,7 +67,7 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
         die::event!("swap slots of the program before are lost: {errno:?}");
     }
     task::disable_huge_pages();
-    state::claim_process(task::pid(), Opening::Fresh);
+    state::claim_process(task::pid());
     state::note_first(task::pid());
     row::take_up(row, task::pid());
     clock::calibrate();

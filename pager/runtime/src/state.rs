@@ -10,7 +10,7 @@ use pager_core::area::AreaTree;
 use pager_core::hearing::Hearing;
 use pager_core::pool::Pool;
 use pager_core::roster::Roster;
-use pager_core::shared::{Children, Control, Counts, Process, count};
+use pager_core::shared::{CLAIMING, Children, Control, Counts, Process, count};
 use pager_core::table::PageTable;
 
 use crate::calls;
@@ -140,21 +140,62 @@ pub fn process() -> &'static Process {
 }
 
 /// Takes a slot for `pid`, which keeps the one that it has; where all are taken, the last one is shared.
-pub fn claim_process(pid: u32, opening: Opening) {
+pub fn claim_process(pid: u32) {
     let slots = &must_control().processes;
     let claimed = slots.iter().find(|slot| {
         let holder = slot.pid.load(Ordering::Relaxed);
         (holder == 0 || holder == pid)
             && slot.pid.compare_exchange(holder, pid, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     });
+    if let Some(slot) = claimed {
+        credit::open(slot, Opening::Fresh);
+    }
     let slot = claimed.unwrap_or(&slots[slots.len() - 1]);
+    renew(slot);
+    use_slot(slot);
+}
+
+/// Keeps a slot for a child about to be forked, with what was set aside for it: a child that is killed before it runs any code is found there.
+pub fn keep_slot(endowment: u64) -> Option<&'static Process> {
+    let take = |slot: &&Process| slot.pid.compare_exchange(0, CLAIMING, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+    let slot = must_control().processes.iter().find(take)?;
+    credit::open(slot, Opening::Endowed(endowment));
+    renew(slot);
+    Some(slot)
+}
+
+/// The forked child `pid` takes the slot that was kept for it, or any.
+pub fn take_slot(kept: Option<&'static Process>, pid: u32) {
+    match kept {
+        Some(slot) => {
+            slot.pid.store(pid, Ordering::SeqCst);
+            use_slot(slot);
+        }
+        None => claim_process(pid),
+    }
+}
+
+/// Notes for whom the slot was kept, unless the child has done so: it knows its number better where it has process numbers of its own.
+pub fn hand_over_slot(kept: &Process, pid: u32) {
+    let _ = kept.pid.compare_exchange(CLAIMING, pid, Ordering::SeqCst, Ordering::Relaxed);
+}
+
+/// There is no child for which the slot was kept.
+pub fn free_slot(kept: &Process) {
+    credit::close(kept);
+    kept.pid.store(0, Ordering::SeqCst);
+}
+
+fn renew(slot: &Process) {
     slot.hearing.store(Hearing::Deaf as u32, Ordering::SeqCst);
-    credit::open(slot, opening);
     must_control().counts.resident_peak.fetch_max(slot.peak.load(Ordering::Relaxed), Ordering::Relaxed);
     slot.generation.fetch_add(1, Ordering::Relaxed);
     slot.resident.store(0, Ordering::Relaxed);
     slot.settled.store(0, Ordering::Relaxed);
     slot.peak.store(0, Ordering::Relaxed);
+}
+
+fn use_slot(slot: &Process) {
     STATE.process.store(slot as *const Process as *mut Process, Ordering::Relaxed);
 }
 

@@ -249,12 +249,6 @@ impl Account {
         self.credit.load(Ordering::Acquire).saturating_add(self.moving.load(Ordering::Acquire))
     }
 
-    /// How many processes have the least from it: its own, and children about to start.
-    pub fn seats(&self) -> u64 {
-        let own = u64::from(self.credit.load(Ordering::Relaxed) > 0);
-        own + self.moving.load(Ordering::Relaxed) / LEAST_CREDIT
-    }
-
     fn is_idle(&self) -> bool {
         self.idle.load(Ordering::Relaxed) != 0
     }

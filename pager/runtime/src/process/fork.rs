@@ -8,15 +8,17 @@ use core::sync::atomic::Ordering;
 use pager_core::addr::PageRange;
 use pager_core::area::{Access, Area, AreaTree, ForkPolicy, Holding};
 use pager_core::entry::{Dirt, Entry, SwapSlot};
+use pager_core::shared::Process;
 
 use super::Request;
 use crate::arena;
 use crate::buffers;
-use crate::credit::{self, Opening};
+use crate::credit;
 use crate::die;
 use crate::engine;
 use crate::evict;
-use crate::fault;
+use crate::fault::{self, Outcome};
+use crate::fill;
 use crate::gate;
 use crate::lock::RawMutex;
 use crate::memory::{limits, locks};
@@ -40,33 +42,48 @@ struct Saturated;
 /// Forks.
 ///
 /// # Errors
-/// As fork(2); EAGAIN too where the limits leave no descriptor for the child, and where a page that may not be written to lies in a slot with
-/// as many owners as can be counted.
+/// As fork(2); EAGAIN too where the limits leave no descriptor for the child, and where a page that may not be read lies in a slot with as many
+/// owners as can be counted.
 pub fn fork(block: &'static Block, context: &mut UContext, request: &Request) -> Result<u64, Errno> {
     if !file::has_descriptors() {
         // The child could not open its userfaultfd.
         return Err(Errno::EAGAIN);
     }
     for _ in 0..ATTEMPTS {
-        let endowment = evict::endow();
-        match fork_once(block, context, request, endowment) {
-            Ok(Ok(child)) => return Ok(child),
-            Ok(Err(errno)) => {
-                credit::take_back(endowment);
-                return Err(errno);
-            }
-            Err(Saturated) => credit::take_back(endowment),
+        let kept = keep_slot()?;
+        let result = fork_once(block, context, request, kept);
+        match (&result, kept) {
+            // In the child it is nobody else's.
+            (Ok(Ok(0)), _) | (_, None) => {}
+            (Ok(Ok(child)), Some(slot)) => state::hand_over_slot(slot, *child as u32),
+            (Ok(Err(_)) | Err(Saturated), Some(slot)) => state::free_slot(slot),
         }
-        bring_back_saturated();
+        match result {
+            Ok(result) => return result,
+            Err(Saturated) => bring_back_saturated(),
+        }
     }
     Err(Errno::EAGAIN)
 }
 
-/// Brings pages in saturated slots back for writing, which gives the slots up.
+/// Keeps a slot for the child, with its part of a shared cap. Where each has its own, it can do without a slot.
+fn keep_slot() -> Result<Option<&'static Process>, Errno> {
+    let endowment = evict::endow();
+    let kept = state::keep_slot(endowment);
+    if kept.is_none() && credit::shared() {
+        credit::take_back(endowment);
+        return Err(Errno::EAGAIN);
+    }
+    Ok(kept)
+}
+
+/// Brings pages in saturated slots back, and gives the slots up. Children that were killed stay owners of theirs until the run ends.
 fn bring_back_saturated() {
     for (page, cell) in STATE.table.existing_in(everything()) {
-        if matches!(cell.load(), Entry::Swapped(slot) if swap::is_saturated(slot)) {
-            fault::make_resident(page.start(), Access::Write);
+        let is_saturated = matches!(cell.load(), Entry::Swapped(slot) if swap::is_saturated(slot));
+        if is_saturated && fault::make_resident(page.start(), Access::Write) == Outcome::Denied {
+            fault::make_resident(page.start(), Access::Read);
+            fill::give_up_slot(page);
         }
     }
 }
@@ -75,7 +92,7 @@ fn fork_once(
     block: &'static Block,
     context: &mut UContext,
     request: &Request,
-    endowment: u64,
+    kept: Option<&'static Process>,
 ) -> Result<Result<u64, Errno>, Saturated> {
     let areas = STATE.areas.write();
     let policies: Vec<Area> = areas.iter().filter(|area| area.fork != ForkPolicy::Copy).copied().collect();
@@ -103,7 +120,7 @@ fn fork_once(
     heap.iter().chain(&locks).for_each(|lock| lock.release());
     drop(areas);
     match result {
-        Ok(0) => become_child(block, context, request, endowment),
+        Ok(0) => become_child(block, context, request, kept),
         Ok(_) => {}
         Err(_) => shared.into_iter().for_each(swap::disown),
     }
@@ -139,9 +156,9 @@ fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Saturated> {
     Ok(shared)
 }
 
-fn become_child(block: &'static Block, context: &mut UContext, request: &Request, endowment: u64) {
+fn become_child(block: &'static Block, context: &mut UContext, request: &Request, kept: Option<&'static Process>) {
     thread::only(block);
-    state::claim_process(task::pid(), Opening::Endowed(endowment));
+    state::take_slot(kept, task::pid());
     state::end_with_the_run();
     row::fork(task::pid(), &STATE.areas.read());
     let own = block.own();
