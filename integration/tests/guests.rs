@@ -103,6 +103,7 @@ guest!(few_descriptors);
 guest!(file_private);
 guest!(fork_threads);
 guest!(fork_tree);
+guest!(futex_file);
 guest!(interrupted_calls);
 guest!(itimer);
 guest!(jumps);

@@ -8,6 +8,7 @@ mod descriptors;
 pub use descriptors::{note_own, of_the_run};
 pub use perform::perform;
 pub mod fill;
+mod keys;
 pub mod paths;
 mod perform;
 mod pieces;

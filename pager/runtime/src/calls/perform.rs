@@ -6,6 +6,7 @@ use pager_core::shared::count;
 use super::Call;
 use super::again::{self, Repeat};
 use super::fill::{self, Hold, Memory};
+use super::keys;
 use super::paths;
 use super::pieces;
 use crate::die;
@@ -83,6 +84,11 @@ pub fn whole(block: &'static Block, call: Call, interruption: Interruption) -> R
         if result != Err(Errno::EFAULT) {
             break;
         }
+    }
+    if result == Err(Errno::EFAULT)
+        && let Some(call) = keys::by_address(&call)
+    {
+        result = make(block, call, interruption);
     }
     block.unpin_to(pinned);
     result
