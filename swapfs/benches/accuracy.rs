@@ -1,6 +1,6 @@
 //! How exactly does the throttle give what was asked?  `cargo bench -p swapfs --bench accuracy -- [SECTION] [SECONDS]`
 //!
-//! Sections: `bandwidth`, `iops`, `latency`, `fairness`, `fit`; all without one. Ten seconds for each row, through a real mount, as the clients see
+//! Sections: `bandwidth`, `readahead`, `iops`, `latency`, `fairness`, `fit`; all without one. Ten seconds for each row, through a real mount, as the clients see
 //! it: a rate is what was read until the last answer, a latency the time that a read took. Prints the tables of
 //! docs/THROTTLE_ACCURACY.md.
 
@@ -76,7 +76,18 @@ fn bandwidth(time: Duration) {
     for row in rows(&[("bw=10MB", 1e7), ("bw=100MB", 1e8), ("bw=500MB", 5e8)], &[4 * KIB, MIB]) {
         run(&[row], time, by_bytes);
     }
-    println!("\n4 KiB in sequence, which the kernel reads ahead:\n");
+    println!("\n4 KiB reads that nothing holds back:");
+    for row in rows(&[("bw=100GB", 1e11)], &[4 * KIB]) {
+        run(&[row], time / 2, |row, reads| {
+            let rate = (reads.len() * row.size) as f64 / (time / 2).as_secs_f64() / 1e6;
+            println!("{} readers: {rate:.0} MB/s", row.readers);
+        });
+    }
+}
+
+/// 4 KiB in sequence, which the kernel reads ahead: faster than one request after the other.
+fn readahead(time: Duration) {
+    rate_head("bandwidth, read ahead");
     for row in rows(&[("bw=100MB", 1e8), ("bw=500MB", 5e8)], &[4 * KIB]) {
         let names = &["a", "b", "c", "d", "e", "f", "g", "h"][..row.readers];
         let mount = Mount::new(names, &[]);
@@ -84,14 +95,7 @@ fn bandwidth(time: Duration) {
         let files: Vec<_> = names.iter().map(|name| (*name, row.size, 1)).collect();
         let mut reads = read_together(&mount, &files, time).concat();
         reads.sort_by_key(|read| read.ended);
-        by_bytes(&row, &reads);
-    }
-    println!("\n4 KiB reads that nothing holds back:");
-    for row in rows(&[("bw=100GB", 1e11)], &[4 * KIB]) {
-        run(&[row], time / 2, |row, reads| {
-            let rate = (reads.len() * row.size) as f64 / (time / 2).as_secs_f64() / 1e6;
-            println!("{} readers: {rate:.0} MB/s", row.readers);
-        });
+        rate(&row, row.size as f64, &reads);
     }
 }
 
@@ -211,8 +215,14 @@ fn main() {
         return;
     }
     let seconds = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(10);
-    let sections: [Section; 5] =
-        [("bandwidth", bandwidth), ("iops", iops), ("latency", latency), ("fairness", fairness), ("fit", fit)];
+    let sections: [Section; 6] = [
+        ("bandwidth", bandwidth),
+        ("readahead", readahead),
+        ("iops", iops),
+        ("latency", latency),
+        ("fairness", fairness),
+        ("fit", fit),
+    ];
     let wanted = |name: &str| arguments.iter().any(|argument| argument == name);
     let all = !sections.iter().any(|(name, _)| wanted(name));
     for (name, section) in sections {

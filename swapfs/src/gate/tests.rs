@@ -96,3 +96,29 @@ fn an_answer_that_comes_after_its_time_is_sent_by_who_brings_it() {
     receiver.recv_timeout(PATIENCE).unwrap();
     assert!(gate.is_empty());
 }
+
+#[test]
+fn a_way_that_was_taken_for_too_long_is_seen_to_be_shorter() {
+    let rules = parse_rules("**: latency=1ms").unwrap();
+    let (mut waiting, who, mut now) = (Waiting::new(Throttle::new(&rules, 1)), who("swap/a"), Nanos(0));
+    // One read after the other of 1 MiB, which takes 0.1 ms to serve; says whether the last was held back.
+    let mut reads = |way_ns: u64| {
+        let mut held = false;
+        for _ in 0..2000 {
+            let served = now.after(Nanos(100_000));
+            let admission = waiting.admit(served, &who, request(now, 1 << 20), Nanos(0));
+            held = matches!(admission, Admission::Held(_));
+            now = served;
+            if let Admission::Held(ticket) = admission {
+                assert!(waiting.leave(ticket, Box::new(|| {})).is_none());
+                now = waiting.next().unwrap();
+                assert!(matches!(waiting.step(now, Nanos(0)), Step::Send(..)));
+            }
+            now = now.after(Nanos(way_ns));
+        }
+        held
+    };
+    assert!(reads(200_000));
+    assert!(!reads(1_100_000), "all of the latency passes on the way");
+    assert!(reads(200_000), "and not any more");
+}

@@ -82,7 +82,17 @@ impl Waiting {
     }
 
     /// A request comes that arrived a little before `now`.
-    pub(super) fn admit(&mut self, now: Nanos, who: &Who, mut request: Request, hang: Nanos) -> Admission {
+    pub(super) fn admit(&mut self, now: Nanos, who: &Who, request: Request, hang: Nanos) -> Admission {
+        let (thread, bytes) = (who.thread, request.bytes);
+        let admission = self.plan(now, who, request, hang);
+        if !matches!(admission, Admission::Held(_)) {
+            // Else a way that was taken for longer than it is, by which nothing is held back, would never be seen to be shorter.
+            self.ways.send(thread, bytes, now);
+        }
+        admission
+    }
+
+    fn plan(&mut self, now: Nanos, who: &Who, mut request: Request, hang: Nanos) -> Admission {
         self.ways.arrive(who.thread, request.arrived);
         request.way = self.ways.of(request.bytes);
         let ticket = Ticket(self.given);
