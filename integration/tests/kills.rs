@@ -85,6 +85,8 @@ struct Restless {
     stdout: BufReader<ChildStdout>,
     /// An argument of all its processes that no other process has.
     mark: String,
+    /// What goes to its standard error.
+    said: tempfile::NamedTempFile,
 }
 
 impl Restless {
@@ -96,10 +98,16 @@ impl Restless {
             .args(["run", "--exact", "--resident", "1M", "--stats", "none", "--swap"])
             .arg(mounts.swap.swap("swap0"));
         command.arg("--").arg(mounts.images.image("restless")).args([victim.company(), &mark]);
-        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped());
+        let said = tempfile::NamedTempFile::new().expect("a file");
+        command.stderr(said.reopen().expect("the same file"));
         let mut supervisor = command.spawn().expect("pager starts");
         let stdout = BufReader::new(supervisor.stdout.take().expect("piped"));
-        Restless { supervisor, stdout, mark }
+        Restless { supervisor, stdout, mark, said }
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.said.path()).unwrap_or_default()
     }
 
     fn processes(&self) -> Vec<Process> {
@@ -193,7 +201,7 @@ fn kill_one(victim: Victim, mounts: &Mounts, random: &mut Random) -> Duration {
 fn a_new_keeper(mut run: Restless, killed: Option<i32>, begin: Instant) -> Duration {
     let again = processes::wait_until(PATIENCE, || run.keeper() != killed);
     let elapsed = begin.elapsed();
-    assert!(again && run.keeper().is_some(), "no keeper after {killed:?}: {:?}", run.processes());
+    assert!(again && run.keeper().is_some(), "no keeper after {killed:?}: {:?}, {}", run.processes(), run.said());
     run.child(|process| process.name == "restless").expect("the program runs");
     kill(Pid::from_raw(run.supervisor.id() as i32), Signal::SIGTERM).expect("the supervisor runs");
     assert_eq!(run.end().signal(), Some(15));

@@ -4,6 +4,7 @@ use std::fs::{File, FileType, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use thiserror::Error;
@@ -15,6 +16,9 @@ use crate::size::{ByteSize, PAGE_BYTES};
 pub const LEAST_PAGES: u64 = 16;
 /// Size of the temporary swap file unless asked otherwise. Sparse, so that it costs what is used of it.
 pub const TEMPORARY_BYTES: ByteSize = ByteSize(16 << 30);
+
+/// How long a file may be locked by a run that is gone.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Whether the user named the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,7 +139,7 @@ impl SwapFile {
         }
         let mut file =
             OpenOptions::new().read(true).write(true).open(path).map_err(io_error("opened for reading and writing"))?;
-        file.try_lock().map_err(|error| match error {
+        lock(&file).map_err(|error| match error {
             TryLockError::WouldBlock => SwapError::Busy { path: path.to_owned() },
             TryLockError::Error(source) => io_error("locked")(source),
         })?;
@@ -212,6 +216,17 @@ fn unfit(kind: FileType) -> Option<&'static str> {
         kind if kind.is_socket() => Some("a socket"),
         kind if kind.is_char_device() => Some("a character device"),
         _ => Some("not a file"),
+    }
+}
+
+/// Locks `file`. A run that was killed a moment ago has it until the kernel is done with its processes, which nobody can see any more.
+fn lock(file: &File) -> Result<(), TryLockError> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => std::thread::sleep(PATIENCE / 100),
+            result => return result,
+        }
     }
 }
 
