@@ -2,8 +2,8 @@
 //!
 //! A small request is two wakes, of a serving thread and of its client, and where a halted processor takes long to wake (a virtual one: 50 us)
 //! they are nearly all of its time. `/dev/cpu_dma_latency` tells the kernel what a wake may take, for as long as it is held open; at 0 its idle loop
-//! polls. That takes no time from anything that can run, but keeps idle processors warm: so it is asked for only while requests come fast, or
-//! a throttled one is soon to be answered (a halted processor's timer is late too), and given up a few milliseconds after. It goes with the
+//! polls. That takes no time from anything that can run, but keeps idle processors warm: so it is asked for only while requests come fast
+//! (by choice: other threads may be kept waiting, see docs/decisions/short-wakes.md), or a throttled one is soon to be answered (a halted processor's timer is late too), and given up a few milliseconds after. It goes with the
 //! process, however that ends. Owns the device and a thread that gives up in time.
 
 use std::fs::{File, OpenOptions};
@@ -34,10 +34,10 @@ const FEW: u64 = 5;
 /// What idle processors do while requests keep coming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Wake {
-    /// Poll where we may ask for that, which takes root; else as the system does.
+    /// Poll shortly before a throttled answer is due, where we may ask for that, which takes root.
     #[default]
     Auto,
-    /// Poll, and say so if we may not ask for that.
+    /// Poll while requests keep coming too, and say so if we may not ask for that.
     Fast,
     /// What the system does anyway.
     Plain,
@@ -82,6 +82,7 @@ pub struct Wakes {
 #[derive(Debug)]
 struct Shared {
     clock: Clock,
+    wake: Wake,
     demand: Demand,
     /// Until then somebody has to wake in time.
     appointment: AtomicU64,
@@ -120,7 +121,7 @@ impl Wakes {
         };
         let (demand, appointment, hurrying) = (Demand::default(), 0.into(), false.into());
         let (state, changed) = (Mutex::new(State::Released), Condvar::new());
-        let shared = Arc::new(Shared { clock, demand, appointment, hurrying, state, changed, device });
+        let shared = Arc::new(Shared { clock, wake, demand, appointment, hurrying, state, changed, device });
         let worker = shared.clone();
         let thread = std::thread::Builder::new().name("swapfs-wakes".into()).spawn(move || worker.run())?;
         Ok(Wakes { held: Some((shared, thread)) })
@@ -129,6 +130,9 @@ impl Wakes {
     /// A request has come.
     pub fn request(&self) {
         let Some((shared, _)) = &self.held else { return };
+        if shared.wake != Wake::Fast {
+            return;
+        }
         let arrival = shared.demand.request(shared.clock.now());
         if arrival == Arrival::OneOfMany && !shared.hurrying.load(Ordering::Relaxed) {
             shared.hurry();

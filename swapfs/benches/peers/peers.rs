@@ -51,7 +51,7 @@ pub struct Peer {
 pub const PEERS: [Peer; 8] = [
     Peer { name: "swapfs", start: |fixture| swapfs(fixture, "swapfs", &[]) },
     Peer { name: "swapfs-strict", start: |fixture| swapfs(fixture, "swapfs-strict", &["--strict"]) },
-    Peer { name: "swapfs-plain-wakes", start: |fixture| swapfs(fixture, "swapfs-plain-wakes", &["--wake", "plain"]) },
+    Peer { name: "swapfs-fast-wakes", start: |fixture| swapfs(fixture, "swapfs-fast-wakes", &["--wake", "fast"]) },
     Peer { name: "bindfs", start: bindfs },
     Peer { name: "nbdkit+nbdfuse", start: nbdfuse },
     Peer { name: "squashfuse", start: |fixture| squashfuse(fixture, "squashfuse") },
