@@ -2,9 +2,9 @@
 //!
 //! A small request is two wakes, of a serving thread and of its client, and where a halted processor takes long to wake (a virtual one: 50 us)
 //! they are nearly all of its time. `/dev/cpu_dma_latency` tells the kernel what a wake may take, for as long as it is held open; at 0 its idle loop
-//! polls. That takes no time from anything that can run, but keeps idle processors warm: so it is asked for only while requests come fast
-//! (by choice: other threads may be kept waiting, see docs/decisions/short-wakes.md), or a throttled one is soon to be answered (a halted processor's timer is late too), and given up a few milliseconds after. It goes with the
-//! process, however that ends. Owns the device and a thread that gives up in time.
+//! polls. That keeps idle processors warm, and has let other threads wait for long (docs/decisions/short-wakes.md): so it is asked for only before
+//! a throttled answer is due, as a halted processor's timer is late too, and by choice (`--wake fast`) while requests come fast; it is given up a
+//! few milliseconds after. It goes with the process, however that ends. Owns the device and a thread that gives up in time.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;

@@ -344,10 +344,14 @@ fn bring_in(run: PageRange) -> Result<(), Errno> {
     }
 }
 
+/// The advice by which the kernel brings pages in for an access.
+pub fn populate_for(access: Access) -> u64 {
+    if access == Access::Write { MADV_POPULATE_WRITE } else { MADV_POPULATE_READ }
+}
+
 /// Whether the kernel has a page for an access that the area allows, to where there is no marker. The page must be busy.
 pub fn can_be_had(page: PageNum, access: Access) -> bool {
-    let advice = if access == Access::Write { MADV_POPULATE_WRITE } else { MADV_POPULATE_READ };
-    match memory::madvise(page.start().0, PAGE_SIZE, advice) {
+    match memory::madvise(page.start().0, PAGE_SIZE, populate_for(access)) {
         // What may only be executed or written to can be read all the same.
         Err(Errno::EINVAL) => {
             let mut byte = 0u8;

@@ -4,6 +4,7 @@
 //! repeated here. select, pselect and ppoll need nothing: the kernel keeps what is left where they read it.
 
 use crate::clock;
+use crate::sys::futex::{FUTEX_COMMAND, FUTEX_WAIT};
 use crate::thread::Block;
 use crate::user;
 
@@ -19,9 +20,6 @@ const EPOLL_PWAIT: u32 = 281;
 const EPOLL_PWAIT2: u32 = 441;
 const SIGTIMEDWAIT: u32 = 128;
 const TIMER_ABSTIME: u64 = 1;
-/// Of a futex operation, what says which it is.
-const FUTEX_COMMAND: u64 = 127;
-const FUTEX_WAIT: u64 = 0;
 const NS: u64 = 1_000_000_000;
 
 /// How a call says how long it waits, counted from its start.

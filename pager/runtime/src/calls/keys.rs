@@ -6,27 +6,22 @@ use pager_core::area::{Backing, Holding, ImageId, Protection};
 
 use super::Call;
 use crate::state::STATE;
+use crate::sys::futex::{FUTEX_COMMAND, FUTEX_PRIVATE, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET};
 use crate::sys::{file, nr};
 use crate::user;
-
-const PRIVATE_FLAG: u64 = 128;
-const COMMAND: u64 = 127;
-const WAIT: u64 = 0;
-const WAKE: u64 = 1;
-const WAIT_BITSET: u64 = 9;
-const WAKE_BITSET: u64 = 10;
 
 /// What to ask the kernel instead, once it has said EFAULT: for the same futex, known by its address. Other processes that have the file mapped do not meet
 /// it there.
 pub fn by_address(call: &Call) -> Option<Call> {
     let [word, operation, ..] = call.args;
-    let waits_or_wakes = matches!(operation & COMMAND, WAIT | WAKE | WAIT_BITSET | WAKE_BITSET);
-    let asked = u64::from(call.row.number) == nr::FUTEX && operation & PRIVATE_FLAG == 0 && waits_or_wakes;
+    let waits_or_wakes =
+        matches!(operation & FUTEX_COMMAND, FUTEX_WAIT | FUTEX_WAKE | FUTEX_WAIT_BITSET | FUTEX_WAKE_BITSET);
+    let asked = u64::from(call.row.number) == nr::FUTEX && operation & FUTEX_PRIVATE == 0 && waits_or_wakes;
     if !asked || !is_copied(VirtAddr(word)) {
         return None;
     }
     let mut call = *call;
-    call.args[1] |= PRIVATE_FLAG;
+    call.args[1] |= FUTEX_PRIVATE;
     Some(call)
 }
 

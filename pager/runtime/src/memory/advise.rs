@@ -8,6 +8,7 @@ use pager_core::area::{Access, Area, AreaTree, Backing, ForkPolicy, Holding, Loc
 use super::range::{Given, page_align};
 use super::{drop_contents, guard};
 use crate::fault;
+use crate::fill;
 use crate::state::STATE;
 use crate::sys::Errno;
 use crate::sys::memory as kernel;
@@ -25,8 +26,6 @@ const GUARD_INSTALL: u64 = 102;
 const GUARD_REMOVE: u64 = 103;
 const WIPEONFORK: u64 = 18;
 const KEEPONFORK: u64 = 19;
-const POPULATE_READ: u64 = 22;
-const POPULATE_WRITE: u64 = 23;
 const DONTNEED_LOCKED: u64 = 24;
 /// How often a page is brought in that is gone again before the kernel has looked at it.
 const MOST_TRIES: u32 = 16;
@@ -52,8 +51,8 @@ pub fn madvise(addr: u64, len: u64, advice: u64) -> Result<u64, Errno> {
     let given = Given::new(addr, rounded);
     let Some(range) = given.pages else { return Err(Errno::ENOMEM) };
     match advice {
-        POPULATE_READ => return populate(range, given, Access::Read),
-        POPULATE_WRITE => return populate(range, given, Access::Write),
+        kernel::MADV_POPULATE_READ => return populate(range, given, Access::Read),
+        kernel::MADV_POPULATE_WRITE => return populate(range, given, Access::Write),
         HWPOISON | SOFT_OFFLINE => return Err(Errno::EINVAL),
         _ => {}
     }
@@ -143,7 +142,7 @@ fn populate(range: PageRange, given: Given, access: Access) -> Result<u64, Errno
 /// The same for a piece of one area. Memory that is only for writing may not be populated for reading, though it can be read.
 fn populate_area(area: &Area, piece: PageRange, access: Access) -> Result<(), Errno> {
     if matches!(area.holding, Holding::Kernel(_)) {
-        let advice = if access == Access::Write { POPULATE_WRITE } else { POPULATE_READ };
+        let advice = fill::populate_for(access);
         return kernel::madvise(piece.start().start().0, piece.bytes(), advice);
     }
     if access == Access::Read && !area.protection.contains(Protection::READ) {
@@ -169,7 +168,7 @@ fn populate_area(area: &Area, piece: PageRange, access: Access) -> Result<(), Er
 /// # Errors
 /// As madvise(2) for `MADV_POPULATE_READ`: EFAULT past the end of the file.
 pub fn populate_in_file(page: PageNum, access: Access) -> Result<(), Errno> {
-    let advice = if access == Access::Write { POPULATE_WRITE } else { POPULATE_READ };
+    let advice = fill::populate_for(access);
     for _ in 0..MOST_TRIES {
         match kernel::madvise(page.start().0, PAGE_SIZE, advice) {
             // It has none, or its marker lies there.

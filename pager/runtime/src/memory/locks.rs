@@ -20,7 +20,6 @@ const MLOCK_ONFAULT: u64 = 1;
 const MCL_CURRENT: u64 = 1;
 const MCL_FUTURE: u64 = 2;
 const MCL_ONFAULT: u64 = 4;
-const POPULATE_READ: u64 = 22;
 
 /// Whether what is mapped from now on is locked (`MCL_FUTURE`). Written under the areas' lock.
 static FUTURE: AtomicBool = AtomicBool::new(false);
@@ -191,7 +190,7 @@ fn bring_in(start: u64, len: u64) -> Result<(), Errno> {
         let (addr, len) = (piece.range.start().start().0, piece.range.bytes());
         match piece.backing {
             _ if matches!(piece.holding, Holding::Kernel(_)) => {
-                kernel::madvise(addr, len, POPULATE_READ).map_err(|_| Errno::ENOMEM)?;
+                kernel::madvise(addr, len, kernel::MADV_POPULATE_READ).map_err(|_| Errno::ENOMEM)?;
             }
             Backing::Image { .. } if piece.holding == Holding::SharedThrough => {
                 populate(addr, len, super::prot_bits(piece.protection));

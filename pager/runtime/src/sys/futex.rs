@@ -4,9 +4,14 @@ use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::{Errno, call, nr};
 
-const FUTEX_WAIT: u64 = 0;
-const FUTEX_WAKE: u64 = 1;
-const FUTEX_PRIVATE: u64 = 128;
+pub const FUTEX_WAIT: u64 = 0;
+pub const FUTEX_WAKE: u64 = 1;
+pub const FUTEX_WAIT_BITSET: u64 = 9;
+pub const FUTEX_WAKE_BITSET: u64 = 10;
+/// The futex is this process's alone.
+pub const FUTEX_PRIVATE: u64 = 128;
+/// What of an operation says which it is (`FUTEX_CMD_MASK`, but for the clock's flag, which no operation here has).
+pub const FUTEX_COMMAND: u64 = 127;
 
 /// Sleeps while `word` holds `value`; may return for no reason.
 pub fn wait(word: &AtomicU32, value: u32) {
