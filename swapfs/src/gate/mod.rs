@@ -6,6 +6,7 @@
 //! Oversleeping: the thread's timer slack is 1 ns, it asks that no processor halts shortly before a deadline, is woken as much earlier as it was
 //! late lately, and spins for the rest.
 
+mod crowd;
 mod oversleep;
 mod waiting;
 mod way;

@@ -1,5 +1,6 @@
 //! The gate's thread, against the clock: never early, in order, and nobody is forgotten.
 
+use std::collections::BTreeMap;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -95,6 +96,54 @@ fn an_answer_that_comes_after_its_time_is_sent_by_who_brings_it() {
     gate.leave(ticket, Box::new(move || sender.send(()).unwrap()));
     receiver.recv_timeout(PATIENCE).unwrap();
     assert!(gate.is_empty());
+}
+
+/// Random requests for a few files, against a naive list of those that wait.
+#[test]
+fn a_file_is_held_up_while_any_request_for_it_waits() {
+    let rules = ["**: latency=5us", "**: bw=1MB, latency=3us", "swap/other: bw=1", "**: iops=100000"];
+    let rules = rules.map(|rule| parse_rules(rule).unwrap());
+    let (mut waiting, who) = (Waiting::new(Throttle::new(&rules[0], 1)), who("swap/a"));
+    let (sent, receiver) = mpsc::channel();
+    let (mut model, mut to_come, mut now, mut random) = (BTreeMap::new(), Vec::new(), Nanos(0), 1u64);
+    let (mut most, mut hung_up) = (0, 0);
+    for _ in 0..20_000 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let (file, hang) = (random >> 33 & 7, Nanos(random >> 40 & 4095));
+        now = now.after(Nanos(random >> 50 & 4095));
+        match random >> 60 {
+            0..4 => {
+                let came = Request { file, ..request(now, 1 + file) };
+                if let Admission::Held(ticket) = waiting.admit(now, &who, came, hang) {
+                    model.insert(ticket, file);
+                    to_come.push(ticket);
+                }
+            }
+            4..9 if !to_come.is_empty() => {
+                let ticket = to_come.swap_remove(random as usize % to_come.len());
+                let sent = sent.clone();
+                if let Some(job) = waiting.leave(ticket, Box::new(move || sent.send(ticket).unwrap())) {
+                    job();
+                }
+            }
+            15 if random >> 50 & 63 == 0 => waiting.replace(now, rules[file as usize % 4].clone()),
+            15 if random >> 50 & 63 == 1 => waiting.end_hangs(),
+            _ => {
+                while let Step::Send(_, job) = waiting.step(now, Nanos(0)) {
+                    job();
+                }
+            }
+        }
+        receiver.try_iter().for_each(|ticket| assert!(model.remove(&ticket).is_some()));
+        for file in 0..8 {
+            let is_held = model.values().any(|held| *held == file);
+            assert_eq!(waiting.holdup(file) == Holdup::Waiting, is_held, "{file}");
+            hung_up += usize::from(is_held);
+        }
+        assert_eq!(waiting.len(), model.len());
+        most = most.max(model.len());
+    }
+    assert!(most > 8 && (10_000..150_000).contains(&hung_up), "a test of nothing: {most} at once, {hung_up} times");
 }
 
 #[test]

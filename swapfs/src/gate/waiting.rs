@@ -1,8 +1,9 @@
 //! Who waits at the gate, and until when. Plain data: whoever calls holds the lock and says what time it is.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
+use super::crowd::{Answer, Crowd, Held};
 use super::way::Ways;
 use super::{Job, Who};
 use crate::filesystem::caching::Holdup;
@@ -12,33 +13,13 @@ use crate::throttle::{Nanos, Planned, Request, Rule, Throttle, Ticket};
 #[derive(Debug)]
 pub(super) struct Waiting {
     throttle: Throttle,
-    held: BTreeMap<Ticket, Held>,
+    held: Crowd,
     /// When each may go. Entries of those that were planned anew meanwhile are stale, and passed over.
     deadlines: BinaryHeap<Reverse<(Nanos, Ticket)>>,
     given: u64,
     ways: Ways,
     /// Kept for its room.
     planned: Vec<(Ticket, Nanos)>,
-}
-
-/// One who waits.
-#[derive(Debug)]
-struct Held {
-    who: Who,
-    request: Request,
-    /// When the throttle lets it go; `None` while others are before it.
-    ready: Option<Nanos>,
-    /// How much longer it hangs, on purpose.
-    hang: Nanos,
-    answer: Answer,
-}
-
-enum Answer {
-    /// It is still being made.
-    ToCome,
-    /// It was due before it came.
-    Overdue,
-    Here(Job),
 }
 
 /// What a request may do that has come.
@@ -62,7 +43,7 @@ pub(super) enum Step {
 
 impl Waiting {
     pub(super) fn new(throttle: Throttle) -> Self {
-        let (held, deadlines, planned) = (BTreeMap::new(), BinaryHeap::new(), Vec::new());
+        let (held, deadlines, planned) = (Crowd::default(), BinaryHeap::new(), Vec::new());
         Waiting { throttle, held, deadlines, given: 0, ways: Ways::default(), planned }
     }
 
@@ -75,10 +56,7 @@ impl Waiting {
     }
 
     pub(super) fn holdup(&self, file: u64) -> Holdup {
-        match self.held.values().any(|held| held.request.file == file) {
-            true => Holdup::Waiting,
-            false => Holdup::Free,
-        }
+        self.held.holdup(file)
     }
 
     /// A request comes that arrived a little before `now`.
@@ -124,13 +102,13 @@ impl Waiting {
 
     /// Takes the answer of one who waits; gives it back if it is due already.
     pub(super) fn leave(&mut self, ticket: Ticket, job: Job) -> Option<Job> {
-        match self.held.get_mut(&ticket) {
+        match self.held.find(ticket) {
             Some(held) if matches!(held.answer, Answer::ToCome) => {
                 held.answer = Answer::Here(job);
                 None
             }
             _ => {
-                self.held.remove(&ticket);
+                self.held.remove(ticket);
                 Some(job)
             }
         }
@@ -146,7 +124,7 @@ impl Waiting {
     pub(super) fn step(&mut self, now: Nanos, early: Nanos) -> Step {
         self.throttle.advance(now, &mut self.planned);
         for (ticket, ready) in self.planned.drain(..) {
-            if let Some(held) = self.held.get_mut(&ticket) {
+            if let Some(held) = self.held.find(ticket) {
                 held.ready = Some(ready);
                 self.deadlines.push(Reverse((ready.after(held.hang), ticket)));
             }
@@ -165,14 +143,14 @@ impl Waiting {
 
     /// The answer of one whose time `at` has come, if it is there and was not planned anew; it is sent at `now`.
     fn take(&mut self, ticket: Ticket, at: Nanos, now: Nanos) -> Option<Job> {
-        let held = self.held.get_mut(&ticket)?;
+        let held = self.held.find(ticket)?;
         if held.ready.map(|ready| ready.after(held.hang)) != Some(at) {
             return None;
         }
         match std::mem::replace(&mut held.answer, Answer::Overdue) {
             Answer::Here(job) => {
                 self.ways.send(held.who.thread, held.request.bytes, now);
-                self.held.remove(&ticket);
+                self.held.remove(ticket);
                 Some(job)
             }
             Answer::ToCome | Answer::Overdue => None,
@@ -183,8 +161,8 @@ impl Waiting {
     pub(super) fn replace(&mut self, now: Nanos, rules: Vec<Rule>) {
         self.throttle.replace(rules);
         self.deadlines.clear();
-        let all = std::mem::take(&mut self.held);
-        for (ticket, mut held) in all {
+        let mut all = std::mem::take(&mut self.held);
+        for (ticket, held) in all.iter_mut() {
             held.ready = match self.submit(now, ticket, &held.who, &held.request) {
                 Planned::Free => Some(held.request.arrived),
                 Planned::At(at) => Some(at),
@@ -193,28 +171,18 @@ impl Waiting {
             if let Some(ready) = held.ready {
                 self.deadlines.push(Reverse((ready.after(held.hang), ticket)));
             }
-            self.held.insert(ticket, held);
         }
+        self.held = all;
     }
 
     /// Nothing hangs on purpose any more.
     pub(super) fn end_hangs(&mut self) {
-        for (ticket, held) in &mut self.held {
+        for (ticket, held) in self.held.iter_mut() {
             if std::mem::take(&mut held.hang) > Nanos(0)
                 && let Some(ready) = held.ready
             {
-                self.deadlines.push(Reverse((ready, *ticket)));
+                self.deadlines.push(Reverse((ready, ticket)));
             }
         }
-    }
-}
-
-impl std::fmt::Debug for Answer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Answer::ToCome => "ToCome",
-            Answer::Overdue => "Overdue",
-            Answer::Here(_) => "Here",
-        })
     }
 }
