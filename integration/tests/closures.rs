@@ -50,11 +50,21 @@ fn mounted(program: &Path) -> Mount {
     MountPlan::new().option("--with-libs", program).strict().mount().unwrap_or_else(|reason| panic!("{reason}"))
 }
 
+/// The same of musl's linker, which is asked itself.
+fn loaded_by_musl(linker: &Path, program: &Path) -> Vec<PathBuf> {
+    let said = succeeded(&Run::new(linker).arg("--list").arg(program).outcome());
+    let paths = said.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
+    paths.map(PathBuf::from).collect()
+}
+
 /// The listing is exactly the closure, each name that the linker uses leads to the same bytes, and the program runs
 /// paged from there as it does natively, with nothing read elsewhere that the closure has.
 fn is_its_closure_and_runs(program: &Path, arguments: &[&str]) {
+    is_closure_and_runs(program, arguments, &loaded(program));
+}
+
+fn is_closure_and_runs(program: &Path, arguments: &[&str], loaded: &[PathBuf]) {
     let mount = mounted(program);
-    let loaded = loaded(program);
     let mut wanted: BTreeSet<PathBuf> = loaded.iter().map(|path| real(path)).collect();
     wanted.insert(real(program));
     assert_eq!(listed(&mount.images()), wanted);
@@ -136,4 +146,33 @@ fn a_program_with_libraries_of_its_own() {
         build(&[&main, output, &bin.join(name)], &needs);
         is_its_closure_and_runs(&real(&bin.join(name)), &[]);
     }
+}
+
+/// Runs where musl is installed (Debian's `musl-tools`): its own linker says what it loads. Its rules are tested without it, in `swapfs`.
+#[test]
+fn a_program_of_musls() {
+    const MUSL_GCC: &str = "/usr/bin/musl-gcc";
+    let linker = Path::new("/lib/ld-musl-x86_64.so.1");
+    if !Path::new(MUSL_GCC).exists() {
+        eprintln!("skipped: there is no musl-gcc here");
+        return;
+    }
+    let scratch = Scratch::new("musl");
+    let (lib, bin) = (scratch.folder("lib"), scratch.folder("bin"));
+    let six = scratch.file("six.c", "int six(void) { return 6; }");
+    let twice = scratch.file("twice.c", "int six(void); int seven(void) { return six() + 1; }");
+    let main = scratch.file(
+        "main.c",
+        "#include <stdio.h>\nint six(void), seven(void); int main(void) { printf(\"%d\\n\", six() * seven()); }",
+    );
+    let build = |source: &Path, output: &Path, more: &[&str]| {
+        drop(succeeded(&Run::new(MUSL_GCC).arg(source).arg("-o").arg(output).args(more).outcome()));
+    };
+    let search = format!("-L{}", lib.display());
+    build(&six, &lib.join("libsix.so"), &["-shared", "-fPIC"]);
+    build(&twice, &lib.join("libseven.so"), &["-shared", "-fPIC", &search, "-lsix"]);
+    let own = ["-Wl,--enable-new-dtags", "-Wl,-rpath,$ORIGIN/../lib", "-Wl,--no-as-needed"];
+    build(&main, &bin.join("p"), &[&own[..], &[&search, "-lseven", "-lsix", "-lm"]].concat());
+    let program = real(&bin.join("p"));
+    is_closure_and_runs(&program, &[], &loaded_by_musl(linker, &program));
 }

@@ -7,8 +7,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use super::binary::Binary;
-use super::cache::LinkerCache;
+use super::cache::{self, LinkerCache};
+use super::rules::{Candidate, Loaded, Way, chain, replace};
 
 /// Built into the linker: on Debian those of the architecture, elsewhere `lib64`.
 const BUILT_IN: [&str; 8] = [
@@ -25,54 +25,36 @@ const BUILT_IN: [&str; 8] = [
 const LIB: [&str; 3] = ["lib/x86_64-linux-gnu", "lib64", "lib"];
 const PLATFORM: &str = "x86_64";
 
-/// A program or library that was found.
-#[derive(Debug)]
-pub(super) struct Loaded {
-    pub(super) binary: Binary,
-    /// What `$ORIGIN` stands for.
-    pub(super) origin: PathBuf,
-    /// Who needed it, by its place in the list of all; the program itself was needed by nobody.
-    pub(super) loader: Option<usize>,
-}
-
-/// How the linker came to a place: what it found by its cache, a root without that cache would not find.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// By the binary's own words, or built in.
-    Direct,
-    /// By `/etc/ld.so.cache`.
-    Cache,
-}
-
 /// What the linker knows of this machine.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Glibc {
     pub(super) cache: LinkerCache,
     /// Below `glibc-hwcaps`, the best first: libraries for processors that can do more.
     pub(super) levels: Vec<&'static str>,
 }
 
-impl Places {
+impl Glibc {
     /// Those of the machine that this runs on.
     pub(super) fn of_host() -> Self {
-        Places { cache: LinkerCache::of_host(), levels: levels() }
+        Glibc { cache: LinkerCache::of_host(), levels: levels() }
     }
 
-    /// Where a library `wanted` by `loaded[by]` may be, in the order in which the linker tries.
-    pub(super) fn candidates(&self, loaded: &[Loaded], by: usize, wanted: &OsStr) -> Vec<(PathBuf, Way)> {
+    /// As [`super::rules::Rules::candidates`].
+    pub(super) fn candidates(&self, loaded: &[Loaded], by: usize, wanted: &OsStr) -> Vec<Candidate> {
         let needing = &loaded[by];
+        let direct = |path| Candidate { path, way: Way::Direct };
         if wanted.as_bytes().contains(&b'/') {
-            return expand(wanted, &needing.origin).into_iter().map(|path| (path, Way::Direct)).collect();
+            return expand(wanted, needing.origin()).into_iter().map(direct).collect();
         }
         let mut folders = Vec::new();
         match &needing.binary.runpath {
-            Some(runpath) => folders.extend(runpath.iter().flat_map(|folder| expand(folder, &needing.origin))),
+            Some(runpath) => folders.extend(runpath.iter().flat_map(|folder| expand(folder, needing.origin()))),
             None => folders.extend(inherited(loaded, by)),
         }
-        let direct = |folder: PathBuf| self.with_levels(&folder, wanted).into_iter().map(|path| (path, Way::Direct));
-        let mut found: Vec<_> = folders.into_iter().flat_map(direct).collect();
-        found.extend(self.cache.find(wanted, &self.levels).map(|path| (path, Way::Cache)));
-        found.extend(BUILT_IN.iter().map(PathBuf::from).flat_map(direct));
+        let within = |folder: PathBuf| self.with_levels(&folder, wanted).into_iter().map(direct);
+        let mut found: Vec<_> = folders.into_iter().flat_map(within).collect();
+        found.extend(self.cache.find(wanted, &self.levels).map(cached));
+        found.extend(BUILT_IN.iter().map(PathBuf::from).flat_map(within));
         found
     }
 
@@ -82,16 +64,21 @@ impl Places {
     }
 }
 
+/// What is found by the cache; the linker would find it without where it looks anyway.
+fn cached(path: PathBuf) -> Candidate {
+    let way = if is_built_in(&path) { Way::Direct } else { Way::Listed(cache::PATH.into()) };
+    Candidate { path, way }
+}
+
 /// Whether the linker looks into the folder of `path` without being told to.
-pub(super) fn is_built_in(path: &Path) -> bool {
+fn is_built_in(path: &Path) -> bool {
     path.parent().is_some_and(|folder| BUILT_IN.iter().any(|built_in| folder == Path::new(built_in)))
 }
 
 /// The rpaths of a binary and of all that led to it, of those without a runpath.
 fn inherited(loaded: &[Loaded], by: usize) -> Vec<PathBuf> {
-    let chain = std::iter::successors(Some(by), |at| loaded[*at].loader).map(|at| &loaded[at]);
-    let heard = chain.filter(|one| one.binary.runpath.is_none());
-    heard.flat_map(|one| one.binary.rpath.iter().flat_map(|folder| expand(folder, &one.origin))).collect()
+    let heard = chain(loaded, by).filter(|one| one.binary.runpath.is_none());
+    heard.flat_map(|one| one.binary.rpath.iter().flat_map(|folder| expand(folder, one.origin()))).collect()
 }
 
 /// A path with `$ORIGIN`, `$LIB` and `$PLATFORM` filled in.
@@ -102,26 +89,6 @@ fn expand(path: &OsStr, origin: &Path) -> Vec<PathBuf> {
         LIB.iter().map(|lib| OsString::from_vec(replace(&with_origin, "LIB", lib.as_bytes())).into()).collect();
     paths.dedup();
     paths
-}
-
-/// Replaces `$NAME` and `${NAME}`.
-fn replace(text: &[u8], name: &str, value: &[u8]) -> Vec<u8> {
-    let forms = [format!("${{{name}}}").into_bytes(), format!("${name}").into_bytes()];
-    let mut replaced = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.first() {
-        match forms.iter().find(|form| rest.starts_with(form)) {
-            Some(form) => {
-                replaced.extend_from_slice(value);
-                rest = &rest[form.len()..];
-            }
-            None => {
-                replaced.push(*first);
-                rest = &rest[1..];
-            }
-        }
-    }
-    replaced
 }
 
 /// As the x86-64 psABI defines them, of what can be asked of the processor.
@@ -139,28 +106,32 @@ fn levels() -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::images::closure::binary::Binary;
     use crate::images::closure::binary::tests::binary;
 
-    fn loaded(binary: Binary, origin: &str, loader: Option<usize>) -> Loaded {
-        Loaded { binary, origin: origin.into(), loader }
+    fn loaded(binary: Binary, path: &str, loader: Option<usize>) -> Loaded {
+        Loaded { binary, path: path.into(), loader }
     }
 
-    fn first(places: &Places, all: &[Loaded], by: usize, count: usize) -> Vec<PathBuf> {
-        places.candidates(all, by, OsStr::new("l.so")).into_iter().take(count).map(|(path, _)| path).collect()
+    fn first(glibc: &Glibc, all: &[Loaded], by: usize, count: usize) -> Vec<PathBuf> {
+        glibc.candidates(all, by, OsStr::new("l.so")).into_iter().take(count).map(|found| found.path).collect()
     }
 
     #[test]
     fn a_runpath_is_for_its_own_binary_and_an_rpath_for_all_that_it_leads_to() {
-        let places = Places { cache: LinkerCache::default(), levels: vec!["x86-64-v3"] };
+        let glibc = Glibc { cache: LinkerCache::default(), levels: vec!["x86-64-v3"] };
         let program = Binary { rpath: vec!["$ORIGIN/../r".into()], ..binary() };
         let library = Binary { runpath: Some(vec!["/run".into()]), rpath: vec!["/unheard".into()], ..binary() };
-        let all =
-            [loaded(program, "/opt/bin", None), loaded(library, "/opt/lib", Some(0)), loaded(binary(), "/x", Some(0))];
+        let all = [
+            loaded(program, "/opt/bin/p", None),
+            loaded(library, "/opt/lib/l", Some(0)),
+            loaded(binary(), "/x/l", Some(0)),
+        ];
         let of_rpath = ["/opt/bin/../r/glibc-hwcaps/x86-64-v3/l.so", "/opt/bin/../r/l.so"].map(PathBuf::from);
-        assert_eq!(first(&places, &all, 0, 2), of_rpath);
-        assert_eq!(first(&places, &all, 2, 2), of_rpath, "inherited");
-        assert_eq!(first(&places, &all, 1, 2)[1], Path::new("/run/l.so"));
-        assert!(first(&places, &all, 1, 3)[2].starts_with("/lib"), "an rpath beside a runpath is not heard");
+        assert_eq!(first(&glibc, &all, 0, 2), of_rpath);
+        assert_eq!(first(&glibc, &all, 2, 2), of_rpath, "inherited");
+        assert_eq!(first(&glibc, &all, 1, 2)[1], Path::new("/run/l.so"));
+        assert!(first(&glibc, &all, 1, 3)[2].starts_with("/lib"), "an rpath beside a runpath is not heard");
     }
 
     #[test]
@@ -176,8 +147,11 @@ mod tests {
 
     #[test]
     fn a_name_with_a_slash_is_a_path() {
-        let places = Places { cache: LinkerCache::default(), levels: vec![] };
-        let all = [loaded(binary(), "/o", None)];
-        assert_eq!(places.candidates(&all, 0, OsStr::new("$ORIGIN/l.so")), [(PathBuf::from("/o/l.so"), Way::Direct)]);
+        let glibc = Glibc { cache: LinkerCache::default(), levels: vec![] };
+        let all = [loaded(binary(), "/o/p", None)];
+        assert_eq!(
+            glibc.candidates(&all, 0, OsStr::new("$ORIGIN/l.so")),
+            [Candidate { path: "/o/l.so".into(), way: Way::Direct }]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What the dynamic linker would load: breadth first, each name once, as glibc's does.
+//! What the dynamic linker would load: breadth first, each name once, as glibc's and musl's do.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use super::binary::Binary;
 use super::collector::Collector;
-use super::places::{Loaded, Places, Way, is_built_in};
-use super::{ClosureError, HeldFile, cache};
+use super::glibc::Glibc;
+use super::rules::{Candidate, Loaded, Rules, Way};
+use super::{ClosureError, HeldFile};
 use crate::images::index::Index;
 
 /// As the kernel: a script's interpreter may be a script, and so on.
@@ -23,7 +24,7 @@ const FIRST_LINE: u64 = 256;
 /// # Errors
 /// [`ClosureError`] for the first thing that is missing.
 pub(super) fn collect(programs: &[PathBuf]) -> Result<Index<HeldFile>, ClosureError> {
-    let mut linker = Linker { collector: Collector::new()?, places: Places::of_host(), farthest: Way::Direct };
+    let mut linker = Linker { collector: Collector::new()?, glibc: Glibc::of_host() };
     for program in programs {
         let path = match program.as_os_str().as_bytes().contains(&b'/') {
             true => std::path::absolute(program).map_err(|source| unreadable(program, source))?,
@@ -31,17 +32,12 @@ pub(super) fn collect(programs: &[PathBuf]) -> Result<Index<HeldFile>, ClosureEr
         };
         linker.add_program(&path, 0)?;
     }
-    if linker.farthest == Way::Cache {
-        linker.collector.take(Path::new(cache::PATH))?;
-    }
     Ok(linker.collector.finish())
 }
 
 struct Linker {
     collector: Collector,
-    places: Places,
-    /// Whether a root needs the linker's cache, too.
-    farthest: Way,
+    glibc: Glibc,
 }
 
 impl Linker {
@@ -66,57 +62,62 @@ impl Linker {
     }
 
     fn add_binary(&mut self, real: &Path, binary: Binary) -> Result<(), ClosureError> {
-        let mut known = BTreeSet::new();
+        let (mut known, mut linker, mut rules) = (BTreeSet::new(), None, Rules::Glibc(&self.glibc));
         if let Some(interpreter) = &binary.interpreter {
             known.insert(interpreter.clone().into_os_string());
-            let linker = self.collector.take(interpreter)?;
-            known.extend(read(&linker)?.and_then(|linker| linker.soname));
+            linker = read(&self.collector.take(interpreter)?)?;
+            rules = match Rules::of(interpreter, linker.as_ref(), &self.glibc) {
+                Some(rules) => rules,
+                None if binary.needed.is_empty() => return Ok(()),
+                None => {
+                    let (program, interpreter) = (real.to_owned(), interpreter.clone());
+                    return Err(ClosureError::UnknownLinker { program, interpreter });
+                }
+            };
         }
-        let mut loaded = vec![Loaded { origin: folder(real), binary, loader: None }];
-        let mut names = vec![real.to_owned()];
+        let mut loaded = vec![Loaded { path: real.to_owned(), binary, loader: None }];
         let mut by = 0;
         while by < loaded.len() {
             for wanted in loaded[by].binary.needed.clone() {
-                if !known.insert(wanted.clone()) {
+                if rules.is_own(linker.as_ref(), &wanted) || !known.insert(wanted.clone()) {
                     continue;
                 }
-                let Some((path, library)) = self.find(&loaded, by, &wanted)? else {
-                    return Err(ClosureError::Missing { library: wanted.into(), by: names[by].clone() });
+                let Some((found, library)) = find(&rules, &loaded, by, &wanted)? else {
+                    return Err(ClosureError::Missing { library: wanted.into(), by: loaded[by].path.clone() });
                 };
-                known.extend(library.soname.clone());
-                loaded.push(Loaded { origin: folder(&path), binary: library, loader: Some(by) });
-                names.push(path);
+                self.collector.take(&found.path)?;
+                if let Way::Listed(list) = found.way {
+                    self.collector.take(&list)?;
+                }
+                known.extend(rules.known_as(&library));
+                loaded.push(Loaded { path: found.path, binary: library, loader: Some(by) });
             }
             by += 1;
         }
         Ok(())
     }
-
-    /// The first candidate that is there and for the same machine.
-    fn find(
-        &mut self,
-        loaded: &[Loaded],
-        by: usize,
-        wanted: &OsStr,
-    ) -> Result<Option<(PathBuf, Binary)>, ClosureError> {
-        for (path, way) in self.places.candidates(loaded, by, wanted) {
-            let Ok(path) = std::path::absolute(path) else { continue };
-            let Ok(Some(library)) = read(&path) else { continue };
-            if library.machine != loaded[0].binary.machine {
-                continue;
-            }
-            self.collector.take(&path)?;
-            if way == Way::Cache && !is_built_in(&path) {
-                self.farthest = Way::Cache;
-            }
-            return Ok(Some((path, library)));
-        }
-        Ok(None)
-    }
 }
 
-fn folder(path: &Path) -> PathBuf {
-    path.parent().unwrap_or(path).to_owned()
+/// The library that the linker takes.
+fn find(
+    rules: &Rules<'_>,
+    loaded: &[Loaded],
+    by: usize,
+    wanted: &OsStr,
+) -> Result<Option<(Candidate, Binary)>, ClosureError> {
+    for candidate in rules.candidates(loaded, by, wanted) {
+        let Ok(path) = std::path::absolute(&candidate.path) else { continue };
+        let library = match read(&path) {
+            Err(ClosureError::Read { .. }) => continue,
+            read => read.ok().flatten().filter(|library| library.machine == loaded[0].binary.machine),
+        };
+        match (library, rules) {
+            (Some(library), _) => return Ok(Some((Candidate { path, ..candidate }, library))),
+            (None, Rules::Glibc(_)) => {}
+            (None, Rules::Musl(_)) => return Err(ClosureError::NoLibrary { path, program: loaded[0].path.clone() }),
+        }
+    }
+    Ok(None)
 }
 
 /// Only a regular file is opened to be read: another kind could block, or act.

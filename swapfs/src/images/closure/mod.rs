@@ -1,15 +1,17 @@
 //! Programs with their interpreters and libraries as a source: a minimal root, of just the files that they need to start.
 //!
-//! Which those are is decided once, when mounting, as glibc's dynamic linker would ([`places`]). Each file is held open from
-//! then on, so the set stays the one that was put together: a file that is replaced later (by an upgrade, say) is still the old
-//! one here, and no name of the host is walked again. Links on the way are kept, so every name by which the host finds a file
-//! finds it here. What a program opens or runs by itself later on (plug-ins, locales, other programs) is not in it.
+//! Which those are is decided once, when mounting, by the rules of the dynamic linker that a program names: glibc's ([`glibc`]) or
+//! musl's ([`musl`]). Each file is held open from then on, so the set stays the one that was put together: a file that is replaced
+//! later (by an upgrade, say) is still the old one here, and no name of the host is walked again. Links on the way are kept, so
+//! every name by which the host finds a file finds it here. What a program opens or runs by itself later on (plug-ins, locales, other programs) is not in it.
 
 mod binary;
 mod cache;
 mod collector;
+mod glibc;
 mod linker;
-mod places;
+mod musl;
+mod rules;
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -59,6 +61,25 @@ pub enum ClosureError {
         library: PathBuf,
         /// Who needs it.
         by: PathBuf,
+    },
+    /// What musl's linker would take and fail on.
+    #[error("{path} is what musl's dynamic linker takes for a library, and is none for {program}")]
+    NoLibrary {
+        /// What it takes.
+        path: PathBuf,
+        /// For whom.
+        program: PathBuf,
+    },
+    /// A program of which nobody here knows where its libraries are looked for.
+    #[error(
+        "{program} is started by {interpreter}, which is neither glibc's nor musl's dynamic linker, so where it looks for libraries is not known; \
+         show the program and its libraries with --image NAME=PATH"
+    )]
+    UnknownLinker {
+        /// The program.
+        program: PathBuf,
+        /// Its interpreter.
+        interpreter: PathBuf,
     },
     /// Links or interpreters of scripts that lead nowhere.
     #[error("{0} leads through too many links or interpreters")]
