@@ -99,6 +99,31 @@ fn a_tar_of_each_format_is_what_it_was_made_from() {
     }
 }
 
+/// Links count from the archive's top, and what is shown of them from where each of their names is.
+#[test]
+fn a_link_of_an_archive_with_several_names_leads_out_by_none_of_them() {
+    let link = |source: &Path| {
+        fs::create_dir_all(source.join("a/b/c")).unwrap();
+        symlink("/data", source.join("a/b/c/deep")).unwrap();
+        fs::hard_link(source.join("a/b/c/deep"), source.join("top")).unwrap();
+    };
+    type Make = fn(&Path, PathBuf);
+    let tar: Make = |source, to| run(Command::new("tar").arg("-cf").arg(to).arg("-C").arg(source).arg("."));
+    let squash: Make = |source, to| run(Command::new("mksquashfs").arg(source).arg(to).arg("-quiet"));
+    for make in [tar, squash] {
+        let prepare = |mount: &Mount| {
+            link(&mount.source());
+            make(&mount.source(), mount.scratch_path().join("archive"));
+        };
+        with_mount(&["--image", "it=@/archive"], prepare, |mount| {
+            for _ in 0..2 {
+                assert_eq!(fs::read_link(mount.at("images/it/a/b/c/deep")).unwrap(), Path::new("../../../data"));
+                assert_eq!(fs::read_link(mount.at("images/it/top")).unwrap(), Path::new("data"));
+            }
+        });
+    }
+}
+
 #[test]
 fn sparse_members_of_a_tar_keep_their_holes() {
     for options in

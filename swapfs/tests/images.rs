@@ -65,6 +65,60 @@ fn symlinks_that_stay_inside_work_and_others_are_refused() {
     });
 }
 
+/// What is shown of a link counts from where it is, and the kernel keeps it by inode.
+#[test]
+fn a_link_that_is_moved_or_has_other_names_leads_out_by_none_of_them() {
+    let links = |mount: &Mount| {
+        let (source, deep) = (mount.source(), mount.source().join("a/b/c"));
+        fs::create_dir_all(&deep).unwrap();
+        fs::write(source.join("data"), "").unwrap();
+        symlink(source.join("data"), deep.join("absolute")).unwrap();
+        symlink(source.join("data"), deep.join("moved")).unwrap();
+        symlink("../../../data", deep.join("climbs")).unwrap();
+        fs::hard_link(deep.join("absolute"), source.join("same")).unwrap();
+    };
+    with_mount(&["--images", "@/source"], links, |mount| {
+        let source = mount.source();
+        let link = |name: &str| fs::read_link(mount.at("images/source").join(name));
+        let shown = |name: &str| link(name).unwrap().to_str().unwrap().to_owned();
+        for _ in 0..2 {
+            assert_eq!(shown("a/b/c/absolute"), "../../../data");
+            assert_eq!(shown("same"), "data");
+        }
+        assert_eq!(shown("a/b/c/moved"), "../../../data");
+        assert_eq!(shown("a/b/c/climbs"), "../../../data");
+        fs::rename(source.join("a/b/c/climbs"), source.join("a/climbs")).unwrap();
+        assert_eq!(errno(link("a/climbs")), EPERM);
+        fs::rename(source.join("a/b/c"), source.join("c")).unwrap();
+        assert_eq!(shown("c/moved"), "../data");
+        fs::rename(source.join("c/moved"), source.join("moved")).unwrap();
+        assert_eq!(shown("moved"), "data");
+    });
+}
+
+#[test]
+fn a_link_that_was_replaced_leads_where_the_new_one_does_at_once() {
+    let files = |mount: &Mount| {
+        fs::write(mount.source().join("0"), "0").unwrap();
+        fs::write(mount.source().join("1"), "1").unwrap();
+    };
+    with_mount(&["--images", "@/source"], files, |mount| {
+        let (link, shown) = (mount.source().join("link"), mount.at("images/source/link"));
+        for n in 0..50 {
+            let target = (n % 2).to_string();
+            symlink(&target, mount.source().join("new")).unwrap();
+            fs::rename(mount.source().join("new"), &link).unwrap();
+            if n > 0 {
+                assert_eq!(fs::read_to_string(&shown).unwrap(), target, "followed");
+                assert_eq!(fs::read_link(&shown).unwrap().to_str(), Some(target.as_str()), "read");
+                continue;
+            }
+            // That there was none yet is believed for a while.
+            wait_until(|| fs::read_to_string(&shown).is_ok());
+        }
+    });
+}
+
 #[test]
 fn an_absolute_link_that_reaches_the_source_by_another_name_is_followed() {
     // On a merged /usr, /lib is a link to usr/lib, and links to /lib/... lie inside /usr.

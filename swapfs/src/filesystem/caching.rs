@@ -69,6 +69,9 @@ pub fn unhindered(caching: OpenCaching, holdup: Holdup) -> OpenCaching {
 
 /// How long the kernel may believe names and attributes of images: a source is seen to change within this time.
 pub const IMAGE_TTL: Duration = Duration::from_secs(1);
+/// The same for symlinks of sources that may change: who follows one asks first whether it is still there. Its text counts from the directory that it
+/// is in, so a link that is believed in after it was moved could lead anywhere.
+pub const LINK_TTL: Duration = Duration::ZERO;
 /// The same for archives, which may not change while they are mounted.
 pub const ARCHIVE_TTL: Duration = Duration::from_secs(60);
 /// The same for swap files, which come, go and change their size by command.

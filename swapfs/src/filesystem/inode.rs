@@ -1,11 +1,11 @@
 //! The numbers of inodes, and what is known of each file of a source while the kernel remembers it.
 //!
 //! Numbers belong to identities, not to paths: two names of one file are one inode, and a file that was replaced under its
-//! name is another. A number is never given twice in a mount's life, so nothing that the kernel caches by number can
-//! belong to another file.
+//! name is another. But of a symlink each directory that it is in has another inode, as the text that is shown counts from there. A number
+//! is never given twice in a mount's life, so nothing that the kernel caches by number can belong to another file.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::attr::{FileKind, Ino};
 
@@ -126,7 +126,7 @@ struct Remembered {
 #[derive(Debug, Default)]
 pub struct InodeTable {
     /// Numbers ever given; kept for good.
-    numbers: HashMap<(SourceIndex, Identity), Ino>,
+    numbers: HashMap<(SourceIndex, Identity, Option<PathBuf>), Ino>,
     /// Files that the kernel remembers.
     remembered: HashMap<Ino, Remembered>,
 }
@@ -149,15 +149,16 @@ impl InodeTable {
         Ino(FIRST_SWAP + index.0 as u64)
     }
 
-    /// The number of a file of a source, without counting a lookup.
-    pub fn number(&mut self, source: SourceIndex, identity: Identity) -> Ino {
+    /// The number of a file of a source, without counting a lookup; of a symlink, in this directory of the source.
+    pub fn number(&mut self, source: SourceIndex, identity: Identity, directory: Option<&Path>) -> Ino {
         let next = Ino(FIRST_IMAGE + self.numbers.len() as u64);
-        *self.numbers.entry((source, identity)).or_insert(next)
+        *self.numbers.entry((source, identity, directory.map(Path::to_owned))).or_insert(next)
     }
 
     /// Notes that the kernel is told of `node`. Of several names of one file the last counts.
     pub fn remember(&mut self, node: ImageNode) -> Ino {
-        let ino = self.number(node.source, node.identity);
+        let directory = if node.kind == FileKind::Symlink { node.path.parent() } else { None };
+        let ino = self.number(node.source, node.identity, directory);
         let entry =
             self.remembered.entry(ino).or_insert_with(|| Remembered { node: node.clone(), lookups: 0, cached: None });
         entry.lookups += 1;
@@ -231,6 +232,17 @@ mod tests {
         let a = table.remember(node(7, "a"));
         assert_eq!(table.remember(node(7, "b")), a);
         assert_eq!(table.node(a), Some(Node::Image(node(7, "b"))));
+    }
+
+    #[test]
+    fn a_symlink_is_another_inode_in_each_directory() {
+        let link = |path: &str| ImageNode { kind: FileKind::Symlink, ..node(7, path) };
+        let mut table = InodeTable::default();
+        let a = table.remember(link("d/a"));
+        assert_eq!(table.remember(link("d/b")), a);
+        assert_ne!(table.remember(link("d/e/a")), a);
+        assert_ne!(table.remember(link("a")), a);
+        assert_eq!(table.node(a), Some(Node::Image(link("d/b"))));
     }
 
     #[test]

@@ -14,10 +14,10 @@ use super::listing::list;
 use super::tree::{ImageBytes, Listed, OpenImage, Seen, Space, Tree, Xattrs};
 use super::walk::{look, look_at, open_image, read_link};
 use super::xattr::XattrPlace;
-use crate::filesystem::FsError;
-use crate::filesystem::caching::IMAGE_TTL;
+use crate::filesystem::caching::{IMAGE_TTL, LINK_TTL};
 use crate::filesystem::inode::Identity;
 use crate::filesystem::symlink::{LinkTarget, confine};
+use crate::filesystem::{FileKind, FsError};
 use crate::mountinfo;
 use crate::store::{Whence, seek_sparse};
 
@@ -56,8 +56,8 @@ impl Tree for DirectoryTree {
         Ok(OpenImage::new(seen, HostFile(file)))
     }
 
-    fn read_link(&self, path: &Path) -> Result<PathBuf, FsError> {
-        let target = read_link(self.directory.as_fd(), path)?;
+    fn read_link(&self, path: &Path, identity: Identity) -> Result<PathBuf, FsError> {
+        let target = read_link(self.directory.as_fd(), path, identity)?;
         match confine(&self.root, path, &target) {
             LinkTarget::Inside(shown) => Ok(shown),
             LinkTarget::Escapes if target.is_absolute() => self.read_absolute_link(path, &target),
@@ -89,8 +89,8 @@ impl Tree for DirectoryTree {
         Ok(Space { total_bytes, free_bytes: 0, files: space.f_files.saturating_sub(space.f_ffree) })
     }
 
-    fn ttl(&self) -> Duration {
-        IMAGE_TTL
+    fn ttl(&self, kind: FileKind) -> Duration {
+        if kind == FileKind::Symlink { LINK_TTL } else { IMAGE_TTL }
     }
 }
 
@@ -157,10 +157,13 @@ mod tests {
     #[test]
     fn links_out_are_refused_and_links_in_made_relative() {
         let (top, source) = source();
-        assert!(matches!(source.read_link(Path::new("out")), Err(FsError::NotPermitted)));
-        assert_eq!(source.read_link(Path::new("e/in")).unwrap(), Path::new("../f"));
+        let identity = |path: &str| source.look(Path::new(path)).unwrap().identity;
+        let (out, inside) = (identity("out"), identity("e/in"));
+        assert!(matches!(source.read_link(Path::new("out"), out), Err(FsError::NotPermitted)));
+        assert_eq!(source.read_link(Path::new("e/in"), inside).unwrap(), Path::new("../f"));
+        assert!(matches!(source.read_link(Path::new("e/in"), out), Err(FsError::Stale)), "another one by now");
         drop(top);
-        assert!(matches!(source.read_link(Path::new("out")), Err(FsError::NotFound)));
+        assert!(matches!(source.read_link(Path::new("out"), out), Err(FsError::Stale)));
     }
 
     #[test]

@@ -68,11 +68,11 @@ pub trait Tree: Send + Sync + std::fmt::Debug {
     /// [`FsError::Stale`] if it is not.
     fn open(&self, path: &Path, identity: Identity) -> Result<OpenImage, FsError>;
 
-    /// Where the symlink at `path` points, in a form that stays inside.
+    /// Where the symlink at `path` points, in a form that stays inside, if it is still the one with `identity`.
     ///
     /// # Errors
-    /// [`FsError::NotPermitted`] if it leaves the source.
-    fn read_link(&self, path: &Path) -> Result<PathBuf, FsError>;
+    /// [`FsError::NotPermitted`] if it leaves the source, [`FsError::Stale`] as before.
+    fn read_link(&self, path: &Path, identity: Identity) -> Result<PathBuf, FsError>;
 
     /// The names in the directory at `path`, without `.` and `..`.
     ///
@@ -101,8 +101,8 @@ pub trait Tree: Send + Sync + std::fmt::Debug {
     /// What the source says.
     fn space(&self) -> Result<Space, FsError>;
 
-    /// How long names and attributes may be believed.
-    fn ttl(&self) -> Duration;
+    /// How long names and attributes of files of this kind may be believed.
+    fn ttl(&self, kind: FileKind) -> Duration;
 }
 
 /// A regular file of a source, open for reading.

@@ -62,18 +62,24 @@ pub fn look_at(file: BorrowedFd<'_>) -> Result<Seen, FsError> {
 /// [`FsError::Stale`] if another file stands there now, or none.
 pub fn open_image(directory: BorrowedFd<'_>, path: &Path, identity: Identity) -> Result<(File, Seen), FsError> {
     // Held as a place first: a device or pipe that was put here must not be opened, which would act on it.
-    let place = match open_below(directory, path, OFlags::PATH).map_err(FsError::from_walk) {
-        Err(FsError::NotFound | FsError::NotADirectory) => return Err(FsError::Stale),
-        held => held?,
-    };
-    let seen = match look_at(place.as_fd()) {
-        Err(FsError::NotFound) => return Err(FsError::Stale),
-        seen => seen?,
-    };
+    let (place, seen) = hold(directory, path)?;
     if seen.identity != identity || seen.kind != FileKind::Regular {
         return Err(FsError::Stale);
     }
     Ok((reopen(place.as_fd())?.into(), seen))
+}
+
+/// Holds what is at a path that was known as a place.
+///
+/// # Errors
+/// [`FsError::Stale`] if nothing that we show is there any more.
+fn hold(directory: BorrowedFd<'_>, path: &Path) -> Result<(OwnedFd, Seen), FsError> {
+    let held = open_below(directory, path, OFlags::PATH).map_err(FsError::from_walk);
+    match held.and_then(|place| Ok((look_at(place.as_fd())?, place))) {
+        Err(FsError::NotFound | FsError::NotADirectory) => Err(FsError::Stale),
+        Err(error) => Err(error),
+        Ok((seen, place)) => Ok((place, seen)),
+    }
 }
 
 /// Opens for reading the regular file that is held as a place. The link in `/proc` leads to just that file, whatever its names do.
@@ -85,14 +91,15 @@ pub fn reopen(place: BorrowedFd<'_>) -> Result<OwnedFd, FsError> {
     Ok(rustix::fs::open(link, OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-/// The text of the symlink `path` below `directory`.
+/// The text of the symlink `path` below `directory`, provided that it is still the one with `identity`.
 ///
 /// # Errors
-/// [`FsError::Stale`] if something else stands there by now.
-pub fn read_link(directory: BorrowedFd<'_>, path: &Path) -> Result<PathBuf, FsError> {
-    match link_target(open_below(directory, path, OFlags::PATH).map_err(FsError::from_walk)?.as_fd()) {
-        Err(FsError::Invalid) => Err(FsError::Stale),
-        read => read,
+/// [`FsError::Stale`] if something else stands there by now, or nothing.
+pub fn read_link(directory: BorrowedFd<'_>, path: &Path, identity: Identity) -> Result<PathBuf, FsError> {
+    let (place, seen) = hold(directory, path)?;
+    match seen.identity == identity {
+        true => link_target(place.as_fd()),
+        false => Err(FsError::Stale),
     }
 }
 

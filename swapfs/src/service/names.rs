@@ -83,10 +83,12 @@ impl Service {
     /// Where the symlink `ino` points.
     ///
     /// # Errors
-    /// [`FsError::NotPermitted`] if it leaves its source.
+    /// [`FsError::NotPermitted`] if it leaves its source, [`FsError::Stale`] if another stands under its name.
     pub fn readlink(&self, ino: Ino) -> Result<PathBuf, FsError> {
         match self.node(ino)? {
-            Node::Image(node) if node.kind == FileKind::Symlink => self.tree(node.source).read_link(&node.path),
+            Node::Image(node) if node.kind == FileKind::Symlink => {
+                self.tree(node.source).read_link(&node.path, node.identity)
+            }
             _ => Err(FsError::Invalid),
         }
     }
@@ -135,7 +137,7 @@ impl Service {
             _ => return IMAGES,
         };
         match source.tree().look(above) {
-            Ok(seen) if !top => self.inodes.lock().number(node.source, seen.identity),
+            Ok(seen) if !top => self.inodes.lock().number(node.source, seen.identity, None),
             _ => IMAGES,
         }
     }
@@ -158,7 +160,7 @@ impl Service {
         let seen = self.tree(source).look(&path)?;
         let node = ImageNode { source, path, kind: seen.kind, identity: seen.identity };
         let ino = self.inodes.lock().remember(node);
-        Ok(Entry { attr: seen.attr(ino), ttl: self.tree(source).ttl() })
+        Ok(Entry { attr: seen.attr(ino), ttl: self.tree(source).ttl(seen.kind) })
     }
 
     fn image_attr(&self, ino: Ino, node: &ImageNode) -> Result<Entry, FsError> {
@@ -167,7 +169,7 @@ impl Service {
         if seen.identity != node.identity {
             return Err(FsError::Stale);
         }
-        Ok(Entry { attr: seen.attr(ino), ttl: tree.ttl() })
+        Ok(Entry { attr: seen.attr(ino), ttl: tree.ttl(seen.kind) })
     }
 
     fn open_attr(&self, ino: Ino, body: &Body) -> Result<Entry, FsError> {

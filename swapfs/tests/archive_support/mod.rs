@@ -63,7 +63,7 @@ fn check_tree(tree: &dyn Tree) {
                     todo.push(path.join(&entry.name));
                 }
             }
-            FileKind::Symlink => check_link(&path, tree.read_link(&path).ok()),
+            FileKind::Symlink => check_link(&path, tree.read_link(&path, seen.identity).ok()),
             FileKind::Regular => {
                 if let Ok(open) = tree.open(&path, seen.identity) {
                     assert_eq!(open.seen, seen);

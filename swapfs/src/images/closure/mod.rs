@@ -152,7 +152,7 @@ impl Tree for ClosureTree {
         Ok(OpenImage::new(seen, HostFile(File::from(opened))))
     }
 
-    fn read_link(&self, path: &Path) -> Result<PathBuf, FsError> {
+    fn read_link(&self, path: &Path, _identity: Identity) -> Result<PathBuf, FsError> {
         self.0.read_link(path)
     }
 
@@ -180,7 +180,7 @@ impl Tree for ClosureTree {
         Ok(Space { total_bytes, free_bytes: 0, files: self.0.names() as u64 })
     }
 
-    fn ttl(&self) -> Duration {
+    fn ttl(&self, _kind: FileKind) -> Duration {
         IMAGE_TTL
     }
 }

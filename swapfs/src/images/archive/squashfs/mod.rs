@@ -148,7 +148,7 @@ impl Tree for SquashfsTree {
         Ok(OpenImage::new(seen, OpenFile { image: self.0.clone(), seen, map }))
     }
 
-    fn read_link(&self, path: &Path) -> Result<PathBuf, FsError> {
+    fn read_link(&self, path: &Path, _identity: Identity) -> Result<PathBuf, FsError> {
         let What::Symlink(target) = self.0.find(path)?.what else { return Err(FsError::Invalid) };
         match confine(Path::new("/"), path, Path::new(OsStr::from_bytes(&target))) {
             LinkTarget::Inside(shown) => Ok(shown),
@@ -177,7 +177,7 @@ impl Tree for SquashfsTree {
         Ok(Space { total_bytes: used_bytes, free_bytes: 0, files: inodes.into() })
     }
 
-    fn ttl(&self) -> Duration {
+    fn ttl(&self, _kind: FileKind) -> Duration {
         ARCHIVE_TTL
     }
 }

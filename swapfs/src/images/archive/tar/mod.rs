@@ -18,9 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ArchiveError, Medium, printable};
-use crate::filesystem::FsError;
 use crate::filesystem::caching::ARCHIVE_TTL;
 use crate::filesystem::inode::Identity;
+use crate::filesystem::{FileKind, FsError};
 use crate::images::index::{Body, Index, IndexError, Meta, NodeIndex};
 use crate::images::tree::{ImageBytes, Listed, OpenImage, Seen, Space, Tree, Xattrs};
 use crate::store::Whence;
@@ -86,7 +86,7 @@ impl Tree for TarTree {
         Ok(OpenImage::new(seen, OpenMember { contents: self.0.clone(), node }))
     }
 
-    fn read_link(&self, path: &Path) -> Result<PathBuf, FsError> {
+    fn read_link(&self, path: &Path, _identity: Identity) -> Result<PathBuf, FsError> {
         self.0.index.read_link(path)
     }
 
@@ -104,7 +104,7 @@ impl Tree for TarTree {
         Ok(Space { total_bytes: self.0.medium.size_bytes(), free_bytes: 0, files })
     }
 
-    fn ttl(&self) -> Duration {
+    fn ttl(&self, _kind: FileKind) -> Duration {
         ARCHIVE_TTL
     }
 }
