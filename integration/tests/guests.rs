@@ -121,6 +121,7 @@ guest!(registers);
 guest!(reservations);
 guest!(run_data);
 guest!(shared_buffers);
+guest!(shared_descriptors);
 guest!(shared_memory);
 guest!(shared_readonly);
 guest!(shared_writers);

@@ -1,7 +1,7 @@
 //! No orphan and no hang: processes of a run and the daemons it pages from are killed at random moments, and short programs are run by the thousand.
 //! `pager/docs/ENDINGS.md` says what each death leads to; here each is seen to.
 //!
-//! Assumes: root or fusermount3, gcc. `INTEGRATION_FULL=1` kills 200 times each (1,000 in all) and runs 10,000 programs. The slowest of each is
+//! Assumes: root or fusermount3, gcc. `INTEGRATION_FULL=1` kills 200 times each (1,200 in all) and runs 10,000 programs. The slowest of each is
 //! printed, and not compared with anything: only what hangs fails.
 
 use std::fs::File;
@@ -35,6 +35,8 @@ enum Victim {
     Program,
     Supervisor,
     Keeper,
+    /// Supervisor and keeper, as `pkill -9 pager` kills them: nobody of the pager's is left.
+    Both,
     SwapDaemon,
     ImageDaemon,
 }
@@ -42,7 +44,7 @@ enum Victim {
 impl Victim {
     /// What the guest's child and daemon do when the first process has ended. Those of a killed supervisor would work for ever.
     fn company(self) -> &'static str {
-        if self == Victim::Supervisor { "free" } else { "tied" }
+        if matches!(self, Victim::Supervisor | Victim::Both) { "free" } else { "tied" }
     }
 
     fn is_a_daemon(self) -> bool {
@@ -135,15 +137,25 @@ impl Restless {
         self.child(|process| process.name == KEEPER)
     }
 
-    fn victim(&self, victim: Victim, mounts: &Mounts) -> Option<i32> {
-        match victim {
-            Victim::Supervisor => Some(self.supervisor.id() as i32),
+    /// Their numbers, in the order in which they are killed.
+    fn victims(&self, victim: Victim, mounts: &Mounts, random: &mut Random) -> Vec<i32> {
+        let supervisor = self.supervisor.id() as i32;
+        let one = match victim {
+            Victim::Supervisor => Some(supervisor),
             Victim::Keeper => self.keeper(),
+            Victim::Both => {
+                let mut both: Vec<i32> = self.keeper().into_iter().chain([supervisor]).collect();
+                if random.below(2) == 0 {
+                    both.reverse();
+                }
+                return both;
+            }
             // Before its exec a keeper that was just forked bears the name of the supervisor, as the program does.
             Victim::Program => self.child(|process| process.name == "restless"),
             Victim::SwapDaemon => Some(mounts.swap.daemon()),
             Victim::ImageDaemon => Some(mounts.images.daemon()),
-        }
+        };
+        one.into_iter().collect()
     }
 
     /// Until all its processes have been through all their memory once, or have ended.
@@ -180,18 +192,18 @@ fn kill_one(victim: Victim, mounts: &Mounts, random: &mut Random) -> Duration {
     // Every second one at work, the others at any moment of the start.
     let at_work = random.below(2) == 0 && run.wait_until_ready();
     std::thread::sleep(Duration::from_millis(random.below(if at_work { 20 } else { LATEST_MS })));
-    let pid = run.victim(victim, mounts);
+    let pids = run.victims(victim, mounts, random);
     let begin = Instant::now();
-    if let Some(pid) = pid {
-        let _gone = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    for pid in &pids {
+        let _gone = kill(Pid::from_raw(*pid), Signal::SIGKILL);
     }
     if victim == Victim::Keeper {
-        return a_new_keeper(run, pid, begin);
+        return a_new_keeper(run, pids.first().copied(), begin);
     }
     let status = run.end();
     let elapsed = begin.elapsed();
     match victim {
-        Victim::Program | Victim::Supervisor => assert_eq!(status.signal(), Some(9), "{status:?}"),
+        Victim::Program | Victim::Supervisor | Victim::Both => assert_eq!(status.signal(), Some(9), "{status:?}"),
         _ => assert!(!status.success() && status.code() != Some(99), "{victim:?}: {status:?}"),
     }
     elapsed
@@ -238,6 +250,11 @@ fn the_supervisor() {
 #[test]
 fn the_keeper() {
     kills(Victim::Keeper);
+}
+
+#[test]
+fn the_supervisor_and_the_keeper() {
+    kills(Victim::Both);
 }
 
 #[test]

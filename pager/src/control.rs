@@ -15,7 +15,9 @@ use pager_core::shared::{Control, MAGIC, Settings};
 use thiserror::Error;
 
 use crate::descriptors::HighFd;
+use crate::hatch::Hatch;
 use crate::layout::{Layout, SwapMap};
+use crate::lifeline::Lifeline;
 use crate::members::Mark;
 use crate::plan::{Plan, Verbosity};
 use crate::swap::SwapFile;
@@ -67,6 +69,12 @@ impl ControlFile {
         Ok(ControlFile { map, fd })
     }
 
+    /// Has the processes hold on to `lifeline` and use `hatch`; once, before there are any.
+    pub fn name(&self, lifeline: &Lifeline, hatch: &Hatch) {
+        self.settings.lifeline_fd.store(lifeline.number().into(), Relaxed);
+        self.settings.hatch_fd.store(hatch.number().into(), Relaxed);
+    }
+
     /// Descriptor number in every process.
     pub fn number(&self) -> RawFd {
         self.fd.number()
@@ -108,6 +116,8 @@ fn fill_in(settings: &Settings, plan: &Plan, runtime: RawFd) {
     settings.verbose.store(u32::from(plan.verbosity == Verbosity::Events), Relaxed);
     settings.supervisor.store(std::process::id(), Relaxed);
     settings.runtime_fd.store(runtime.into(), Relaxed);
+    settings.lifeline_fd.store(-1, Relaxed);
+    settings.hatch_fd.store(-1, Relaxed);
     settings.root.set(plan.root.as_deref().map_or(OsStr::new(""), |root| root.as_os_str()).as_bytes());
 }
 

@@ -3,8 +3,8 @@
 //! A supervisor that is killed runs no code any more. The first process of the run dies with it (`PR_SET_PDEATHSIG`); its children do not, and one
 //! that forked twice has no parent in the run. So every run has a keeper, in a session of its own and deaf to all signals but SIGKILL: it holds
 //! the reading end of a pipe of which only the supervisor has the other, and when that closes it kills every process that has the run's control
-//! file open, and what descends from those. A keeper that is killed is started again. When the program ends, the keeper is dismissed first:
-//! daemons that the program left behind go on, as they would natively.
+//! file open, and what descends from those. A keeper that is killed is started again. If both are killed, the run's [`Lifeline`] tears, which they
+//! hold together. When the program ends, the keeper is dismissed first: daemons that the program left behind go on, as they would natively.
 
 use std::collections::HashSet;
 use std::fs;
@@ -21,6 +21,8 @@ use nix::unistd::{Pid, pipe2};
 use pager_core::shared::Control;
 
 use crate::control::ControlFile;
+use crate::hatch::Hatch;
+use crate::lifeline::Lifeline;
 use crate::members::{Mark, Membership};
 use crate::say;
 use crate::stat::Stat;
@@ -38,6 +40,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// The keeper of a run. Dropping it ends it.
 pub struct Keeper {
     control: Arc<ControlFile>,
+    lifeline: Lifeline,
+    hatch: Arc<Hatch>,
     process: Option<Pid>,
     /// Closed by the kernel when this process ends.
     _line: OwnedFd,
@@ -45,14 +49,14 @@ pub struct Keeper {
 }
 
 impl Keeper {
-    /// Starts the keeper of the run of `control`.
+    /// Starts the keeper of the run of `control`, whose processes hold on to `lifeline`, and have `hatch`.
     ///
     /// # Errors
     ///
     /// What the kernel said.
-    pub fn start(control: Arc<ControlFile>) -> io::Result<Keeper> {
-        let (process, line) = start(&control)?;
-        Ok(Keeper { control, process: Some(process), _line: line, restarts_left: RESTARTS })
+    pub fn start(control: Arc<ControlFile>, lifeline: Lifeline, hatch: Arc<Hatch>) -> io::Result<Keeper> {
+        let (process, line) = start(&control, &lifeline)?;
+        Ok(Keeper { control, lifeline, hatch, process: Some(process), _line: line, restarts_left: RESTARTS })
     }
 
     /// Starts it again if it has ended.
@@ -64,7 +68,7 @@ impl Keeper {
         self.process = None;
         if self.restarts_left > 0 {
             self.restarts_left -= 1;
-            match start(&self.control) {
+            match start(&self.control, &self.lifeline) {
                 Ok((process, line)) => (self.process, self._line) = (Some(process), line),
                 Err(error) => say::line(format_args!(
                     "the run's keeper was killed and cannot be started again ({error}): the program's children would outlive pager's own death"
@@ -75,6 +79,13 @@ impl Keeper {
 
     /// Has it end. Processes that are left of the run go on.
     pub fn dismiss(&self) {
+        if let Err(error) = self.lifeline.let_go(&self.hatch) {
+            say::line(format_args!("what the program left running ends with pager: it cannot be let go ({error})"));
+        }
+        self.end();
+    }
+
+    fn end(&self) {
         if let Some(process) = self.process {
             let _ = kill(process, Signal::SIGKILL);
         }
@@ -92,17 +103,17 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.dismiss();
+        self.end();
         if let Some(process) = self.process {
             let _ = waitpid(process, None);
         }
     }
 }
 
-fn start(control: &ControlFile) -> io::Result<(Pid, OwnedFd)> {
+fn start(control: &ControlFile, lifeline: &Lifeline) -> io::Result<(Pid, OwnedFd)> {
     let mark = control.mark()?;
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
-    let process = sys::keeper::fork_apart(c"pager-keeper", reader, || end_run(&mark, control))?;
+    let process = sys::keeper::fork_apart(c"pager-keeper", reader, lifeline.writer(), || end_run(&mark, control))?;
     Ok((process, writer))
 }
 

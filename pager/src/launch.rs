@@ -15,6 +15,8 @@ use thiserror::Error;
 use crate::cli::RunArgs;
 use crate::control::{ControlError, ControlFile};
 use crate::descriptors::HighFd;
+use crate::hatch::Hatch;
+use crate::lifeline::Lifeline;
 use crate::plan::Plan;
 use crate::program::{Program, ProgramError, Search};
 use crate::report::Subject;
@@ -90,17 +92,18 @@ impl LaunchError {
 }
 
 impl Launch {
-    /// Opens everything that `args`, checked as `plan`, names.
+    /// Opens everything that `args`, checked as `plan`, names. The processes will hold on to `lifeline` and use `hatch`.
     ///
     /// # Errors
     ///
     /// The first thing that cannot be had.
-    pub fn prepare(args: &RunArgs, plan: &Plan) -> Result<Launch, LaunchError> {
+    pub fn prepare(args: &RunArgs, plan: &Plan, lifeline: &Lifeline, hatch: &Hatch) -> Result<Launch, LaunchError> {
         let program = Search::from_env(plan.root.clone()).open(&args.command[0])?;
         let swap = swap_files(args)?;
         let runtime = HighFd::new(runtime_image::open()?).map_err(LaunchError::Descriptors)?;
         let program_fd = HighFd::new(&program.file).map_err(LaunchError::Descriptors)?;
         let control = Arc::new(ControlFile::new(plan, &swap, runtime.number())?);
+        control.name(lifeline, hatch);
         Ok(Launch { control, runtime, program_fd, swap, program, command: args.command.clone() })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! `pager run` is the supervisor of a run. It opens what the program needs ([`launch`]), shares a [`control`] block with its processes, starts
 //! the runtime ([`runtime_image`]) in the program's place and waits ([`supervise`]), while the runtime inside the program does the paging and
-//! counts into the block; a [`report`] is made from it. If the supervisor is killed, its [`keeper`] ends what is left. The supervisor touches no page of the program and serves no fault.
+//! counts into the block; a [`report`] is made from it. If the supervisor is killed, its [`keeper`] ends what is left; if that is killed too, a [`lifeline`] does. The supervisor touches no page of the program and serves no fault.
 //!
 //! `unsafe` is only in [`sys`].
 #![deny(unsafe_code)]
@@ -13,10 +13,12 @@ pub mod control;
 pub mod descriptors;
 pub mod doctor;
 pub mod failure;
+pub mod hatch;
 pub mod histogram;
 pub mod keeper;
 pub mod launch;
 pub mod layout;
+pub mod lifeline;
 pub mod limit;
 pub mod members;
 pub mod outcome;

@@ -1,6 +1,7 @@
 //! `pager run`: everything in its order.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
@@ -10,8 +11,10 @@ use thiserror::Error;
 use crate::cli::RunArgs;
 use crate::doctor::{self, MissingFeature};
 use crate::failure::{Failure, Weight};
+use crate::hatch::Hatch;
 use crate::keeper::Keeper;
 use crate::launch::{INTERNAL, Launch, LaunchError, Running};
+use crate::lifeline::Lifeline;
 use crate::outcome::Outcome;
 use crate::plan::{Plan, PlanError, Verbosity};
 use crate::report::target::{Occasion, Writer};
@@ -43,6 +46,9 @@ pub enum RunError {
     /// Nothing would end the program's processes if this one were killed.
     #[error("the run's keeper cannot be started")]
     Keeper(#[source] io::Error),
+    /// What the processes are to inherit cannot be opened.
+    #[error("the run's pipe and socket cannot be opened; raise `ulimit -n`")]
+    Descriptors(#[source] io::Error),
     /// The program runs no more, and how it ended is not known.
     #[error("the program cannot be waited for")]
     Supervise(#[source] io::Error),
@@ -54,7 +60,7 @@ impl RunError {
         match self {
             RunError::Plan(_) => 2,
             RunError::Launch(error) => error.exit_code(),
-            RunError::Feature(_) | RunError::Stats { .. } | RunError::Keeper(_) => 1,
+            RunError::Feature(_) | RunError::Stats { .. } | RunError::Keeper(_) | RunError::Descriptors(_) => 1,
             RunError::Supervise(_) => INTERNAL,
         }
     }
@@ -67,11 +73,13 @@ impl RunError {
 /// If it could not be started or waited for.
 pub fn run(args: &RunArgs) -> Result<Outcome, RunError> {
     let plan = fitting(Plan::new(args)?)?;
-    let launch = Launch::prepare(args, &plan)?;
+    let lifeline = Lifeline::new().map_err(RunError::Descriptors)?;
+    let hatch = Arc::new(Hatch::new().map_err(RunError::Descriptors)?);
+    let launch = Launch::prepare(args, &plan, &lifeline, &hatch)?;
     let mut writer =
         Writer::open(&args.stats).map_err(|source| RunError::Stats { target: name(&args.stats), source })?;
     let signals = Signals::take_over().map_err(RunError::Supervise)?;
-    let mut keeper = Keeper::start(launch.control()).map_err(RunError::Keeper)?;
+    let mut keeper = Keeper::start(launch.control(), lifeline, hatch).map_err(RunError::Keeper)?;
     let running = launch.start(signals.inherited)?;
     supervise(&running, &signals, &mut keeper, &mut writer).map_err(|source| {
         let _ = kill(running.pid, Signal::SIGKILL);

@@ -9,7 +9,7 @@ use crate::pool::{Account, Pool};
 use crate::roster::Roster;
 
 /// First word of a control block; changes with its layout.
-pub const MAGIC: u64 = 0x7067_7231_0000_0002;
+pub const MAGIC: u64 = 0x7067_7231_0000_0003;
 /// Name of the environment entry by which a process finds its run: `__PAGER=CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:PATH`, with -1 for no slots and no
 /// row. Removed before the program sees it.
 pub const ENVIRONMENT_KEY: &str = "__PAGER";
@@ -74,6 +74,10 @@ pub struct Settings {
     pub root: Text,
     /// Descriptor of the runtime image, for exec.
     pub runtime_fd: AtomicI64,
+    /// Descriptor, in every process, of the reading end of the lifeline: when nobody has the other end any more the run is to end.
+    pub lifeline_fd: AtomicI64,
+    /// Descriptor, in every process, of the hatch's inner end: a socket through which descriptors pass between supervisor and processes.
+    pub hatch_fd: AtomicI64,
     /// Nanoseconds in a tick of the processor's time stamp counter, times 2^32; measured by the first process. 0 until then.
     pub tick_multiplier: AtomicU64,
     /// [`Engine`] as a number.

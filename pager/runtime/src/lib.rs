@@ -10,6 +10,7 @@
 //! | [`signals`] | where faults, calls and signals arrive; the program's frames |
 //! | [`fault`], [`fill`], [`evict`], [`engine`], [`server`] | the life of a page |
 //! | [`calls`], [`memory`], [`process`] | the program's system calls |
+//! | [`lifeline`] | the end of a process that nobody supervises any more |
 //! | [`state`], [`thread`], [`images`], [`swap`], [`queue`], [`row`], [`credit`] | what is known |
 //! | [`sys`], [`arena`], [`lock`], [`buffers`], [`user`], [`clock`], [`die`] | what all of it stands on |
 #![no_std]
@@ -30,6 +31,7 @@ pub mod fault;
 pub mod fill;
 pub mod gate;
 pub mod images;
+pub mod lifeline;
 pub mod load;
 pub mod lock;
 pub mod memory;

@@ -12,6 +12,7 @@ use crate::die;
 use crate::engine;
 use crate::gate;
 use crate::images;
+use crate::lifeline;
 use crate::load;
 use crate::memory::limits;
 use crate::process::leave;
@@ -66,6 +67,7 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
     if let Some(Err(errno)) = passport.slots.map(leave::adopt) {
         die::event!("swap slots of the program before are lost: {errno:?}");
     }
+    lifeline::take_hold();
     task::disable_huge_pages();
     state::claim_process(task::pid());
     state::note_first(task::pid());

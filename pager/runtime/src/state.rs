@@ -22,7 +22,6 @@ use crate::queue::Queue;
 use crate::row;
 use crate::swap;
 use crate::sys::file::Fd;
-use crate::sys::{signal, task};
 use crate::thread;
 
 /// State of the process.
@@ -212,13 +211,6 @@ pub fn is_first(pid: u32) -> bool {
 /// Whether programs that process `pid` executes run natively by the user's wish.
 pub fn runs_natively(pid: u32) -> bool {
     settings().children.load(Ordering::Relaxed) == Children::Native as u32 && !is_first(pid)
-}
-
-/// Ends a process that was forked when the supervisor had been killed already: its keeper, which ends all others, may not see this one.
-pub fn end_with_the_run() {
-    while settings().supervisor.load(Ordering::SeqCst) == 0 {
-        signal::kill_thread(task::pid(), task::tid(), signal::SIGKILL);
-    }
 }
 
 /// Pages resident now.

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, Ordering};
 
 use super::{Call, raw};
+use crate::lifeline;
 use crate::state::{self, STATE};
 use crate::swap;
 use crate::sys::file::Fd;
@@ -29,13 +30,13 @@ pub fn names_ours(number: u64, args: &[u64; 6]) -> bool {
 }
 
 fn is_ours(fd: Fd) -> bool {
-    fd == state::uffd() || of_the_run().any(|ours| ours == fd) || STATE.images.lock().holds(fd)
+    fd == state::uffd() || of_the_run().chain(lifeline::own()).any(|ours| ours == fd) || STATE.images.lock().holds(fd)
 }
 
 /// Descriptors that have the same number in all processes of the run.
 pub fn of_the_run() -> impl Iterator<Item = Fd> {
     let runtime = Fd(state::settings().runtime_fd.load(Ordering::Relaxed) as i32);
-    swap::descriptors().chain([state::control_fd(), runtime])
+    swap::descriptors().chain([state::control_fd(), runtime]).chain(lifeline::inherited())
 }
 
 /// close.
@@ -58,7 +59,7 @@ pub fn close_range(first: u64, last: u64, flags: u64) -> Result<u64, Errno> {
     if first > last {
         return Err(Errno::EINVAL);
     }
-    let mut ours: Vec<u32> = of_the_run().chain([state::uffd()]).map(|fd| fd.0 as u32).collect();
+    let mut ours: Vec<u32> = of_the_run().chain([state::uffd()]).chain(lifeline::own()).map(|fd| fd.0 as u32).collect();
     STATE.images.lock().descriptors(&mut ours);
     ours.retain(|fd| (first..=last).contains(fd));
     ours.sort_unstable();

@@ -20,6 +20,7 @@ use crate::evict;
 use crate::fault::{self, Outcome};
 use crate::fill;
 use crate::gate;
+use crate::lifeline::{self, Descriptors};
 use crate::lock::RawMutex;
 use crate::memory::{limits, locks};
 use crate::queue::everything;
@@ -111,6 +112,7 @@ fn fork_once(
         locks.iter().rev().for_each(|lock| lock.release());
     }
     let shared = shared?;
+    lifeline::open_spare();
     // The heap is needed up to here.
     let heap = [buffers::pool_lock(), arena::heap_lock(), arena::spare_lock()];
     heap.iter().for_each(|lock| lock.acquire());
@@ -118,6 +120,9 @@ fn fork_once(
     let result =
         check(unsafe { syscall(nr::CLONE, [request.kernel_flags(), 0, request.parent_tid, 0, request.tls, 0]) });
     heap.iter().chain(&locks).for_each(|lock| lock.release());
+    if result != Ok(0) {
+        lifeline::drop_spare();
+    }
     drop(areas);
     match result {
         Ok(0) => become_child(block, context, request, kept),
@@ -159,14 +164,14 @@ fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Saturated> {
 fn become_child(block: &'static Block, context: &mut UContext, request: &Request, kept: Option<&'static Process>) {
     thread::only(block);
     state::take_slot(kept, task::pid());
-    state::end_with_the_run();
+    lifeline::take_hold_in_child(request.descriptors());
     row::fork(task::pid(), &STATE.areas.read());
     let own = block.own();
     own.tid = task::tid();
     own.clear_tid = request.clear_tid();
     own.robust = (0, 0);
     while block.inbox.pop().is_some() {}
-    if let Err(errno) = take_over(block) {
+    if let Err(errno) = take_over(block, request) {
         die::internal(format_args!("a forked child cannot be taken over: {errno:?}"));
     }
     state::process().listen();
@@ -176,12 +181,14 @@ fn become_child(block: &'static Block, context: &mut UContext, request: &Request
     }
 }
 
-fn take_over(block: &'static Block) -> Result<(), Errno> {
+fn take_over(block: &'static Block, request: &Request) -> Result<(), Errno> {
     // The alternate stack is inherited, and in use.
     task::dispatch_on(gate::text())?;
     // SAFETY: the address lives as long as the process.
     check(unsafe { syscall(SET_TID_ADDRESS, [block.alive.as_ptr() as u64, 0, 0, 0, 0, 0]) })?;
-    file::close(state::uffd());
+    if request.descriptors() == Descriptors::Copied {
+        file::close(state::uffd());
+    }
     state::set_uffd(engine::open()?);
     let mut areas = STATE.areas.write();
     locks::forget(&mut areas);

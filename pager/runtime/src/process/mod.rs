@@ -19,11 +19,12 @@ use pager_core::shared::count;
 
 use crate::calls::fill::{self, Hold};
 use crate::credit;
+use crate::lifeline::Descriptors;
 use crate::state;
 use crate::sys::Errno;
 use crate::sys::signal::UContext;
-use crate::sys::task::CLONE_VM;
 use crate::sys::task::{CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PARENT_SETTID, CLONE_THREAD, CLONE_VFORK};
+use crate::sys::task::{CLONE_FILES, CLONE_VM};
 use crate::thread::Block;
 use crate::user;
 
@@ -67,6 +68,10 @@ impl Request {
         if self.flags & CLONE_CHILD_SETTID != 0 {
             let _ = user::write_value(self.child_tid, &tid);
         }
+    }
+
+    fn descriptors(&self) -> Descriptors {
+        if self.flags & CLONE_FILES == 0 { Descriptors::Copied } else { Descriptors::Shared }
     }
 
     fn clear_tid(&self) -> u64 {

@@ -8,11 +8,16 @@ pub const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
 pub const O_RDONLY: u64 = 0;
 pub const O_ACCMODE: u64 = 3;
 pub const O_CREAT: u64 = 0o100;
+pub const O_NONBLOCK: u64 = 0o4000;
+const O_ASYNC: u64 = 0o20000;
 pub const O_CLOEXEC: u64 = 0o2000000;
 pub const O_PATH: u64 = 0o10000000;
 const F_DUPFD: u64 = 0;
 const F_SETFD: u64 = 2;
 const F_GETFL: u64 = 3;
+const F_SETFL: u64 = 4;
+const F_SETOWN: u64 = 8;
+const F_SETSIG: u64 = 10;
 const F_DUPFD_CLOEXEC: u64 = 1030;
 const RLIMIT_NOFILE: u64 = 7;
 const RLIMIT_FSIZE: u64 = 1;
@@ -52,6 +57,10 @@ impl Stat {
         let kind = self.mode & 0o170000;
         self.is_regular() || kind == BLOCK || kind == CHARACTER && self.special_major == MEMORY_DEVICES
     }
+}
+
+pub fn read(fd: Fd, into: &mut [u8]) -> Result<usize, Errno> {
+    call!(nr::READ, fd.0, into.as_mut_ptr(), into.len()).map(|n| n as usize)
 }
 
 pub fn pread(fd: Fd, into: &mut [u8], offset: u64) -> Result<usize, Errno> {
@@ -130,15 +139,25 @@ pub fn status_flags(fd: Fd) -> Result<u64, Errno> {
     call!(nr::FCNTL, fd.0, F_GETFL, 0)
 }
 
+/// Has process `pid` get `signal` when `fd`, opened with O_NONBLOCK and nothing else, changes its state.
+///
+/// # Errors
+/// What fcntl says.
+pub fn signal_on_change(fd: Fd, pid: u32, signal: u32) -> Result<(), Errno> {
+    call!(nr::FCNTL, fd.0, F_SETOWN, pid)?;
+    call!(nr::FCNTL, fd.0, F_SETSIG, signal)?;
+    call!(nr::FCNTL, fd.0, F_SETFL, O_NONBLOCK | O_ASYNC).map(drop)
+}
+
 pub fn set_cloexec(fd: Fd, on: u64) {
     let _ = call!(nr::FCNTL, fd.0, F_SETFD, on);
 }
 
-/// Moves a descriptor up to where programs do not look, closed on exec; the old number is free afterwards.
+/// Moves a descriptor up to where programs do not look, closed on exec; the old number is free afterwards, also where that fails.
 pub fn move_high(fd: Fd) -> Result<Fd, Errno> {
-    let high = duplicate_high(fd)?;
+    let high = duplicate_high(fd);
     close(fd);
-    Ok(high)
+    high
 }
 
 /// A high, close-on-exec duplicate.

@@ -1,0 +1,119 @@
+//! The lifeline: has the kernel end this process when nobody is left who would.
+//!
+//! The supervisor and its keeper hold the writing end of a pipe that nobody ever writes to. Each process of the run opens the reading end and asks
+//! for SIGKILL when something happens there (O_ASYNC, F_SETOWN, F_SETSIG of fcntl(2)): that is when the last writer is gone. The request belongs to
+//! the open file, which a fork would share, so every process opens one of its own, that exec closes; all inherit a common one, to open it from.
+//!
+//! Daemons outlive a run that ends by itself: the supervisor then puts the writing end in the hatch, a socket that all inherit and nobody reads,
+//! where it stays open for as long as one of them is there.
+//!
+//! A process that finds no way to open it (a chroot without `/proc`, no descriptors) goes without. Not here: what the keeper does.
+
+use core::sync::atomic::{AtomicI32, Ordering};
+
+use crate::calls;
+use crate::die::Line;
+use crate::state;
+use crate::sys::file::{self, Fd};
+use crate::sys::signal::{self, SIGKILL};
+use crate::sys::{Errno, task};
+
+const NONE: i32 = -1;
+
+/// This process's own.
+static OWN: AtomicI32 = AtomicI32::new(NONE);
+/// One for a child that is just being forked. Guarded by the writers' lock of the areas.
+static SPARE: AtomicI32 = AtomicI32::new(NONE);
+
+/// What all processes of the run inherit: the common reading end, and the hatch.
+pub fn inherited() -> impl Iterator<Item = Fd> {
+    let settings = state::settings();
+    [&settings.lifeline_fd, &settings.hatch_fd].into_iter().map(|fd| Fd(fd.load(Ordering::Relaxed) as i32))
+}
+
+/// What this process has for itself.
+pub fn own() -> impl Iterator<Item = Fd> {
+    [&OWN, &SPARE].into_iter().map(|fd| Fd(fd.load(Ordering::Relaxed))).filter(|fd| fd.0 != NONE)
+}
+
+/// Takes hold of it, at the start of an image.
+pub fn take_hold() {
+    if let Ok(fd) = open() {
+        hold(fd);
+    }
+    end_with_the_run();
+}
+
+/// Opens one for a child about to be forked: the first look of a new process at its `/proc/self` costs it ten times as much.
+///
+/// The writers' lock of the areas must be held until [`drop_spare`], or until the child has it.
+pub fn open_spare() {
+    SPARE.store(open().map_or(NONE, |fd| fd.0), Ordering::Relaxed);
+}
+
+/// The child was forked, or not.
+pub fn drop_spare() {
+    close(SPARE.swap(NONE, Ordering::Relaxed));
+}
+
+/// Takes hold of it in a forked child, whose `descriptors` may be its parent's too.
+pub fn take_hold_in_child(descriptors: Descriptors) {
+    let parents = OWN.swap(NONE, Ordering::Relaxed);
+    if descriptors == Descriptors::Copied {
+        close(parents);
+    }
+    match SPARE.swap(NONE, Ordering::Relaxed) {
+        NONE => {}
+        spare => hold(Fd(spare)),
+    }
+    end_with_the_run();
+}
+
+/// Whose a forked child's descriptors are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Descriptors {
+    /// Its own.
+    Copied,
+    /// Its parent's (CLONE_FILES).
+    Shared,
+}
+
+fn close(fd: i32) {
+    if fd != NONE {
+        file::close(Fd(fd));
+    }
+}
+
+fn open() -> Result<Fd, Errno> {
+    let common = state::settings().lifeline_fd.load(Ordering::Relaxed);
+    let path = Line::format(format_args!("/proc/self/fd/{common}\0"));
+    let fd = file::with_descriptors(|| {
+        file::open(path.as_bytes(), file::O_RDONLY | file::O_NONBLOCK | file::O_CLOEXEC).and_then(file::move_high)
+    })?;
+    calls::note_own(fd);
+    Ok(fd)
+}
+
+fn hold(fd: Fd) {
+    OWN.store(fd.0, Ordering::Relaxed);
+    if file::signal_on_change(fd, task::pid(), SIGKILL).is_err() {
+        return;
+    }
+    // What happened before that is not told: the end of a pipe without writers.
+    if file::read(fd, &mut [0]) == Ok(0) {
+        end();
+    }
+}
+
+/// Ends a process of a run that the keeper is about to end: it may not see this one.
+fn end_with_the_run() {
+    if state::settings().supervisor.load(Ordering::SeqCst) == 0 {
+        end();
+    }
+}
+
+fn end() -> ! {
+    loop {
+        signal::kill_thread(task::pid(), task::tid(), SIGKILL);
+    }
+}
