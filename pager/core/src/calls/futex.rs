@@ -43,6 +43,11 @@ enum Word {
     Changed,
 }
 
+/// Whether the timeout of the operation counts from the call's start; the others' are times of a clock.
+pub(super) const fn waits_from_start(operation: u64) -> bool {
+    operation as u32 & !FLAGS == WAIT
+}
+
 /// What a signal does to futex(2) with this operation and timeout.
 pub(super) fn blocking(operation: u64, timeout: u64) -> Restart {
     match operation as u32 & !FLAGS {

@@ -28,6 +28,7 @@ mod refine;
 mod table;
 #[cfg(test)]
 mod tests;
+pub mod timeout;
 
 pub use descriptors::descriptors;
 pub use expand::{MAX_SPANS, buffers, unknown_buffers};

@@ -6,6 +6,7 @@ mod nested;
 mod property;
 mod prototypes;
 mod rows;
+mod timeout;
 
 use super::*;
 use alloc::boxed::Box;
