@@ -55,44 +55,49 @@ enum Step {
     Fill(Fill),
 }
 
-/// Makes the page of `addr` present for `access`, on behalf of an instruction or of the runtime.
+/// Makes the page of `addr` present for `access`, for the runtime's own sake.
 ///
 /// No lock may be held. Afterwards, unless the page is pinned, it may be gone again at any time.
 pub fn make_resident(addr: VirtAddr, access: Access) -> Outcome {
-    if addr.0 >= pager_core::addr::USER_END {
-        return Outcome::NoArea;
-    }
-    let mut grown = false;
-    loop {
-        match decide(addr.page(), access) {
-            Step::Done(Outcome::Spurious) => return Outcome::Resolved,
-            Step::Done(Outcome::NoArea) if !grown && grow::down_to(addr.page()) => grown = true,
-            Step::Done(outcome) => return outcome,
-            Step::Wait => wait(STATE.table.entry(addr.page())),
-            Step::Fill(work) => return fill::fill(&work),
-        }
+    match bring_in(addr, access, || ()) {
+        Outcome::Spurious => Outcome::Resolved,
+        outcome => outcome,
     }
 }
 
 /// The same for a fault that the processor reported; tells a fault on a page that was there.
 pub fn on_fault(addr: VirtAddr, access: Access) -> Outcome {
+    let count_waited = || {
+        count(&state::counts().faults_waited, 1);
+    };
+    match bring_in(addr, access, count_waited) {
+        Outcome::Spurious => still_there(addr.page(), access),
+        Outcome::Denied if access == Access::Execute => denied_fetch(addr),
+        outcome => outcome,
+    }
+}
+
+/// Acts until the page is there, or cannot be. `Spurious` is one that nothing had to be done or waited for. `at_first_wait` is called before
+/// the first wait for another thread, unless the area has just grown.
+#[inline(always)]
+fn bring_in(addr: VirtAddr, access: Access, at_first_wait: impl Fn()) -> Outcome {
     if addr.0 >= pager_core::addr::USER_END {
         return Outcome::NoArea;
     }
-    let (mut grown, mut waited) = (false, false);
+    let (page, mut grown, mut if_there) = (addr.page(), false, Outcome::Spurious);
     loop {
-        match decide(addr.page(), access) {
-            Step::Done(Outcome::Spurious) if waited => return Outcome::Resolved,
-            Step::Done(Outcome::Spurious) => return still_there(addr.page(), access),
-            Step::Done(Outcome::NoArea) if !grown && grow::down_to(addr.page()) => (grown, waited) = (true, true),
-            Step::Done(Outcome::Denied) if access == Access::Execute => return denied_fetch(addr),
+        match decide(page, access) {
+            Step::Done(Outcome::Spurious) => return if_there,
+            Step::Done(Outcome::NoArea) if !grown && grow::down_to(page) => {
+                (grown, if_there) = (true, Outcome::Resolved)
+            }
             Step::Done(outcome) => return outcome,
             Step::Wait => {
-                if !waited {
-                    count(&state::counts().faults_waited, 1);
+                if if_there == Outcome::Spurious {
+                    at_first_wait();
                 }
-                waited = true;
-                wait(STATE.table.entry(addr.page()));
+                if_there = Outcome::Resolved;
+                wait(STATE.table.entry(page));
             }
             Step::Fill(work) => return fill::fill(&work),
         }
