@@ -2,7 +2,10 @@
 //!
 //! Assumes: gcc, userfaultfd, syscall user dispatch. Needs no mount.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -11,6 +14,7 @@ use integration::paged::{PagedOutcome, Paging};
 use integration::report::Report;
 use integration::resident::held_by;
 use integration::run::{End, Run};
+use integration::scratch::Scratch;
 use integration::{STATED_SLACK_BYTES, binaries, tools};
 
 const LIMIT: Duration = Duration::from_secs(40);
@@ -95,6 +99,24 @@ fn held_by_a_child(children: &str) -> u64 {
 fn a_native_child_is_outside_the_cap_and_a_paged_one_within() {
     assert!(held_by_a_child("native") >= HELD);
     assert!(held_by_a_child("own") <= CAP + STATED_SLACK_BYTES);
+}
+
+/// Whatever a child had swapped out when it became a native program: by the user's wish, or because it is setuid.
+#[test]
+fn the_swap_of_what_becomes_native_comes_back() {
+    let scratch = Scratch::new("native-exec");
+    let setuid = scratch.join("setuid-true");
+    std::fs::copy("/bin/true", &setuid).expect("copied");
+    std::fs::set_permissions(&setuid, Permissions::from_mode(0o4755)).expect("its own file");
+    let guest = guests::build("native_exec", Link::Dynamic);
+    for (paging, program) in [(native_children(), Path::new("/bin/true")), (Paging::new(), &setuid)] {
+        let run = paging.resident("1M").run(&guest, |run| run.arg(program).limit(LIMIT));
+        assert_eq!(run.outcome.end, End::Code(0), "{}", run.outcome.complaint());
+        let report = run.report();
+        assert_eq!(report.number("execs_native_children") + report.number("execs_native"), 6);
+        assert!(report.number("swap.peak_bytes") > 6 << 20);
+        assert_eq!(report.number("swap.used_bytes"), 0, "{}", program.display());
+    }
 }
 
 /// How a row of the report's table ends: its kind, and its code or signal.

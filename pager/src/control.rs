@@ -10,8 +10,10 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use pager_core::entry::SwapSlot;
 use pager_core::pool::{NO_CAP, NO_LEVEL};
 use pager_core::shared::{Control, MAGIC, Settings};
+use pager_core::slots::{Released, SlotMap};
 use thiserror::Error;
 
 use crate::descriptors::HighFd;
@@ -21,12 +23,13 @@ use crate::lifeline::Lifeline;
 use crate::members::Mark;
 use crate::plan::{Plan, Verbosity};
 use crate::swap::SwapFile;
-use crate::sys::map::ControlMap;
+use crate::sys::map::{ControlMap, OwnersMap};
 
 /// The control block of a run, shared with its processes.
 pub struct ControlFile {
     map: ControlMap,
     fd: HighFd,
+    swap: Vec<SwapMap>,
 }
 
 /// Why there is no control file.
@@ -66,13 +69,39 @@ impl ControlFile {
         }
         map.settings.swap_count.store(swap.len() as u32, Relaxed);
         map.magic.store(MAGIC, SeqCst);
-        Ok(ControlFile { map, fd })
+        Ok(ControlFile { map, fd, swap: layout.swap })
     }
 
     /// Has the processes hold on to `lifeline` and use `hatch`; once, before there are any.
     pub fn name(&self, lifeline: &Lifeline, hatch: &Hatch) {
         self.settings.lifeline_fd.store(lifeline.number().into(), Relaxed);
         self.settings.hatch_fd.store(hatch.number().into(), Relaxed);
+    }
+
+    /// Number of swap slots of all files.
+    pub fn slots(&self) -> u64 {
+        self.swap.iter().map(|map| map.pages).sum()
+    }
+
+    /// Takes an owner from each slot that is there and has one.
+    pub fn disown(&self, slots: Vec<SwapSlot>) {
+        for (number, row) in self.settings.swap.iter().enumerate().take(self.swap.len()) {
+            let mut of_file = slots.iter().filter(|slot| usize::from(slot.file) == number).peekable();
+            if of_file.peek().is_none() {
+                continue;
+            }
+            let Ok(owners) = self.owners(number) else { continue };
+            let map = SlotMap { owners: &owners, used: &row.used, peak: &row.peak, hint: &row.hint };
+            for slot in of_file.filter(|slot| map.owners(slot.index) > 0) {
+                let (Released::Free | Released::StillOwned) = map.release(slot.index);
+            }
+        }
+    }
+
+    /// The owner counts of a swap file.
+    pub(crate) fn owners(&self, number: usize) -> io::Result<OwnersMap> {
+        let map = self.swap.get(number).ok_or(io::ErrorKind::NotFound)?;
+        OwnersMap::new(&self.fd, map.owners_offset, map.pages as usize)
     }
 
     /// Descriptor number in every process.

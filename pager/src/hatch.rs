@@ -1,7 +1,7 @@
 //! The hatch: a socket between the supervisor and the processes of its run, through which descriptors are handed.
 //!
 //! Its inner end is one open file that all processes inherit, and none of them reads: what is put in lies there, held open by the kernel, for as long as
-//! one of them has it. Nobody ever waits at it.
+//! one of them has it. What they hand out the supervisor takes. Nobody ever waits at it.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
 
 use crate::descriptors::HighFd;
+use crate::sys;
 
 /// The supervisor's side of it.
 pub struct Hatch {
@@ -43,6 +44,11 @@ impl Hatch {
         let message = [ControlMessage::ScmRights(&fds)];
         sendmsg::<()>(self.outside.as_raw_fd(), &[IoSlice::new(&[0])], &message, MsgFlags::empty(), None)?;
         Ok(())
+    }
+
+    /// Takes a descriptor that a process has handed out, if there is one.
+    pub fn take(&self) -> Option<OwnedFd> {
+        sys::socket::receive(&self.outside).ok()
     }
 }
 

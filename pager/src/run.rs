@@ -8,6 +8,7 @@ use nix::sys::signal::{Signal, kill};
 use pager_core::shared::FillMode;
 use thiserror::Error;
 
+use crate::bequests::Bequests;
 use crate::cli::RunArgs;
 use crate::doctor::{self, MissingFeature};
 use crate::failure::{Failure, Weight};
@@ -79,9 +80,10 @@ pub fn run(args: &RunArgs) -> Result<Outcome, RunError> {
     let mut writer =
         Writer::open(&args.stats).map_err(|source| RunError::Stats { target: name(&args.stats), source })?;
     let signals = Signals::take_over().map_err(RunError::Supervise)?;
-    let mut keeper = Keeper::start(launch.control(), lifeline, hatch).map_err(RunError::Keeper)?;
+    let mut keeper = Keeper::start(launch.control(), lifeline, hatch.clone()).map_err(RunError::Keeper)?;
     let running = launch.start(signals.inherited)?;
-    supervise(&running, &signals, &mut keeper, &mut writer).map_err(|source| {
+    let bequests = Bequests::new(running.control.clone(), hatch);
+    supervise(&running, &signals, bequests, &mut keeper, &mut writer).map_err(|source| {
         let _ = kill(running.pid, Signal::SIGKILL);
         let _ = keeper.end_run();
         RunError::Supervise(source)
@@ -108,9 +110,15 @@ fn name(target: &StatsTarget) -> String {
     }
 }
 
-fn supervise(running: &Running, signals: &Signals, keeper: &mut Keeper, writer: &mut Writer) -> io::Result<Outcome> {
+fn supervise(
+    running: &Running,
+    signals: &Signals,
+    bequests: Bequests,
+    keeper: &mut Keeper,
+    writer: &mut Writer,
+) -> io::Result<Outcome> {
     let started = Instant::now();
-    let sampler = Sampler::start(running.control.clone())?;
+    let sampler = Sampler::start(running.control.clone(), bequests)?;
     let report = |exit| Report::new(&running.subject, &running.control, &sampler.residency(), started.elapsed(), exit);
     let duties = Duties {
         insider: |pid| pid == running.subject.pid || sampler::is_alive(&running.control, pid),

@@ -1,4 +1,4 @@
-//! Resident memory over time, and the slots of processes that died without saying so.
+//! Resident memory over time, and what processes leave behind that died without saying so or run natively.
 
 use std::fs;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use pager_core::shared::{CLAIMING, Control, Process};
 use parking_lot::Mutex;
 
 use crate::balance::{self, Balance};
+use crate::bequests::Bequests;
 use crate::control::ControlFile;
 use crate::members::{Mark, Membership};
 use crate::stat::Stat;
@@ -78,6 +79,8 @@ struct Shared {
     mark: Mark,
     /// Held for the length of one sample.
     seen: Mutex<Residency>,
+    /// Held for the length of one look; not together with `seen`.
+    bequests: Mutex<Bequests>,
 }
 
 impl Shared {
@@ -95,6 +98,7 @@ impl Shared {
         while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
             self.sample();
             balance.look(&self.control, &self.mark);
+            self.bequests.lock().settle();
             if round % SWEEP_EVERY == 0 {
                 self.sweep();
                 balance.audit(&self.control);
@@ -111,13 +115,14 @@ impl Shared {
 }
 
 impl Sampler {
-    /// Starts sampling `control`.
+    /// Starts sampling `control`, and settling its `bequests`.
     ///
     /// # Errors
     ///
     /// If there can be no more threads.
-    pub fn start(control: Arc<ControlFile>) -> std::io::Result<Sampler> {
-        let shared = Arc::new(Shared { mark: control.mark()?, control, seen: Mutex::default() });
+    pub fn start(control: Arc<ControlFile>, bequests: Bequests) -> std::io::Result<Sampler> {
+        let shared =
+            Arc::new(Shared { mark: control.mark()?, control, seen: Mutex::default(), bequests: bequests.into() });
         let (stop, stopped) = channel::bounded(0);
         let worker = Arc::clone(&shared);
         let thread = thread::Builder::new().name("sampler".into()).spawn(move || worker.run(&stopped))?;
@@ -128,6 +133,7 @@ impl Sampler {
     pub fn residency(&self) -> Residency {
         self.shared.sample();
         self.shared.sweep();
+        self.shared.bequests.lock().settle();
         Residency { now: resident(&self.shared.control), ..self.shared.seen() }
     }
 }
@@ -208,6 +214,7 @@ fn free(control: &Control, process: &Process, pid: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hatch::Hatch;
     use crate::plan::{Plan, Verbosity};
     use pager_core::roster::Start;
     use pager_core::shared::FillMode;
@@ -296,7 +303,9 @@ mod tests {
 
     #[test]
     fn a_sampler_stops_when_dropped() {
-        let sampler = Sampler::start(Arc::new(control())).expect("a thread");
+        let control = Arc::new(control());
+        let bequests = Bequests::new(control.clone(), Arc::new(Hatch::new().expect("a socket")));
+        let sampler = Sampler::start(control, bequests).expect("a thread");
         assert_eq!(sampler.residency(), Residency::default());
     }
 }

@@ -27,6 +27,18 @@ pub struct SwapSlot {
     pub tag: u16,
 }
 
+impl SwapSlot {
+    /// Where it is, as one number: all that it takes to give it up.
+    pub const fn place(self) -> u64 {
+        (self.file as u64) << 32 | self.index as u64
+    }
+
+    /// The slot at a [`SwapSlot::place`], of whose contents nothing is known.
+    pub const fn at(place: u64) -> SwapSlot {
+        SwapSlot { file: (place >> 32) as u8, index: place as u32, tag: 0 }
+    }
+}
+
 /// Whether memory holds what no file holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dirt {

@@ -70,6 +70,7 @@ pub struct Before {
     row: &'static Row,
     start: u32,
     pid: u32,
+    swap: u64,
 }
 
 /// Notes that process `pid` becomes the native program `path`. A vfork child gets a row now.
@@ -77,8 +78,10 @@ pub fn become_native(pid: u32, path: &[u8]) -> Option<Before> {
     let roster = state::roster();
     let own = own().filter(|row| row.pid.load(Ordering::Relaxed) == pid);
     let before = match own {
-        Some(row) => Before { row, start: row.start.load(Ordering::Relaxed), pid },
-        None => Before { row: &roster.rows[roster.take(0, task::parent(), Start::Native)?], start: 0, pid: 0 },
+        Some(row) => {
+            Before { row, start: row.start.load(Ordering::Relaxed), pid, swap: row.swap_now.swap(0, Ordering::Relaxed) }
+        }
+        None => Before { row: &roster.rows[roster.take(0, task::parent(), Start::Native)?], start: 0, pid: 0, swap: 0 },
     };
     before.row.program.set(path);
     before.row.start.store(Start::Native as u32, Ordering::Relaxed);
@@ -91,6 +94,7 @@ impl Before {
     pub fn restore(self) {
         self.row.program.set(&STATE.program.lock());
         self.row.start.store(self.start, Ordering::Relaxed);
+        self.row.swap_now.store(self.swap, Ordering::Relaxed);
         self.row.pid.store(self.pid, Ordering::Release);
     }
 }

@@ -1,8 +1,10 @@
-//! The control block, mapped.
+//! The control file, mapped.
 
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::AtomicU8;
 
 use memmap2::{MmapOptions, MmapRaw};
 use pager_core::shared::Control;
@@ -35,5 +37,30 @@ impl Deref for ControlMap {
         // SAFETY: (1) the mapping is as long as a `Control` and page aligned, and lives as long as `self`; (2) every field is an atomic
         // integer, for which all bit patterns are valid, so that other processes may write at any time.
         unsafe { &*self.map.as_ptr().cast::<Control>() }
+    }
+}
+
+/// Owner counts of a swap file's slots, mapped shared; unmapped when dropped.
+pub struct OwnersMap {
+    map: MmapRaw,
+}
+
+impl OwnersMap {
+    /// Maps `slots` of them at `offset` of `file`.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says. The file must be long enough, and sealed as for [`ControlMap::new`].
+    pub fn new(file: impl AsFd, offset: u64, slots: usize) -> io::Result<Self> {
+        MmapOptions::new().offset(offset).len(slots).map_raw(file.as_fd().as_raw_fd()).map(|map| OwnersMap { map })
+    }
+}
+
+impl Deref for OwnersMap {
+    type Target = [AtomicU8];
+
+    fn deref(&self) -> &[AtomicU8] {
+        // SAFETY: as for a control block: (1) the mapping has that length and lives as long as `self`; (2) any byte is a valid `AtomicU8`.
+        unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast::<AtomicU8>(), self.map.len()) }
     }
 }

@@ -1,5 +1,5 @@
 //! What has to be said to the kernel in `unsafe` words: mapping the control block, starting the program and the keeper, waiting for them, probing
-//! features, sending signals.
+//! features, sending signals, receiving descriptors.
 //!
 //! Everything above this module is safe Rust.
 
@@ -10,5 +10,6 @@ pub mod keeper;
 pub mod map;
 pub mod probe;
 pub mod signal;
+pub mod socket;
 pub mod spawn;
 pub mod wait;

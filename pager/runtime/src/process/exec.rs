@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering::SeqCst;
 use pager_core::elf::{ElfError, HEADER_BYTES, Header, SCRIPT_BYTES, script};
 use pager_core::shared::count;
 
-use super::leave::Leaving;
+use super::leave::{Bequest, Leaving};
 use crate::calls::{of_the_run, paths};
 use crate::die::{self, Line};
 use crate::memory::limits;
@@ -327,10 +327,14 @@ fn start_native(image: Image, reason: Reason) -> Errno {
     of_the_run().for_each(|fd| file::set_cloexec(fd, 1));
     task::allow_huge_pages();
     let before = row::become_native(task::pid(), path.as_bytes());
+    let leaving = Leaving::take();
+    let bequest = leaving.bequeath();
     let errno = Passed::new(image, Vec::new())
         .to(|passed| call!(EXECVE, passed.image.path.as_ptr(), passed.argv.as_ptr(), passed.envp.as_ptr()));
     task::disable_huge_pages();
     of_the_run().for_each(|fd| file::set_cloexec(fd, 0));
+    bequest.into_iter().for_each(Bequest::take_back);
+    leaving.stay();
     before.into_iter().for_each(Before::restore);
     counter.fetch_sub(1, SeqCst);
     errno

@@ -16,6 +16,7 @@ const F_DUPFD: u64 = 0;
 const F_SETFD: u64 = 2;
 const F_GETFL: u64 = 3;
 const F_SETFL: u64 = 4;
+const F_SETLK: u64 = 6;
 const F_SETOWN: u64 = 8;
 const F_SETSIG: u64 = 10;
 const F_DUPFD_CLOEXEC: u64 = 1030;
@@ -137,6 +138,21 @@ fn statx(dir: i64, path: &[u8], flags: u64) -> Result<Stat, Errno> {
 
 pub fn status_flags(fd: Fd) -> Result<u64, Errno> {
     call!(nr::FCNTL, fd.0, F_GETFL, 0)
+}
+
+/// Locks all of a file for this process alone: until it closes the file, executes or ends.
+///
+/// # Errors
+/// What fcntl says.
+pub fn lock_for_writing(fd: Fd) -> Result<(), Errno> {
+    const F_WRLCK: u64 = 1;
+    // struct flock: kind and whence, start, length, process.
+    let lock = [F_WRLCK, 0, 0, 0];
+    call!(nr::FCNTL, fd.0, F_SETLK, lock.as_ptr()).map(drop)
+}
+
+pub fn empty(fd: Fd) {
+    let _ = call!(nr::FTRUNCATE, fd.0, 0);
 }
 
 /// Has process `pid` get `signal` when `fd`, opened with O_NONBLOCK and nothing else, changes its state.

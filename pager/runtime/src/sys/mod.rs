@@ -7,6 +7,7 @@ pub mod file;
 pub mod futex;
 pub mod memory;
 pub mod signal;
+pub mod socket;
 pub mod task;
 pub mod uffd;
 
@@ -113,6 +114,7 @@ pub mod nr {
     pub const MADVISE: u64 = 28;
     pub const NANOSLEEP: u64 = 35;
     pub const GETPID: u64 = 39;
+    pub const FTRUNCATE: u64 = 77;
     pub const GETPPID: u64 = 110;
     pub const CLONE: u64 = 56;
     pub const EXIT: u64 = 60;
