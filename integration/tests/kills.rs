@@ -202,9 +202,12 @@ fn kill_one(victim: Victim, mounts: &Mounts, random: &mut Random) -> Duration {
     }
     let status = run.end();
     let elapsed = begin.elapsed();
+    let said = run.said();
     match victim {
-        Victim::Program | Victim::Supervisor | Victim::Both => assert_eq!(status.signal(), Some(9), "{status:?}"),
-        _ => assert!(!status.success() && status.code() != Some(99), "{victim:?}: {status:?}"),
+        Victim::Program | Victim::Supervisor | Victim::Both => {
+            assert_eq!(status.signal(), Some(9), "{victim:?}: {status:?}, {said}");
+        }
+        _ => assert!(!status.success() && status.code() != Some(99), "{victim:?}: {status:?}, {said}"),
     }
     elapsed
 }

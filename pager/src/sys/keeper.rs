@@ -34,6 +34,7 @@ pub fn fork_apart(name: &CStr, line: OwnedFd, held: BorrowedFd<'_>, work: impl F
 
 fn set_apart(name: &CStr, keep: [RawFd; 2]) {
     let _ = SigSet::all().thread_block();
+    run_before_others();
     let _ = setsid();
     let _ = chdir("/");
     let mut keep = keep.map(RawFd::unsigned_abs);
@@ -48,6 +49,13 @@ fn set_apart(name: &CStr, keep: [RawFd; 2]) {
     close_range(from, u32::MAX);
     // SAFETY: reads a C string.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+/// Asks for a place before all ordinary threads, which root may: of what it ends, none may keep it from a processor.
+fn run_before_others() {
+    let priority = libc::sched_param { sched_priority: 1 };
+    // SAFETY: reads the structure. Refused, this process waits for its turn as others do.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_RR, &priority) };
 }
 
 fn close_range(first: u32, last: u32) {
