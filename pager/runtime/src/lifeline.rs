@@ -85,13 +85,23 @@ fn close(fd: i32) {
 }
 
 fn open() -> Result<Fd, Errno> {
-    let common = state::settings().lifeline_fd.load(Ordering::Relaxed);
-    let path = Line::format(format_args!("/proc/self/fd/{common}\0"));
+    let common = Fd(state::settings().lifeline_fd.load(Ordering::Relaxed) as i32);
+    let path = Line::format(format_args!("/proc/self/fd/{}\0", common.0));
     let fd = file::with_descriptors(|| {
         file::open(path.as_bytes(), file::O_RDONLY | file::O_NONBLOCK | file::O_CLOEXEC).and_then(file::move_high)
     })?;
+    if !is_same(fd, common) {
+        file::close(fd);
+        return Err(Errno::ENOENT);
+    }
     calls::note_own(fd);
     Ok(fd)
+}
+
+/// Whether `/proc` is one: what else a program has put in its place must not kill it.
+fn is_same(fd: Fd, common: Fd) -> bool {
+    let identity = |fd| file::stat_fd(fd).map(|stat| (stat.device, stat.inode));
+    matches!((identity(fd), identity(common)), (Ok(opened), Ok(common)) if opened == common)
 }
 
 fn hold(fd: Fd) {
