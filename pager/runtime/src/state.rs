@@ -141,23 +141,20 @@ pub fn process() -> &'static Process {
 /// Takes a slot for `pid`, which keeps the one that it has; where all are taken, the last one is shared.
 pub fn claim_process(pid: u32) {
     let slots = &must_control().processes;
-    let claimed = slots.iter().find(|slot| {
-        let holder = slot.pid.load(Ordering::Relaxed);
-        (holder == 0 || holder == pid)
-            && slot.pid.compare_exchange(holder, pid, Ordering::SeqCst, Ordering::Relaxed).is_ok()
-    });
-    if let Some(slot) = claimed {
-        credit::open(slot, Opening::Fresh);
-    }
-    let slot = claimed.unwrap_or(&slots[slots.len() - 1]);
+    let slot = match slots.iter().find(|slot| take_over(slot, 0, pid) || take_over(slot, pid, pid)) {
+        Some(slot) => {
+            credit::open(slot, Opening::Fresh);
+            slot
+        }
+        None => &slots[slots.len() - 1],
+    };
     renew(slot);
     use_slot(slot);
 }
 
 /// Keeps a slot for a child about to be forked, with what was set aside for it: a child that is killed before it runs any code is found there.
 pub fn keep_slot(endowment: u64) -> Option<&'static Process> {
-    let take = |slot: &&Process| slot.pid.compare_exchange(0, CLAIMING, Ordering::SeqCst, Ordering::Relaxed).is_ok();
-    let slot = must_control().processes.iter().find(take)?;
+    let slot = must_control().processes.iter().find(|slot| take_over(slot, 0, CLAIMING))?;
     credit::open(slot, Opening::Endowed(endowment));
     renew(slot);
     Some(slot)
@@ -176,13 +173,19 @@ pub fn take_slot(kept: Option<&'static Process>, pid: u32) {
 
 /// Notes for whom the slot was kept, unless the child has done so: it knows its number better where it has process numbers of its own.
 pub fn hand_over_slot(kept: &Process, pid: u32) {
-    let _ = kept.pid.compare_exchange(CLAIMING, pid, Ordering::SeqCst, Ordering::Relaxed);
+    take_over(kept, CLAIMING, pid);
 }
 
 /// There is no child for which the slot was kept.
 pub fn free_slot(kept: &Process) {
     credit::close(kept);
     kept.pid.store(0, Ordering::SeqCst);
+}
+
+/// Makes `pid` the holder of a slot if that is `holder` now.
+fn take_over(slot: &Process, holder: u32, pid: u32) -> bool {
+    slot.pid.load(Ordering::Relaxed) == holder
+        && slot.pid.compare_exchange(holder, pid, Ordering::SeqCst, Ordering::Relaxed).is_ok()
 }
 
 fn renew(slot: &Process) {

@@ -17,12 +17,12 @@ use crate::die;
 use crate::images::{self, Use};
 use crate::memory::map::{Request, map_anonymous, map_image};
 use crate::memory::{brk, prot_bits};
-use crate::process::exec;
+use crate::process::exec::{self, Fitness};
 use crate::root;
 use crate::start::Inherited;
 use crate::state::{self, STATE};
 use crate::sys::Errno;
-use crate::sys::file::{self, Fd};
+use crate::sys::file::{self, Fd, Stat};
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
 
 use random::Randomisation;
@@ -118,7 +118,7 @@ fn load_file(fd: Fd, path: &[u8], place: Place<'_>) -> Loaded {
     let stat = file::stat_fd(fd).unwrap_or_else(|errno| fail_io(errno, path));
     let image = STATE.images.lock().enter(fd, &stat, &images::path_of(fd), Use::Read);
     let image = image.unwrap_or_else(|errno| fail_io(errno, path));
-    let (program, first_page) = read_program(fd, stat.size, image, path, place);
+    let (program, first_page) = read_program(fd, &stat, image, path, place);
     let bias = choose_bias(&program, place);
     let mut program_headers = None;
     for piece in program.pieces(bias) {
@@ -139,10 +139,10 @@ fn load_file(fd: Fd, path: &[u8], place: Place<'_>) -> Loaded {
 }
 
 /// Reads header and program headers; the first page is kept, since the interpreter's name is in it too.
-fn read_program(fd: Fd, file_len: u64, image: ImageId, path: &[u8], place: Place<'_>) -> (Program, Vec<u8>) {
+fn read_program(fd: Fd, stat: &Stat, image: ImageId, path: &[u8], place: Place<'_>) -> (Program, Vec<u8>) {
     let first = read_pages(fd, image, 0, PAGE_SIZE, path);
     if let Place::Program(start, _) = place
-        && (first.starts_with(b"#!") || exec::is_unfit(fd, &first))
+        && (first.starts_with(b"#!") || exec::fitness(fd, stat, &first) == Fitness::Unfit)
     {
         let errno = exec::instead(path, &start.argv, &start.envp);
         // A 32-bit program on a kernel without them is told of below.
@@ -150,6 +150,7 @@ fn read_program(fd: Fd, file_len: u64, image: ImageId, path: &[u8], place: Place
             die::fail(FailureKind::Interpreter, errno.0 as u64, path, EXIT_NOT_EXECUTABLE);
         }
     }
+    let file_len = stat.size;
     let header = Header::parse(&first[..first.len().min(HEADER_BYTES)], file_len);
     let header = header.unwrap_or_else(|error| fail_elf(error, path));
     let (start, len) = (header.phoff as usize, header.table_bytes() as usize);

@@ -16,7 +16,7 @@ use crate::memory::limits;
 use crate::root;
 use crate::row::{self, Before};
 use crate::state;
-use crate::sys::file::{self, AT_EMPTY_PATH, AT_FDCWD, Fd};
+use crate::sys::file::{self, AT_EMPTY_PATH, AT_FDCWD, Fd, Stat};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::{Errno, call, nr, task};
 use crate::thread::Block;
@@ -160,7 +160,7 @@ fn resolve(image: &mut Image) -> Result<Kind, Errno> {
         if let Some(under) = root::under(&image.path[..image.path.len() - 1]) {
             image.path = under;
         }
-        let fd = open_program(&image.path)?;
+        let (fd, stat) = open_program(&image.path)?;
         let mut first = [0u8; SCRIPT_BYTES];
         let got = file::pread_all(fd, &mut first, 0)?;
         match script(&first[..got]) {
@@ -169,7 +169,7 @@ fn resolve(image: &mut Image) -> Result<Kind, Errno> {
                 file::close(fd);
                 into_script(image, interpreter, argument);
             }
-            None => return kind_of(fd, &first[..got]),
+            None => return kind_of(fd, &stat, &first[..got]),
         }
     }
     Err(Errno::ELOOP)
@@ -177,7 +177,7 @@ fn resolve(image: &mut Image) -> Result<Kind, Errno> {
 
 /// What a child executes under `--children native`: the kernel follows scripts itself, and does not know of a root.
 fn as_named(image: &Image) -> Result<Kind, Errno> {
-    open_program(&image.path).map(|fd| Kind::Native(fd, Reason::Wished))
+    open_program(&image.path).map(|(fd, _)| Kind::Native(fd, Reason::Wished))
 }
 
 fn terminated(text: &[u8]) -> Vec<u8> {
@@ -196,11 +196,11 @@ fn into_script(image: &mut Image, interpreter: Vec<u8>, argument: Option<Vec<u8>
     image.argv.extend(rest);
 }
 
-fn open_program(path: &[u8]) -> Result<Fd, Errno> {
+fn open_program(path: &[u8]) -> Result<(Fd, Stat), Errno> {
     call!(FACCESSAT2, AT_FDCWD, path.as_ptr(), X_OK, AT_EACCESS)?;
     let fd = file::open(path, file::O_RDONLY | file::O_CLOEXEC)?;
     match file::stat_fd(fd) {
-        Ok(stat) if stat.is_regular() => Ok(fd),
+        Ok(stat) if stat.is_regular() => Ok((fd, stat)),
         _ => {
             file::close(fd);
             Err(Errno::EACCES)
@@ -208,38 +208,44 @@ fn open_program(path: &[u8]) -> Result<Fd, Errno> {
     }
 }
 
-fn kind_of(fd: Fd, first: &[u8]) -> Result<Kind, Errno> {
-    match header(fd, first) {
-        Ok(Ok(_)) if gains_privilege(fd) => Ok(Kind::Native(fd, Reason::Unfit)),
-        Ok(Ok(_)) => Ok(Kind::Paged(fd)),
-        Ok(Err(ElfError::Class32)) => Ok(Kind::Native(fd, Reason::Unfit)),
-        other => {
+fn kind_of(fd: Fd, stat: &Stat, first: &[u8]) -> Result<Kind, Errno> {
+    match fitness(fd, stat, first) {
+        Fitness::Fit => Ok(Kind::Paged(fd)),
+        Fitness::Unfit => Ok(Kind::Native(fd, Reason::Unfit)),
+        Fitness::NoProgram => {
             file::close(fd);
-            Err(other.err().unwrap_or(Errno::ENOEXEC))
+            Err(Errno::ENOEXEC)
         }
     }
 }
 
-/// Whether a program that begins with `first` can only run natively.
-pub fn is_unfit(fd: Fd, first: &[u8]) -> bool {
-    match header(fd, first) {
-        Ok(Ok(_)) => gains_privilege(fd),
-        Ok(Err(error)) => error == ElfError::Class32,
-        Err(_) => false,
+/// Whether a file can be paged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Fitness {
+    /// It can.
+    Fit,
+    /// It can only run natively: it is 32-bit, or gains privilege.
+    Unfit,
+    /// It is nothing that could run.
+    NoProgram,
+}
+
+/// Whether the file that begins with `first` can be paged.
+pub fn fitness(fd: Fd, stat: &Stat, first: &[u8]) -> Fitness {
+    match Header::parse(&first[..first.len().min(HEADER_BYTES)], stat.size) {
+        Ok(_) if gains_privilege(fd, stat) => Fitness::Unfit,
+        Ok(_) => Fitness::Fit,
+        Err(ElfError::Class32) => Fitness::Unfit,
+        Err(_) => Fitness::NoProgram,
     }
 }
 
-fn header(fd: Fd, first: &[u8]) -> Result<Result<Header, ElfError>, Errno> {
-    let size = file::stat_fd(fd)?.size;
-    Ok(Header::parse(&first[..first.len().min(HEADER_BYTES)], size))
-}
-
 /// By its mode or by file capabilities.
-fn gains_privilege(fd: Fd) -> bool {
+fn gains_privilege(fd: Fd, stat: &Stat) -> bool {
     let mut capability = [0u8; 64];
     let name = b"security.capability\0";
-    let capable = call!(FGETXATTR, fd.0, name.as_ptr(), capability.as_mut_ptr(), capability.len()).is_ok();
-    capable || file::stat_fd(fd).is_ok_and(|stat| stat.mode & S_ISUID_OR_SGID != 0)
+    let mut is_capable = || call!(FGETXATTR, fd.0, name.as_ptr(), capability.as_mut_ptr(), capability.len()).is_ok();
+    stat.mode & S_ISUID_OR_SGID != 0 || is_capable()
 }
 
 /// Executes; comes back only with an error. Meanwhile this process cannot be poked: the next image has no handler yet, or never gets one.
