@@ -4,6 +4,7 @@
 #include "memory_calls/files.h"
 #include "memory_calls/limits.h"
 #include "memory_calls/mapping.h"
+#include "memory_calls/sealing.h"
 #include "memory_calls/tables.h"
 
 #define SCENE(name) {#name, name}
@@ -25,6 +26,7 @@ static const struct {
     SCENE(stores_past_the_end_of_a_shared_file), SCENE(a_write_whose_buffer_it_makes_readable), SCENE(synchronising),
     SCENE(locking_within_a_limit), SCENE(locking_everything), SCENE(locked_memory_refuses_advice), SCENE(address_space_within_a_limit),
     SCENE(data_within_a_limit), SCENE(the_heap_moves), SCENE(stacks_within_a_limit), SCENE(below_the_stack), SCENE(mappings_that_grow_down),
+    SCENE(arguments_of_mseal), SCENE(sealed_memory_stays_as_it_is), SCENE(advice_on_sealed_memory), SCENE(a_sealed_heap_does_not_shrink), SCENE(advice_on_many_ranges),
 };
 
 int main(int count, char **arguments) {

@@ -108,4 +108,9 @@ scenes! {
     stacks_within_a_limit,
     below_the_stack,
     mappings_that_grow_down,
+    arguments_of_mseal,
+    sealed_memory_stays_as_it_is,
+    advice_on_sealed_memory,
+    a_sealed_heap_does_not_shrink,
+    advice_on_many_ranges,
 }

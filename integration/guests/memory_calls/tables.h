@@ -2,6 +2,7 @@
 #ifndef MEMORY_CALLS_TABLES_H
 #define MEMORY_CALLS_TABLES_H
 #include "shown.h"
+#include <sys/uio.h>
 
 #define ODD_LENGTHS {0, 1, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE, (size_t)1 << 46, (size_t)1 << 47, (size_t)1 << 62, (size_t)-PAGE, (size_t)-1}
 
@@ -177,5 +178,51 @@ static void each_protection_on_each_area(void) {
     SHOW(mprotect(AT(80), PAGE, PROT_READ | PROT_GROWSUP));
     SHOW(mprotect(AT(80), PAGE, PROT_READ | PROT_GROWSUP | PROT_GROWSDOWN));
     SHOW(mprotect(AT(80), PAGE, 0x1000));
+}
+
+// process_madvise: of itself, by a descriptor and by what stands for one, and of a child.
+static long advise_ranges(int process, struct iovec *ranges, size_t count, int advice, unsigned flags) {
+    return syscall(SYS_process_madvise, process, ranges, count, advice, flags);
+}
+
+static void advice_on_many_ranges(void) {
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        pause();
+        _exit(0);
+    }
+    int own = (int)syscall(SYS_pidfd_open, getpid(), 0), other = (int)syscall(SYS_pidfd_open, child, 0), none = open("/dev/null", O_RDONLY);
+    CHECK(own >= 0 && other >= 0 && none >= 0);
+    // PIDFD_SELF_THREAD, PIDFD_SELF_THREAD_GROUP.
+    const int processes[] = {own, -10000, -10001, other, none, -1};
+    static const int advices[] = {0, 3, MADV_DONTNEED, MADV_DONTFORK, MADV_DOFORK, MADV_COLD, MADV_PAGEOUT, MADV_POPULATE_READ, MADV_GUARD_INSTALL,
+                                  MADV_GUARD_REMOVE, 77, -1};
+    for (size_t p = 0; p < sizeof processes / sizeof *processes; p++) {
+        for (size_t a = 0; a < sizeof advices / sizeof *advices; a++) {
+            make(40, 8, RW);
+            struct iovec ranges[] = {{AT(40), PAGE}, {AT(42), 0}, {AT(44), 2 * PAGE}, {AT(47), 5}, {AT(60), PAGE}, {AT(41), PAGE}};
+            printf("process %zu advice %d:", p, advices[a]);
+            for (size_t count = 0; count <= 6; count++) {
+                long done = advise_ranges(processes[p], ranges, count, advices[a], 0);
+                if (done < 0) tell(done);
+                else printf(" %ld", done);
+            }
+            show_pages(AT(40), 8);
+        }
+    }
+    struct iovec good = {AT(40), PAGE};
+    SHOW(advise_ranges(own, &good, 1, 0, 1));
+    SHOW(advise_ranges(own, &good, 1025, 0, 0));
+    SHOW(advise_ranges(own, NULL, 1, 0, 0));
+    SHOW(advise_ranges(own, NULL, 0, 0, 0));
+    SHOW(advise_ranges(own, (struct iovec[]){{AT(40), (size_t)-1}}, 1, 0, 0));
+    SHOW(advise_ranges(own, (struct iovec[]){{(char *)-PAGE, PAGE}}, 1, 0, 0));
+    SHOW(advise_ranges(own, (struct iovec[]){{AT(40) + 1, PAGE}}, 1, 0, 0));
+    SHOW(advise_ranges(own, (struct iovec[]){{AT(40), PAGE}, {AT(40) + 1, PAGE}}, 2, 0, 0));
+    CHECK(kill(child, SIGKILL) == 0 && outcome_of(child) == 1000 + SIGKILL);
+    SHOW(advise_ranges(other, &good, 1, MADV_COLD, 0));
+    close(own), close(other), close(none);
+    clear_arena();
 }
 #endif

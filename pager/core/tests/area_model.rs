@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::area::{
     Access, Area, AreaError, AreaTree, Backing, ForkPolicy, Growth, Holding, ImageId, KernelReason, Locking,
-    PageSource, Protection, Role,
+    PageSource, Protection, Role, Sealing,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -100,6 +100,7 @@ fn area() -> impl Strategy<Value = Area> {
         role: Role::Mapping,
         locking: Locking::Pageable,
         growth: Growth::Fixed,
+        sealing: Sealing::Open,
     })
 }
 
@@ -236,6 +237,7 @@ fn image_area(start: u64, count: u64, offset: u64, valid: u64) -> Area {
         role: Role::Text,
         locking: Locking::Pageable,
         growth: Growth::Fixed,
+        sealing: Sealing::Open,
     }
 }
 

@@ -230,6 +230,15 @@ pub enum Growth {
     Down,
 }
 
+/// Whether the area may be unmapped, moved, replaced, or its protection changed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Sealing {
+    /// It may.
+    Open,
+    /// Never again (mseal).
+    Sealed,
+}
+
 /// What the area is to the program; only shown and counted, never decided upon.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
@@ -264,6 +273,8 @@ pub struct Area {
     pub locking: Locking,
     /// Whether there will be more of them.
     pub growth: Growth,
+    /// Whether the program may still change them.
+    pub sealing: Sealing,
 }
 
 impl Area {
@@ -278,6 +289,7 @@ impl Area {
             role,
             locking: Locking::Pageable,
             growth: Growth::Fixed,
+            sealing: Sealing::Open,
         }
     }
 
@@ -311,6 +323,7 @@ impl Area {
             && self.role == next.role
             && self.locking == next.locking
             && self.growth == next.growth
+            && self.sealing == next.sealing
             && self.range.end() == next.range.start();
         let backing = self.backing.joined(self.range.bytes(), next.backing).filter(|_| alike)?;
         Some(Area { range: PageRange::new(self.range.start(), next.range.end())?, backing, ..*self })

@@ -4,7 +4,9 @@
 pub mod build;
 
 use pager_core::addr::{PAGE_SIZE, PageNum, USER_END, VirtAddr};
-use pager_core::area::{Area, AreaTree, ForkPolicy, Growth, Holding, ImageId, Locking, PageSource, Protection, Role};
+use pager_core::area::{
+    Area, AreaTree, ForkPolicy, Growth, Holding, ImageId, Locking, PageSource, Protection, Role, Sealing,
+};
 use pager_core::elf::{ElfError, Header, Program, SCRIPT_BYTES, Segment, pieces, script};
 
 /// Biases that a position-independent program is tried at.
@@ -68,6 +70,7 @@ fn check_pieces(program: &Program, bias: u64) {
             role: Role::Data,
             locking: Locking::Pageable,
             growth: Growth::Fixed,
+            sealing: Sealing::Open,
         })
         .expect("pieces are disjoint");
     }

@@ -133,7 +133,9 @@ fn manage(block: &'static Block, call: Call, managed: Managed) -> Result<u64, Er
         Managed::Shmat => memory::shared::shmat(a, b, c),
         Managed::Shmdt => memory::shared::shmdt(a),
         Managed::Mbind => perform(block, call),
-        Managed::ProcessMadvise | Managed::Mseal | Managed::SetMempolicyHomeNode => Err(Errno::ENOSYS),
+        Managed::Mseal => memory::seal::mseal(a, b, c),
+        Managed::ProcessMadvise => memory::advise_vector::process_madvise(block, call),
+        Managed::SetMempolicyHomeNode => Err(Errno::ENOSYS),
     }
 }
 

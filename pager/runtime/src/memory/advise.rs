@@ -6,7 +6,7 @@ use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::area::{Access, Area, AreaTree, Backing, ForkPolicy, Holding, Locking, Protection};
 
 use super::range::{Given, page_align};
-use super::{drop_contents, guard};
+use super::{drop_contents, guard, seal};
 use crate::fault;
 use crate::fill;
 use crate::state::STATE;
@@ -70,6 +70,9 @@ fn is_known(advice: u64) -> bool {
 }
 
 fn advise_area(areas: &mut AreaTree, area: &Area, advice: u64) -> Result<(), Errno> {
+    if matches!(advice, DONTNEED | DONTNEED_LOCKED | FREE | REMOVE | DONTFORK | WIPEONFORK | GUARD_INSTALL) {
+        seal::may_discard(area)?;
+    }
     let moves = matches!(advice, DONTNEED | FREE | COLD | PAGEOUT | REMOVE | GUARD_INSTALL);
     if moves && area.locking == Locking::Locked {
         return Err(Errno::EINVAL);

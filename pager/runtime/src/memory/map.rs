@@ -9,7 +9,7 @@ use pager_core::shared::FillMode;
 use core::sync::atomic::Ordering;
 
 use super::range::page_align;
-use super::{count_unmanaged, discard, is_ours, limits, locks, make_private};
+use super::{count_unmanaged, discard, is_ours, limits, locks, make_private, seal};
 use crate::engine;
 use crate::fault;
 use crate::fill;
@@ -146,14 +146,19 @@ fn growth(request: &Request) -> Growth {
 }
 
 /// Frees the place that a fixed request names.
-fn clear(areas: &mut AreaTree, request: &Request) {
+///
+/// # Errors
+/// EPERM where something sealed lies there.
+fn clear(areas: &mut AreaTree, request: &Request) -> Result<(), Errno> {
     if request.flags & MAP_FIXED != 0
         && request.flags & MAP_FIXED_NOREPLACE == 0
         && let Some(range) = PageRange::touching(VirtAddr(request.addr), request.len)
     {
+        seal::may_go(areas, range)?;
         discard(range);
         areas.remove(range);
     }
+    Ok(())
 }
 
 fn insert(areas: &mut AreaTree, area: Area) -> Result<(), Errno> {
@@ -176,7 +181,7 @@ fn map_by_kernel(request: &Request, reason: KernelReason) -> Result<u64, Errno> 
     let (protection, holding) = (Protection::from_prot(request.prot), Holding::Kernel(reason));
     let locking = admit(&areas, request, holding, Role::Mapping)?;
     probe(request)?;
-    clear(&mut areas, request);
+    clear(&mut areas, request)?;
     let flags = request.flags & !MAP_LOCKED;
     let addr = kernel::mmap(request.addr, request.len, request.prot, flags, request.fd, request.offset)?;
     let area = Area { locking, ..Area::new(range_of(addr, request.len)?, protection, holding, Role::Mapping) };
@@ -208,7 +213,7 @@ fn placing(flags: u64) -> u64 {
 pub fn map_anonymous(request: &Request, role: Role) -> Result<u64, Errno> {
     let mut areas = STATE.areas.write();
     let locking = admit(&areas, request, Holding::Private, role)?;
-    clear(&mut areas, request);
+    clear(&mut areas, request)?;
     let flags = placing(request.flags) | kernel::MAP_NORESERVE;
     let addr = kernel::mmap(request.addr, request.len, PROT_NONE, flags, -1, 0)?;
     let range = range_of(addr, request.len)?;
@@ -248,7 +253,7 @@ pub fn map_image(request: &Request, backing: Backing, role: Role) -> Result<u64,
     let charged_as = if is_shared(request) { Holding::SharedThrough } else { Holding::Private };
     let locking = admit(&areas, request, charged_as, role)?;
     probe(request)?;
-    clear(&mut areas, request);
+    clear(&mut areas, request)?;
     let flags = request.flags & !(MAP_POPULATE | MAP_LOCKED);
     let addr = kernel::mmap(request.addr, request.len, request.prot, flags, request.fd, request.offset)?;
     let range = range_of(addr, request.len)?;

@@ -4,6 +4,7 @@
 //! no lock of ours to finish.
 
 pub mod advise;
+pub mod advise_vector;
 pub mod brk;
 pub mod cut;
 pub mod grow;
@@ -16,6 +17,7 @@ pub mod query;
 pub mod range;
 pub mod remap;
 mod remap_shared;
+pub mod seal;
 pub mod shared;
 pub mod unmap;
 

@@ -5,7 +5,7 @@ use pager_core::area::{Area, AreaTree, Growth, Holding, Protection};
 use pager_core::entry::Entry;
 
 use super::range::{Given, page_align};
-use super::{covered_from_start, discard_where, guard, is_ours, limits, make_private};
+use super::{covered_from_start, discard_where, guard, is_ours, limits, make_private, seal};
 use crate::engine;
 use crate::fill;
 use crate::state::STATE;
@@ -19,7 +19,7 @@ const PROT_MASK: u64 = 0xf;
 /// Changes what the program may do with a range.
 ///
 /// # Errors
-/// As mprotect(2): ENOMEM where part of the range is not mapped, EINVAL for bad arguments.
+/// As mprotect(2): ENOMEM where part of the range is not mapped, EINVAL for bad arguments, EPERM for sealed memory.
 pub fn mprotect(addr: u64, len: u64, prot: u64) -> Result<u64, Errno> {
     let grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
     if grows == PROT_GROWSDOWN | PROT_GROWSUP || !addr.is_multiple_of(PAGE_SIZE) {
@@ -66,6 +66,7 @@ fn from_start_of_growing(areas: &AreaTree, range: PageRange) -> Result<PageRange
 fn change(areas: &mut AreaTree, range: PageRange, protection: Protection, prot: u64) -> Result<(), Errno> {
     let pieces: alloc::vec::Vec<Area> = areas.overlapping(range).collect();
     for area in pieces {
+        seal::may_change(&area)?;
         limits::may_become_data(areas, &area, protection)?;
         if protection.contains(Protection::WRITE) && area.holding == Holding::MapThrough {
             make_writable(areas, &area)?;

@@ -14,7 +14,7 @@ use super::map::MOST_GUARDED;
 use super::range::page_align;
 use super::remap_shared;
 use super::unmap::outside;
-use super::{aligned_range, discard, is_ours, leave_shared_to_kernel, limits, locks, make_private, own};
+use super::{aligned_range, discard, is_ours, leave_shared_to_kernel, limits, locks, make_private, own, seal};
 use crate::engine;
 use crate::fault::settle;
 use crate::fill;
@@ -52,6 +52,7 @@ pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Res
     let first = aligned_range(old, PAGE_SIZE).map_err(|_| Errno::EFAULT)?;
     let mut areas = STATE.areas.write();
     let area = *areas.find(first.start()).ok_or(Errno::EFAULT)?;
+    seal::may_change(&area)?;
     if shrinks_in_place(&request) && area.holding != Holding::Kernel(KernelReason::Huge) {
         cut_tail(&mut areas, &request)?;
         return Ok(request.old);
@@ -60,6 +61,7 @@ pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Res
     if is_ours(range) {
         return Err(Errno::EFAULT);
     }
+    target.map_or(Ok(()), |target| seal::may_go(&areas, target))?;
     if request.new_len > MOST_GUARDED {
         leave_shared_to_kernel(&mut areas, range)?;
     }
@@ -70,7 +72,10 @@ pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Res
     }
     match target {
         // A plain move takes whatever lies in the range, holes too.
-        Some(to) if request.old_len == request.new_len && !kernels => relocate(&mut areas, &request, range, Some(to)),
+        Some(to) if request.old_len == request.new_len && !kernels => {
+            seal::may_go(&areas, range)?;
+            relocate(&mut areas, &request, range, Some(to))
+        }
         _ if kernels => by_kernel(&mut areas, &request, &area, target),
         _ if area.holding == Holding::SharedThrough => remap_shared::remap(&mut areas, &request, &area, target),
         _ => resize(&mut areas, &request, range, target),
@@ -110,6 +115,7 @@ pub fn cut_tail(areas: &mut AreaTree, request: &Request) -> Result<(), Errno> {
     let keep = request.old + request.new_len;
     let end = request.old.saturating_add(request.old_len).min(USER_END);
     let Some(tail) = PageRange::new(VirtAddr(keep).page(), VirtAddr(end).page()) else { return Ok(()) };
+    outside(tail).try_for_each(|part| seal::may_go(areas, part))?;
     for part in outside(tail) {
         discard(part);
         areas.remove(part);

@@ -3,7 +3,7 @@
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, USER_END, VirtAddr};
 use pager_core::area::{Area, AreaTree, Holding, KernelReason, Protection, Role};
 
-use super::{aligned_range, count_unmanaged, discard, is_ours};
+use super::{aligned_range, count_unmanaged, discard, is_ours, seal};
 use crate::state::STATE;
 use crate::sys::{Errno, call};
 
@@ -55,6 +55,7 @@ fn make_way(areas: &mut AreaTree, addr: u64, len: u64, flags: u64) -> Result<(),
     if is_ours(range) {
         return Err(Errno::EINVAL);
     }
+    seal::may_go(areas, range)?;
     discard(range);
     areas.remove(range);
     Ok(())

@@ -2,7 +2,7 @@
 
 use pager_core::addr::{PageRange, VirtAddr};
 
-use super::{aligned_range, discard};
+use super::{aligned_range, discard, seal};
 use crate::arena::RESERVED;
 use crate::state::STATE;
 use crate::sys::Errno;
@@ -11,10 +11,11 @@ use crate::sys::memory as kernel;
 /// Unmaps a range of the program.
 ///
 /// # Errors
-/// EINVAL as munmap(2). The runtime's own memory is to the program as though nothing were mapped there.
+/// EINVAL and EPERM as munmap(2). The runtime's own memory is to the program as though nothing were mapped there.
 pub fn munmap(addr: u64, len: u64) -> Result<u64, Errno> {
     let range = aligned_range(addr, len)?;
     let mut areas = STATE.areas.write();
+    outside(range).try_for_each(|part| seal::may_go(&areas, part))?;
     for part in outside(range) {
         discard(part);
         areas.remove(part);
