@@ -25,14 +25,14 @@ impl Fifo {
 impl Policy for Fifo {
     fn installed(&mut self, page: PageNum, _how: Install) {
         if self.cap_pages != u64::MAX {
-            self.ledger.push(QUEUE, page);
+            self.ledger.push(QUEUE, page, 0);
         }
     }
 
     fn victims(&mut self, wanted: usize, resident: impl Fn(PageNum) -> bool, out: &mut Vec<PageNum>) {
         let enough = out.len().saturating_add(wanted);
         while out.len() < enough {
-            let Some(page) = self.ledger.pop(QUEUE) else { return };
+            let Some((page, _)) = self.ledger.pop(QUEUE) else { return };
             if resident(page) {
                 out.push(page);
             }

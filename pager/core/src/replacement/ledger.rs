@@ -3,7 +3,7 @@
 //! ```text
 //!   index:  hash(page) -> [ lane | number ]      4 bytes an entry, 78 to 85 % full
 //!                              |
-//!   lane:   head -> [page][page][hole][page] <- tail     8 bytes a page, in chunks
+//!   lane:   head -> [page][page][hole][page] <- tail     8 bytes a page, in chunks, its note among them
 //! ```
 //!
 //! Taking a page out of the middle leaves a hole; a lane with one hole for ten pages is packed. Numbers count what was ever appended to a
@@ -21,6 +21,23 @@ const NUMBERS: u32 = (1 << 31) - 1;
 const LANE_SHIFT: u32 = 31;
 const VACANT: u32 = u32::MAX;
 const HOLE: u64 = u64::MAX;
+/// Where the note stands in a cell: page numbers have 36 bits.
+const NOTE_SHIFT: u32 = 56;
+
+/// What a policy keeps with a page.
+pub type Note = u8;
+
+const fn cell_of(page: PageNum, note: Note) -> u64 {
+    page.0 | (note as u64) << NOTE_SHIFT
+}
+
+const fn page_in(cell: u64) -> PageNum {
+    PageNum(cell & ((1 << NOTE_SHIFT) - 1))
+}
+
+const fn note_in(cell: u64) -> Note {
+    (cell >> NOTE_SHIFT) as Note
+}
 
 /// Where a page stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +46,8 @@ pub struct Place {
     pub lane: usize,
     /// How many pages and holes stand before it.
     pub depth: usize,
+    /// What was noted when it was appended.
+    pub note: Note,
 }
 
 /// One queue.
@@ -65,7 +84,7 @@ impl Lane {
         ((u64::from(self.first) + depth as u64) % u64::from(NUMBERS)) as u32
     }
 
-    fn push(&mut self, page: PageNum) -> u32 {
+    fn push(&mut self, cell: u64) -> u32 {
         let depth = self.cells;
         if self.head + depth == self.chunks.len() * CHUNK {
             let chunk = self.spare.take().unwrap_or_else(|| Box::new([HOLE; CHUNK]));
@@ -73,7 +92,7 @@ impl Lane {
         }
         self.cells += 1;
         self.pages += 1;
-        self.set(depth, page.0);
+        self.set(depth, cell);
         self.number(depth)
     }
 
@@ -95,8 +114,9 @@ impl Lane {
         }
     }
 
-    fn pages(&self) -> impl Iterator<Item = PageNum> + '_ {
-        (0..self.cells).map(|depth| self.cell(depth)).filter(|&cell| cell != HOLE).map(PageNum)
+    /// The first cell that holds a page.
+    fn front(&self) -> Option<u64> {
+        (0..self.cells).map(|depth| self.cell(depth)).find(|&cell| cell != HOLE)
     }
 
     fn memory_bytes(&self) -> usize {
@@ -137,21 +157,37 @@ impl<const LANES: usize> Ledger<LANES> {
     }
 
     /// Appends `page` to a lane, taking it from where it stood.
-    pub fn push(&mut self, lane: usize, page: PageNum) {
+    pub fn push(&mut self, lane: usize, page: PageNum, note: Note) {
         self.take(page);
         if (self.len() + 1) * 100 > self.index.len() * 85 {
             self.rebuild(self.index.len() + self.index.len() / 12 + 64);
         }
-        let number = self.lanes[lane].push(page);
+        let number = self.lanes[lane].push(cell_of(page, note));
         self.enter(page, lane, number);
     }
 
-    /// Takes the first page of a lane.
-    pub fn pop(&mut self, lane: usize) -> Option<PageNum> {
+    /// The first page of a lane, and its note.
+    pub fn first(&self, lane: usize) -> Option<(PageNum, Note)> {
+        self.lanes[lane].front().map(|cell| (page_in(cell), note_in(cell)))
+    }
+
+    /// Takes the first page of a lane, and its note.
+    pub fn pop(&mut self, lane: usize) -> Option<(PageNum, Note)> {
         self.lanes[lane].trim();
-        let page = self.lanes[lane].pages().next()?;
-        self.take(page);
-        Some(page)
+        let first = self.first(lane)?;
+        self.take(first.0);
+        Some(first)
+    }
+
+    /// Moves the first page of a lane to its end, with another note.
+    pub fn turn(&mut self, lane: usize, note: Note) {
+        let Some((page, _)) = self.first(lane) else { return };
+        let Some(bucket) = self.bucket_of(page) else { return };
+        let depth = self.place(self.index[bucket]).depth;
+        let number = self.lanes[lane].push(cell_of(page, note));
+        self.lanes[lane].punch(depth);
+        self.lanes[lane].trim();
+        self.index[bucket] = (lane as u32) << LANE_SHIFT | number;
     }
 
     /// Takes `page` from where it stands; whether it was here.
@@ -184,7 +220,7 @@ impl<const LANES: usize> Ledger<LANES> {
         for lane in &mut self.lanes {
             for depth in 0..lane.cells {
                 let cell = lane.cell(depth);
-                if cell != HOLE && !keep(PageNum(cell)) {
+                if cell != HOLE && !keep(page_in(cell)) {
                     lane.punch(depth);
                 }
             }
@@ -232,7 +268,7 @@ impl<const LANES: usize> Ledger<LANES> {
             for depth in 0..self.lanes[lane].cells {
                 let cell = self.lanes[lane].cell(depth);
                 if cell != HOLE {
-                    self.enter(PageNum(cell), lane, self.lanes[lane].number(depth));
+                    self.enter(page_in(cell), lane, self.lanes[lane].number(depth));
                 }
             }
         }
@@ -280,12 +316,13 @@ impl<const LANES: usize> Ledger<LANES> {
 
     fn place(&self, entry: u32) -> Place {
         let lane = (entry >> LANE_SHIFT) as usize;
-        Place { lane, depth: self.lanes[lane].depth(entry & NUMBERS) }
+        let depth = self.lanes[lane].depth(entry & NUMBERS);
+        Place { lane, depth, note: note_in(self.lanes[lane].cell(depth)) }
     }
 
     fn page(&self, entry: u32) -> PageNum {
-        let place = self.place(entry);
-        PageNum(self.lanes[place.lane].cell(place.depth))
+        let lane = &self.lanes[(entry >> LANE_SHIFT) as usize];
+        page_in(lane.cell(lane.depth(entry & NUMBERS)))
     }
 
     fn home(&self, page: PageNum) -> usize {
