@@ -7,7 +7,9 @@
 pub mod bench;
 pub mod binaries;
 pub mod catalogue;
+pub mod cold_copy;
 pub mod comparison;
+pub mod control_group;
 pub mod differential;
 pub mod floor;
 pub mod guests;
