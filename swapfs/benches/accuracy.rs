@@ -11,7 +11,7 @@ mod throttled;
 use std::time::{Duration, Instant};
 
 use goodness::{distance, normal_below, refused_above};
-use throttled::{Mount, Read, off, read_together};
+use throttled::{Mount, PageCache, Read, off, read_together};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
@@ -44,7 +44,7 @@ fn run(rows: &[Row], time: Duration, show: impl Fn(&Row, &[Read])) {
     let rules = names.iter().zip(rows).map(|(name, row)| format!("images/i/{name}: {}\n", row.setting));
     mount.set(&rules.collect::<String>());
     let files: Vec<_> = names.iter().zip(rows).map(|(name, row)| (name.as_str(), row.size, row.readers)).collect();
-    for (row, reads) in rows.iter().zip(read_together(&mount, &files, time)) {
+    for (row, reads) in rows.iter().zip(read_together(&mount, &files, time, PageCache::None)) {
         show(row, &reads);
     }
 }
@@ -93,7 +93,7 @@ fn readahead(time: Duration) {
         let mount = Mount::new(names, &[]);
         mount.set(&format!("**: {}\n", row.setting));
         let files: Vec<_> = names.iter().map(|name| (*name, row.size, 1)).collect();
-        let mut reads = read_together(&mount, &files, time).concat();
+        let mut reads = read_together(&mount, &files, time, PageCache::DroppedBehind).concat();
         reads.sort_by_key(|read| read.ended);
         rate(&row, row.size as f64, &reads);
     }
@@ -180,7 +180,7 @@ fn fairness(time: Duration) {
     for (setting, readers, sizes) in cases {
         mount.set(&format!("**: {setting}\n"));
         let files: Vec<_> = (0..4).map(|n| (names[n], sizes[n], readers[n])).collect();
-        let all = read_together(&mount, &files, time / 2);
+        let all = read_together(&mount, &files, time / 2, PageCache::None);
         let got: Vec<f64> = all.iter().zip(sizes).map(|(reads, size)| (reads.len() * size) as f64).collect();
         let worst = got.iter().map(|bytes| off(*bytes, mean(&got)).abs()).fold(0.0, f64::max);
         println!("| {setting} | {readers:?} | {:?} KiB | {worst:.2} % |", sizes.map(|size| size / KIB));

@@ -3,15 +3,21 @@
 #![allow(dead_code)]
 
 use std::fs::{self, File};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier, OnceLock};
 use std::time::{Duration, Instant};
+
+use rustix::fs::{Advice, fadvise};
 
 const PAGE: usize = 4096;
 /// Size of each file.
 pub const FILE_BYTES: u64 = 64 << 20;
+/// Reads of one reader that find room at once: growing is no part of what is measured.
+const ROOM_FOR_READS: usize = 4 << 20;
 
 /// A mount of files to read. It goes with its owner.
 pub struct Mount {
@@ -62,41 +68,122 @@ pub struct Read {
     pub ended: Duration,
 }
 
-/// Reads `size` bytes at a time until told to stop; what the kernel cached of a pass is dropped before the next.
-fn read_until(path: &Path, size: usize, start: Instant, stop: &AtomicBool, lane: u64) -> Vec<Read> {
-    let file = File::open(path).expect("the image opens");
-    // From a page's start on: else 1 MiB would be 257 pages, which are two requests.
-    let (mut room, mut reads) = (vec![0; size + PAGE], Vec::new());
-    let begin = room.as_ptr().align_offset(PAGE);
-    let buffer = &mut room[begin..begin + size];
-    let mut offset = lane * (FILE_BYTES / 16);
-    while !stop.load(Ordering::Relaxed) {
-        let began = start.elapsed();
-        file.read_exact_at(buffer, offset).expect("a read");
-        reads.push(Read { began, ended: start.elapsed() });
-        offset += size as u64;
-        if offset > FILE_BYTES - size as u64 {
-            offset = 0;
-            rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("fadvise");
+/// Whether the kernel keeps what was read of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageCache {
+    /// It does not: in strict mode.
+    None,
+    /// It does, and another thread drops it in time behind the reader, who is the file's only one. (A file too large to be read twice would do without, but
+    /// most of its pages would be the first use of that memory in a long time, for which some virtual machines pay microseconds.)
+    DroppedBehind,
+}
+
+/// Where the reader of a file is, and what was dropped behind it, in halves of the file.
+#[derive(Debug, Default)]
+struct Behind {
+    entered: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl Behind {
+    /// The reader goes on to the next half, of which nothing is cached but what is read ahead.
+    fn enter(&self, stop: &AtomicBool) {
+        let half = self.entered.load(Ordering::Relaxed) + 1;
+        while self.dropped.load(Ordering::Acquire) + 1 < half && !stop.load(Ordering::Relaxed) {
+            std::hint::spin_loop();
+        }
+        self.entered.store(half, Ordering::Release);
+    }
+
+    /// Drops each half after the reader has left it.
+    fn drop_until(&self, path: &Path, stop: &AtomicBool) {
+        let file = File::open(path).expect("the image opens");
+        while !stop.load(Ordering::Relaxed) {
+            let half = self.dropped.load(Ordering::Relaxed);
+            if half < self.entered.load(Ordering::Acquire) {
+                let at = half % 2 * (FILE_BYTES / 2);
+                fadvise(&file, at, NonZeroU64::new(FILE_BYTES / 2), Advice::DontNeed).expect("fadvise");
+                self.dropped.store(half + 1, Ordering::Release);
+            } else {
+                std::thread::sleep(Duration::from_millis(1));
+            }
         }
     }
-    reads
+}
+
+/// One who reads `size` bytes at a time, and again from the start of the file where it ends.
+struct Reader {
+    file: File,
+    size: usize,
+    offset: u64,
+    room: Vec<u8>,
+    reads: Vec<Read>,
+}
+
+impl Reader {
+    /// Opens the file, and has the memory that reading takes.
+    fn open(path: &Path, size: usize, lane: u64) -> Self {
+        Reader {
+            file: File::open(path).expect("the image opens"),
+            size,
+            offset: lane * (FILE_BYTES / 16),
+            room: vec![1; size + PAGE],
+            reads: Vec::with_capacity(ROOM_FOR_READS),
+        }
+    }
+
+    fn read_until(mut self, start: Instant, stop: &AtomicBool, behind: &Behind, cache: PageCache) -> Vec<Read> {
+        // From a page's start on: else 1 MiB would be 257 pages, which are two requests.
+        let begin = self.room.as_ptr().align_offset(PAGE);
+        let buffer = &mut self.room[begin..begin + self.size];
+        while !stop.load(Ordering::Relaxed) {
+            let began = start.elapsed();
+            self.file.read_exact_at(buffer, self.offset).expect("a read");
+            self.reads.push(Read { began, ended: start.elapsed() });
+            self.offset += self.size as u64;
+            if self.offset > FILE_BYTES - self.size as u64 {
+                self.offset = 0;
+            }
+            if cache == PageCache::DroppedBehind && self.offset.is_multiple_of(FILE_BYTES / 2) {
+                behind.enter(stop);
+            }
+        }
+        self.reads
+    }
 }
 
 /// Several readers of several files at once, for `time`; then the rules are cleared to let them end. Gives each file's reads that
 /// ended in time.
-pub fn read_together(mount: &Mount, files: &[(&str, usize, usize)], time: Duration) -> Vec<Vec<Read>> {
-    let (stop, start) = (AtomicBool::new(false), Instant::now());
+pub fn read_together(
+    mount: &Mount,
+    files: &[(&str, usize, usize)],
+    time: Duration,
+    cache: PageCache,
+) -> Vec<Vec<Read>> {
+    let stop = AtomicBool::new(false);
+    let begin = Barrier::new(1 + files.iter().map(|(_, _, readers)| readers).sum::<usize>());
+    let started = OnceLock::new();
     let mut all = std::thread::scope(|scope| {
         let reader = |name: &str, size, lane| {
-            let (path, stop) = (mount.path(name), &stop);
-            scope.spawn(move || read_until(&path, size, start, stop, lane))
+            let (path, begin, started, stop) = (mount.path(name), &begin, &started, &stop);
+            let behind = Arc::new(Behind::default());
+            if cache == PageCache::DroppedBehind {
+                let (path, behind) = (path.clone(), behind.clone());
+                scope.spawn(move || behind.drop_until(&path, stop));
+            }
+            scope.spawn(move || {
+                let reader = Reader::open(&path, size, lane);
+                begin.wait();
+                reader.read_until(*started.get_or_init(Instant::now), stop, &behind, cache)
+            })
         };
-        let started = |(name, size, readers): &(&str, usize, usize)| {
+        let together = |(name, size, readers): &(&str, usize, usize)| {
             (0..*readers).map(|lane| reader(name, *size, lane as u64)).collect::<Vec<_>>()
         };
-        let readers: Vec<Vec<_>> = files.iter().map(started).collect();
-        std::thread::sleep(time);
+        let readers: Vec<Vec<_>> = files.iter().map(together).collect();
+        begin.wait();
+        let start = *started.get_or_init(Instant::now);
+        std::thread::sleep(time.saturating_sub(start.elapsed()));
         stop.store(true, Ordering::Relaxed);
         mount.set("");
         let joined = |threads: Vec<std::thread::ScopedJoinHandle<'_, Vec<Read>>>| {
