@@ -50,9 +50,16 @@ pub fn open() -> Result<File, RuntimeImageError> {
 fn embedded() -> io::Result<File> {
     let mut file = memory_file()?;
     file.write_all(EMBEDDED)?;
-    // No process of the run can change the code of another.
-    fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::all()))?;
+    seal(&file)?;
     Ok(file)
+}
+
+/// No process of the run can change the code of another.
+///
+/// Not by F_SEAL_WRITE: that waits for up to 150 ms, and then fails, while anything in the kernel holds on to a page (batches of another processor
+/// that are not put onto their list yet, compaction). What it refuses beyond F_SEAL_FUTURE_WRITE are shared mappings made before, and there are none.
+fn seal(file: &File) -> io::Result<()> {
+    Ok(fcntl(file, FcntlArg::F_ADD_SEALS(SealFlag::all() - SealFlag::F_SEAL_WRITE)).map(drop)?)
 }
 
 /// Executable; kernels before 6.3 have no word for it and always are.
@@ -62,5 +69,29 @@ fn memory_file() -> io::Result<File> {
     match memfd_create("pager-runtime", executable) {
         Err(Errno::EINVAL) => Ok(memfd_create("pager-runtime", flags)?.into()),
         made => Ok(made?.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::ErrorKind;
+    use std::os::unix::fs::FileExt;
+
+    use nix::fcntl::{SpliceFFlags, splice};
+    use nix::unistd::pipe;
+
+    use super::*;
+
+    #[test]
+    fn it_is_sealed_though_the_kernel_holds_on_to_a_page() {
+        let mut file = memory_file().expect("a memory file");
+        file.write_all(&[7; 4096]).expect("room");
+        let (_reader, writer) = pipe().expect("a pipe");
+        let spliced = splice(&file, Some(&mut 0), &writer, None, 4096, SpliceFFlags::empty());
+        assert_eq!(spliced, Ok(4096), "the pipe holds the page itself");
+        seal(&file).expect("it is not waited for");
+        assert_eq!(file.write_at(&[8], 0).map_err(|error| error.kind()), Err(ErrorKind::PermissionDenied));
+        assert_eq!(file.set_len(0).map_err(|error| error.kind()), Err(ErrorKind::PermissionDenied));
+        assert_eq!(fcntl(&file, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_WRITE)), Err(Errno::EPERM));
     }
 }
