@@ -70,6 +70,8 @@ fn same_script(cap: &str, script: &str) {
 }
 
 /// The index of the log is a file that all processes map, and lock.
+///
+/// Whether the log is left when they have ended depends on who closes last, and whether alone: so what it holds is not compared.
 #[test]
 fn sqlite_processes_share_a_write_ahead_log() {
     tools::require(&[tools::SQLITE]);
@@ -88,7 +90,7 @@ fn sqlite_processes_share_a_write_ahead_log() {
         for n in 1 2 3; do work $n & done
         wait
         cat out1 out2 out3
-        sqlite3 t.db 'pragma integrity_check; select b, count(*), sum(length(c)) from t group by b; pragma wal_checkpoint'",
+        sqlite3 t.db 'pragma integrity_check; select b, count(*), sum(length(c)) from t group by b; pragma wal_checkpoint(truncate)'",
     );
 }
 
