@@ -72,6 +72,7 @@ scenes! {
     mremap_shrinks_across_holes,
     a_datagram_is_not_taken_twice_after_efault,
     a_fetch_past_the_end_of_a_file_is_sigbus,
+    a_fetch_where_nothing_is_permitted_is_denied,
     dontfork_and_wipeonfork_are_set_apart,
     a_mapping_of_a_file_grows_in_place,
     dontunmap_takes_a_wish_for_its_place,

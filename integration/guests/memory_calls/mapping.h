@@ -33,6 +33,17 @@ static void a_fetch_past_the_end_of_a_file_is_sigbus(void) {
     run_code("readable, in the file", AT(0));
 }
 
+static void a_fetch_where_nothing_is_permitted_is_denied(void) {
+    int fd = make_file(1, 0);
+    for (long offset = 0; offset < 2; offset++) {
+        CHECK(mmap(AT(0), 4 * PAGE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED, fd, offset * 26 * (long)PAGE) == AT(0));
+        PEEK(AT(2));
+        SHOW(mprotect(AT(1), (4 - offset) * PAGE, PROT_NONE));
+        PEEK(AT(2));
+        run_code("nothing permitted, past the end", AT(2));
+    }
+}
+
 static void dontfork_and_wipeonfork_are_set_apart(void) {
     make(0, 4, RW);
     SHOW(madvise(AT(0), 4 * PAGE, MADV_WIPEONFORK));

@@ -115,10 +115,14 @@ fn still_there(page: PageNum, access: Access) -> Outcome {
     if there { Outcome::Spurious } else { Outcome::Unreadable }
 }
 
-/// To Linux the fetch of an instruction is a read until the page is there: contents that cannot be had come before the missing permission.
+/// To Linux the fetch of an instruction is a read until the page is there: contents that cannot be had come before the missing permission, unless
+/// the area permits nothing at all.
 fn denied_fetch(addr: VirtAddr) -> Outcome {
-    let readable = [make_resident(addr, Access::Read), still_there(addr.page(), Access::Read)];
-    if readable.contains(&Outcome::Unreadable) { Outcome::Unreadable } else { Outcome::Denied }
+    let readable = match make_resident(addr, Access::Read) {
+        Outcome::Resolved => still_there(addr.page(), Access::Read),
+        outcome => outcome,
+    };
+    if readable == Outcome::Unreadable { Outcome::Unreadable } else { Outcome::Denied }
 }
 
 /// Sleeps until a busy entry changes.
