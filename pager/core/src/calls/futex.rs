@@ -7,6 +7,9 @@ use super::expand::Walk;
 use super::{Direction, Fault, Restart, Span, UserMemory};
 use Direction::{In, InOut};
 
+/// `SYS_futex`.
+pub const CALL: u32 = 202;
+
 /// `FUTEX_PRIVATE_FLAG`.
 const PRIVATE: u32 = 128;
 /// `FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME`.

@@ -8,7 +8,7 @@ use super::{Restart, Row, Shape, control, futex, ioctl};
 /// and descriptors with `O_NONBLOCK`, which do not wait.
 pub fn blocking(row: &Row, args: &[u64; 6]) -> Restart {
     match row.number {
-        FUTEX => futex::blocking(args[1], args[3]),
+        futex::CALL => futex::blocking(args[1], args[3]),
         FCNTL => control::fcntl_blocking(args[1]),
         _ => row.restart,
     }
@@ -19,7 +19,6 @@ const SETSOCKOPT: u32 = 54;
 const FCNTL: u32 = 72;
 const PTRACE: u32 = 101;
 const PRCTL: u32 = 157;
-const FUTEX: u32 = 202;
 
 const EPERM: i32 = 1;
 const EINVAL: i32 = 22;

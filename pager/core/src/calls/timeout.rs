@@ -8,7 +8,6 @@ use super::futex;
 const POLL: u32 = 7;
 const NANOSLEEP: u32 = 35;
 const SIGTIMEDWAIT: u32 = 128;
-const FUTEX: u32 = 202;
 const SEMTIMEDOP: u32 = 220;
 const CLOCK_NANOSLEEP: u32 = 230;
 const EPOLL_WAIT: u32 = 232;
@@ -39,7 +38,7 @@ impl Timeout {
             SIGTIMEDWAIT => Timeout::Span(2),
             SEMTIMEDOP | EPOLL_PWAIT2 => Timeout::Span(3),
             CLOCK_NANOSLEEP if args[1] & TIMER_ABSTIME == 0 => Timeout::Span(2),
-            FUTEX if futex::waits_from_start(args[1]) => Timeout::Span(3),
+            futex::CALL if futex::waits_from_start(args[1]) => Timeout::Span(3),
             _ => Timeout::None,
         }
     }
