@@ -3,8 +3,8 @@
 //! A small request is two wakes, of a serving thread and of its client, and where a halted processor takes long to wake (a virtual one: 50 us)
 //! they are nearly all of its time. `/dev/cpu_dma_latency` tells the kernel what a wake may take, for as long as it is held open; at 0 its idle loop
 //! polls. That keeps idle processors warm, and has let other threads wait for long (docs/decisions/short-wakes.md): so it is asked for only before
-//! a throttled answer is due, as a halted processor's timer is late too, and by choice (`--wake fast`) while requests come fast; it is given up a
-//! few milliseconds after. It goes with the process, however that ends. Owns the device and a thread that gives up in time.
+//! a throttled answer is due, as a halted processor's timer is late too, while requests come too late for the rate that they are to have, and by
+//! choice (`--wake fast`) while requests come fast; it is given up a few milliseconds after. It goes with the process, however that ends. Owns the device and a thread that gives up in time.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -34,7 +34,7 @@ const FEW: u64 = 5;
 /// What idle processors do while requests keep coming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Wake {
-    /// Poll shortly before a throttled answer is due, where we may ask for that, which takes root.
+    /// Poll shortly before a throttled answer is due, and while one is overdue, where we may ask for that, which takes root.
     #[default]
     Auto,
     /// Poll while requests keep coming too, and say so if we may not ask for that.
@@ -139,7 +139,7 @@ impl Wakes {
         }
     }
 
-    /// A thread is to wake at `at`, which is soon.
+    /// A thread is to wake at `at`, which is soon, or was.
     pub fn soon(&self, at: Nanos) {
         let Some((shared, _)) = &self.held else { return };
         shared.appointment.fetch_max(at.0, Ordering::Relaxed);

@@ -104,8 +104,8 @@ pub struct MountArguments {
     /// Serving threads: 1 to 64, or one for each processor (2 to 4)
     #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = threads)]
     threads: usize,
-    /// Have idle processors poll, as halted ones may take long to wake (needs root). `auto`: shortly before throttled answers are due;
-    /// `fast`: while requests keep coming, too; `plain`: leave them to the system
+    /// Have idle processors poll, as halted ones may take long to wake (needs root). `auto`: shortly before throttled answers are due
+    /// and while they are overdue; `fast`: while requests keep coming, too; `plain`: leave them to the system
     #[arg(long, value_name = "auto|fast|plain", default_value = "auto", value_parser = wake)]
     wake: Wake,
     /// Slow some requests, such as 'swap/*: bw=20M, iops=300' or 'images/** & comm=sort: profile=hdd-7200' (repeatable; first match wins)

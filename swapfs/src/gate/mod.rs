@@ -4,7 +4,7 @@
 //! Owns the throttle's state, as who waits and whose turn it is must not come apart.
 //!
 //! Oversleeping: the thread's timer slack is 1 ns, it asks that no processor halts shortly before a deadline, is woken as much earlier as it was
-//! late lately, and spins for the rest.
+//! late lately, and spins for the rest. Nor should one halt while requests under a rule come later than they may.
 
 mod crowd;
 mod oversleep;
@@ -98,7 +98,12 @@ impl Gate {
 
     /// A request comes that is served but not answered; it hangs so long besides.
     pub fn admit(&self, who: &Who, request: Request, hang: Nanos) -> Admission {
-        self.shared.change(|waiting, now| waiting.admit(now, who, request, hang))
+        let (admission, due) = self.shared.change(|waiting, now| waiting.admit(now, who, request, hang));
+        if let (Admission::Free | Admission::Served, Some(due)) = (admission, due) {
+            // It may go faster than it does.
+            self.shared.wakes.soon(due);
+        }
+        admission
     }
 
     /// Leaves the answer of one who waits, to be sent when its time comes.

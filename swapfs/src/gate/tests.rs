@@ -25,7 +25,7 @@ fn who(path: &str) -> Who {
 }
 
 fn request(arrived: Nanos, bytes: u64) -> Request {
-    Request { file: 1, pid: 1, direction: Direction::Read, offset: 0, bytes, arrived, way: Nanos(0) }
+    Request { file: 1, pid: 1, direction: Direction::Read, offset: 0, bytes, arrived, way: Nanos(0), owed: Nanos(0) }
 }
 
 /// Has a request of `bytes` come; its answer says how late it was sent.
@@ -114,7 +114,7 @@ fn a_file_is_held_up_while_any_request_for_it_waits() {
         match random >> 60 {
             0..4 => {
                 let came = Request { file, ..request(now, 1 + file) };
-                if let Admission::Held(ticket) = waiting.admit(now, &who, came, hang) {
+                if let (Admission::Held(ticket), _) = waiting.admit(now, &who, came, hang) {
                     model.insert(ticket, file);
                     to_come.push(ticket);
                 }
@@ -147,6 +147,15 @@ fn a_file_is_held_up_while_any_request_for_it_waits() {
 }
 
 #[test]
+fn who_comes_later_than_he_may_is_told_from_whom_no_rule_holds() {
+    let mut waiting = Waiting::new(Throttle::new(&parse_rules("swap/*: iops=10000").unwrap(), 1));
+    let mut come = |path, now| waiting.admit(Nanos(now), &who(path), request(Nanos(now), 1), Nanos(0));
+    assert!(matches!(come("swap/a", 1_000_000_000), (Admission::Held(_), Some(Nanos(1_000_100_000)))));
+    assert!(matches!(come("swap/a", 1_001_000_000), (Admission::Free, Some(Nanos(1_001_000_000)))));
+    assert_eq!(come("images/a", 1_001_000_000), (Admission::Free, None));
+}
+
+#[test]
 fn a_way_that_was_taken_for_too_long_is_seen_to_be_shorter() {
     let rules = parse_rules("**: latency=1ms").unwrap();
     let (mut waiting, who, mut now) = (Waiting::new(Throttle::new(&rules, 1)), who("swap/a"), Nanos(0));
@@ -155,7 +164,7 @@ fn a_way_that_was_taken_for_too_long_is_seen_to_be_shorter() {
         let mut held = false;
         for _ in 0..2000 {
             let served = now.after(Nanos(100_000));
-            let admission = waiting.admit(served, &who, request(now, 1 << 20), Nanos(0));
+            let (admission, _) = waiting.admit(served, &who, request(now, 1 << 20), Nanos(0));
             held = matches!(admission, Admission::Held(_));
             now = served;
             if let Admission::Held(ticket) = admission {

@@ -59,36 +59,35 @@ impl Waiting {
         self.held.holdup(file)
     }
 
-    /// A request comes that arrived a little before `now`.
-    pub(super) fn admit(&mut self, now: Nanos, who: &Who, request: Request, hang: Nanos) -> Admission {
-        let (thread, bytes) = (who.thread, request.bytes);
-        let admission = self.plan(now, who, request, hang);
+    /// A request comes that arrived a little before `now`: what it may do, and when its answer is due if a rule says so by now.
+    pub(super) fn admit(&mut self, now: Nanos, who: &Who, request: Request, hang: Nanos) -> (Admission, Option<Nanos>) {
+        let (admission, due) = self.plan(now, who, request, hang);
         if !matches!(admission, Admission::Held(_)) {
             // Else a way that was taken for longer than it is, by which nothing is held back, would never be seen to be shorter.
-            self.ways.send(thread, bytes, now);
+            self.ways.send(who.thread, &request, due.unwrap_or(now), now);
         }
-        admission
+        (admission, due)
     }
 
-    fn plan(&mut self, now: Nanos, who: &Who, mut request: Request, hang: Nanos) -> Admission {
-        self.ways.arrive(who.thread, request.arrived);
-        request.way = self.ways.of(request.bytes);
+    fn plan(&mut self, now: Nanos, who: &Who, mut request: Request, hang: Nanos) -> (Admission, Option<Nanos>) {
+        (request.way, request.owed) = self.ways.arrive(who.thread, request.bytes, request.arrived);
         let ticket = Ticket(self.given);
         self.given += 1;
         let ready = match self.submit(request.arrived, ticket, who, &request) {
-            Planned::Free if hang == Nanos(0) => return Admission::Free,
+            Planned::Free if hang == Nanos(0) => return (Admission::Free, None),
             Planned::Free => Some(request.arrived),
             Planned::At(at) => Some(at),
             Planned::Queued => None,
         };
-        match ready.map(|at| at.after(hang)) {
-            Some(at) if at <= request.arrived => return Admission::Free,
-            Some(at) if at <= now => return Admission::Served,
+        let due = ready.map(|at| at.after(hang));
+        match due {
+            Some(at) if at <= request.arrived => return (Admission::Free, due),
+            Some(at) if at <= now => return (Admission::Served, due),
             Some(at) => self.deadlines.push(Reverse((at, ticket))),
             None => {}
         }
         self.held.insert(ticket, Held { who: who.clone(), request, ready, hang, answer: Answer::ToCome });
-        Admission::Held(ticket)
+        (Admission::Held(ticket), due)
     }
 
     fn submit(&mut self, now: Nanos, ticket: Ticket, who: &Who, request: &Request) -> Planned {
@@ -149,7 +148,7 @@ impl Waiting {
         }
         match std::mem::replace(&mut held.answer, Answer::Overdue) {
             Answer::Here(job) => {
-                self.ways.send(held.who.thread, held.request.bytes, now);
+                self.ways.send(held.who.thread, &held.request, at, now);
                 self.held.remove(ticket);
                 Some(job)
             }

@@ -3,10 +3,14 @@
 //! Neither is ours to see, but their sum is: a thread that reads one piece after the other comes back that much after its last answer
 //! was sent. So a latency of 1 ms can be 1 ms for the client, and not that and the way. Threads that do something between their
 //! requests come back later; what counts is therefore the time that half of them do not reach, and never more than [`longest`].
+//!
+//! What a single answer took besides, on its way or because the processor was not had when it was due, is owed to its thread: the next ones
+//! come so much earlier, a little each, and what they take in the mean is what was asked for. Whether one who comes back late did something
+//! or was not let run nobody can tell: of that no more is made good than a hundredth of what its answers took.
 
 use std::collections::HashMap;
 
-use crate::throttle::Nanos;
+use crate::throttle::{Nanos, Request};
 
 /// Requests are told apart by the size of their transfers, in powers of two.
 const CLASSES: usize = 25;
@@ -19,50 +23,90 @@ const STEP_PART: u64 = 64;
 /// One who comes back later than this has done something in between, or was not let run.
 const LONGEST_ALONE: u64 = 150_000;
 
+/// The most that is owed to a thread: a processor that was not had for longer is not made up for.
+const MOST_OWED: i64 = 20_000_000;
+/// The most that a thread owes, whose answers came sooner than they should.
+const MOST_GAINED: i64 = 100_000;
+/// Of what answers took, so small a part is believed to have been lost by threads that were not let run.
+const LOST_PART: i64 = 100;
+/// One answer makes good no more than this part of what the one before took.
+const REPAID_PART: i64 = 8;
+
 /// What was seen of ways.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Ways {
-    /// When the last answer of each thread was sent, and of which class it was.
-    sent: HashMap<u32, (Nanos, usize)>,
+    threads: HashMap<u32, Seen>,
     estimates: [u64; CLASSES],
 }
 
-impl Default for Ways {
-    fn default() -> Self {
-        Ways { sent: HashMap::new(), estimates: [0; CLASSES] }
-    }
+/// What was seen of a thread.
+#[derive(Debug, Default)]
+struct Seen {
+    /// When its last answer was sent, and of which class it was, until it comes back.
+    sent: Option<(Nanos, usize)>,
+    /// How long that was in the mount.
+    took: i64,
+    /// How much longer its answers took than they should, all together.
+    owed: i64,
+    /// How much of the time that it does not come back may still be owed to it.
+    lost: i64,
 }
 
 impl Ways {
-    /// A request of a thread arrives.
-    pub(super) fn arrive(&mut self, thread: u32, now: Nanos) {
-        let Some((sent, class)) = self.sent.remove(&thread) else { return };
-        let (way, longest) = (now.before(sent).0, longest(class));
+    /// A request of a thread for `bytes` arrives: how long such a one is on its way, and how much of what is owed it makes good.
+    pub(super) fn arrive(&mut self, thread: u32, bytes: u64, now: Nanos) -> (Nanos, Nanos) {
+        let Some(seen) = self.threads.get_mut(&thread) else { return (Nanos(self.estimates[class(bytes)]), Nanos(0)) };
         // One that came before its thread had its answer says nothing.
-        if now < sent || way > longest {
-            return;
+        if let Some((sent, class)) = seen.sent.take().filter(|(sent, _)| *sent <= now) {
+            let (way, estimate) = (now.before(sent).0, &mut self.estimates[class]);
+            let more = signed(way) - signed(*estimate);
+            if way <= longest(class) {
+                seen.owe(more);
+                *estimate = moved(*estimate, way);
+            } else {
+                let lost = more.min(seen.lost);
+                seen.lost -= lost;
+                seen.owe(lost);
+            }
         }
-        let estimate = &mut self.estimates[class];
-        let step = STEP + *estimate / STEP_PART;
-        *estimate = match *estimate {
-            // The first one seen is better than none.
-            0 => way,
-            _ if way > *estimate => (*estimate + step).min(way),
-            _ => estimate.saturating_sub(step).max(way),
-        };
+        let way = self.estimates[class(bytes)];
+        let most = seen.took / REPAID_PART;
+        let repaid = seen.owed.clamp(-signed(way).min(most), most);
+        seen.owed -= repaid;
+        (Nanos(way.saturating_add_signed(repaid.min(0))), Nanos(repaid.max(0).unsigned_abs()))
     }
 
-    /// The answer to a thread's request for `bytes` is being sent at `now`.
-    pub(super) fn send(&mut self, thread: u32, bytes: u64, now: Nanos) {
-        if self.sent.len() >= MOST_THREADS {
-            self.sent.clear();
+    /// The answer to a thread's request is being sent at `now`, and was due at `at`.
+    pub(super) fn send(&mut self, thread: u32, request: &Request, at: Nanos, now: Nanos) {
+        if self.threads.len() >= MOST_THREADS && !self.threads.contains_key(&thread) {
+            self.threads.clear();
         }
-        self.sent.insert(thread, (now, class(bytes)));
+        let seen = self.threads.entry(thread).or_default();
+        seen.sent = Some((now, class(request.bytes)));
+        seen.owe(signed(now.before(at).0));
+        seen.took = signed(now.before(request.arrived).0);
+        seen.lost = (seen.lost + seen.took / LOST_PART).min(MOST_OWED);
     }
+}
 
-    /// How long a request for `bytes` is on its way.
-    pub(super) fn of(&self, bytes: u64) -> Nanos {
-        Nanos(self.estimates[class(bytes)])
+impl Seen {
+    fn owe(&mut self, more: i64) {
+        self.owed = self.owed.saturating_add(more).clamp(-MOST_GAINED, MOST_OWED);
+    }
+}
+
+fn signed(nanos: u64) -> i64 {
+    nanos.try_into().unwrap_or(i64::MAX)
+}
+
+/// An estimate after a way was seen.
+fn moved(estimate: u64, way: u64) -> u64 {
+    let step = STEP + estimate / STEP_PART;
+    match estimate {
+        // The first one seen is better than none.
+        0 => way,
+        _ if way > estimate => (estimate + step).min(way),
+        _ => estimate.saturating_sub(step).max(way),
     }
 }
 
@@ -78,37 +122,69 @@ fn longest(class: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::throttle::Direction;
 
-    /// The estimate after a thread came back so late, again and again.
-    fn after(gaps: &[u64], rounds: usize) -> u64 {
-        let (mut ways, mut now) = (Ways::default(), Nanos(0));
-        for gap in gaps.iter().cycle().take(rounds * gaps.len()) {
-            ways.arrive(1, now);
-            now = now.after(Nanos(1_000_000));
-            ways.send(1, 4096, now);
-            now = now.after(Nanos(*gap));
+    fn request(arrived: Nanos) -> Request {
+        Request {
+            file: 1,
+            pid: 1,
+            direction: Direction::Read,
+            offset: 0,
+            bytes: 4096,
+            arrived,
+            way: Nanos(0),
+            owed: Nanos(0),
         }
-        assert_eq!(ways.of(1 << 20), Nanos(0), "sizes are apart");
-        ways.of(4096).0
+    }
+
+    /// What reads of 1 ms take in the mean, from when the last was answered, and the estimate in the end. Ways, and delays of answers, are these in turn.
+    fn reads_of_1_ms(ways_ns: &[u64], lates_ns: &[u64]) -> (u64, u64) {
+        let (mut ways, mut now, rounds) = (Ways::default(), Nanos(0), 10_000);
+        for n in 0..rounds {
+            let (arrived, (way, owed)) = (now, ways.arrive(1, 4096, now));
+            let due = arrived.after(Nanos(1_000_000)).before(way).before(owed);
+            now = due.after(Nanos(lates_ns[n % lates_ns.len()]));
+            ways.send(1, &request(arrived), due, now);
+            now = now.after(Nanos(ways_ns[n % ways_ns.len()]));
+        }
+        assert_eq!(ways.estimates[class(1 << 20)], 0, "sizes are apart");
+        (now.0 / rounds as u64, ways.estimates[class(4096)])
     }
 
     #[test]
     fn the_way_is_what_half_do_not_reach() {
-        assert_eq!(after(&[40_000], 200), 40_000);
-        let mixed = after(&[90_000, 30_000, 50_000, 60_000, 140_000], 200);
+        assert_eq!(reads_of_1_ms(&[40_000], &[0]).1, 40_000);
+        let mixed = reads_of_1_ms(&[90_000, 30_000, 50_000, 60_000, 140_000], &[0]).1;
         assert!((55_000..=65_000).contains(&mixed), "{mixed}");
     }
 
     #[test]
     fn who_does_something_in_between_is_not_believed() {
-        assert_eq!(after(&[2_000_000], 50), 0);
-        assert_eq!(after(&[40_000, 2_000_000], 200), 40_000);
+        let (cycle, way) = reads_of_1_ms(&[2_000_000], &[0]);
+        assert!(way == 0 && (2_985_000..3_000_000).contains(&cycle), "{cycle}");
+        let (cycle, way) = reads_of_1_ms(&[40_000, 2_000_000], &[0]);
+        assert!(way == 40_000 && (1_965_000..1_980_000).contains(&cycle), "{cycle}");
+    }
+
+    #[test]
+    fn what_some_answers_took_longer_the_next_ones_take_less() {
+        let once_in =
+            |count, much: u64, usual: u64| (0..count).map(|n| if n == 0 { much } else { usual }).collect::<Vec<_>>();
+        for (ways, lates) in [
+            (vec![20_000, 20_000, 25_000, 140_000, 15_000], vec![0]),
+            (vec![20_000, 60_000, 100_000], vec![0, 30_000]),
+            (vec![20_000], once_in(25, 1_500_000, 0)),
+            (once_in(300, 2_000_000, 20_000), vec![0]),
+        ] {
+            let (mean, _) = reads_of_1_ms(&ways, &lates);
+            assert!((999_000..=1_001_000).contains(&mean), "{mean} with ways of {ways:?}, late by {lates:?}");
+        }
     }
 
     #[test]
     fn threads_are_forgotten_in_time() {
         let mut ways = Ways::default();
-        (0..10_000).for_each(|thread| ways.send(thread, 1, Nanos(0)));
-        assert!(ways.sent.len() <= MOST_THREADS);
+        (0..10_000).for_each(|thread| ways.send(thread, &request(Nanos(0)), Nanos(0), Nanos(0)));
+        assert!(ways.threads.len() <= MOST_THREADS);
     }
 }

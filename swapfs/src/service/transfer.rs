@@ -199,7 +199,7 @@ impl Service {
                 let (account, known) = (file.account.clone(), file.known.clone());
                 let who = Who { account, process: process.clone(), thread: asked.tid, known };
                 let (file, pid) = (who.account.ino().0, process.pid());
-                let request = Request { file, pid, direction, offset, bytes, arrived, way: Nanos(0) };
+                let request = Request { file, pid, direction, offset, bytes, arrived, way: Nanos(0), owed: Nanos(0) };
                 self.gate.admit(&who, request, verdict.hang)
             }
             false => Admission::Free,

@@ -8,6 +8,8 @@ use super::{FairQueue, Flow, Latency, Limits, Nanos, Pace, Random, Request, Tick
 
 /// Costs are compared in nanoseconds of the rates; where there are none, requests are counted.
 const ONE_REQUEST: u64 = 1;
+/// An answer makes good no more than this part of its latency.
+const OWED_PART: u64 = 8;
 
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -78,7 +80,8 @@ impl Lane {
             }
             None => ready,
         };
-        Some((ticket, begun.after(latency.before(request.way))))
+        let owed = request.owed.min(Nanos(latency.0 / OWED_PART));
+        Some((ticket, begun.after(latency.before(request.way).before(owed))))
     }
 
     fn free_at(&self) -> Nanos {

@@ -126,6 +126,8 @@ pub struct Request {
     pub arrived: Nanos,
     /// How much of a latency passes on the way between client and mount, and need not be waited for.
     pub way: Nanos,
+    /// By how much more than they were to take its thread's last answers came late. Made good here, up to an eighth of the latency.
+    pub owed: Nanos,
 }
 
 /// Stands for a request while it waits; later ones are greater.

@@ -7,7 +7,7 @@ fn throttle(rules: &str) -> Throttle {
 }
 
 fn request(now: u64, direction: Direction, bytes: u64) -> Request {
-    Request { file: 1, pid: 1, direction, offset: 0, bytes, arrived: Nanos(now), way: Nanos(0) }
+    Request { file: 1, pid: 1, direction, offset: 0, bytes, arrived: Nanos(now), way: Nanos(0), owed: Nanos(0) }
 }
 
 /// Submits a request for `swap/a` that arrived when it says.
@@ -51,6 +51,13 @@ fn what_passes_on_the_way_is_latency_but_no_share_of_a_rate() {
     assert_eq!(plan(&mut throttle("**: bw=1MB"), &[far(300_000)]), [1_000_000]);
     let queue = &mut throttle("**: latency=2ms, queue-depth=1");
     assert_eq!(plan(queue, &[far(300_000), far(300_000)]), [1_700_000, 3_700_000]);
+}
+
+#[test]
+fn what_is_owed_shortens_a_latency_a_little() {
+    let owed = |owed| Request { owed: Nanos(owed), ..request(0, Direction::Read, 1000) };
+    assert_eq!(plan(&mut throttle("**: latency=2ms"), &[owed(100_000), owed(9_000_000)]), [1_900_000, 1_750_000]);
+    assert_eq!(plan(&mut throttle("**: bw=1MB"), &[owed(100_000)]), [1_000_000]);
 }
 
 #[test]
