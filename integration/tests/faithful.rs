@@ -186,7 +186,7 @@ fn a_debugger_that_attaches_sees_the_program() {
     let pid = lines.next().expect("the guest says a line").expect("text");
     let run = Run::new(gdb).args(["-nx", "-batch", "-ex", "bt", "-ex", "print word", "-ex", "info sharedlibrary"]);
     let told = text(&run.arg("-p").arg(pid).arg(&guest).limit(LIMIT).outcome().stdout);
-    for part in ["in spin", "in main", "the word", "libc.so.6"] {
+    for part in ["spin ()", "in main ()", "the word", "libc.so.6"] {
         assert!(told.contains(part), "no {part:?} in {told}");
     }
 }
