@@ -16,8 +16,8 @@ use rustix::fs::{Advice, fadvise};
 const WAITING: u64 = 10_000;
 const PAGE: u64 = 4096;
 const MINUTE: [&str; 2] = ["--throttle", "images/source/slow: read-latency=60s"];
-/// Two that serve, one that sends late answers, one that waits for signals; and two to spare.
-const MOST_THREADS: usize = 6;
+/// Eight that serve and one that waits for them; one each for late answers, signals and wakes.
+const MOST_THREADS: usize = 12;
 
 /// A large file of holes to wait for, and a small one that nothing is to hold up.
 fn slow_and_fast(mount: &Mount) {

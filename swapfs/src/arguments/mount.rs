@@ -101,7 +101,7 @@ pub struct MountArguments {
     /// What /proc/mounts and df show as the source
     #[arg(long, value_name = "NAME", default_value = "swapfs")]
     fsname: String,
-    /// Serving threads: 1 to 64, or one for each processor (2 to 4)
+    /// Serving threads: 1 to 64, or three for each processor (4 to 8)
     #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = threads)]
     threads: usize,
     /// Have idle processors poll, as halted ones may take long to wake (needs root). `auto`: shortly before throttled answers are due

@@ -200,10 +200,10 @@ impl Place {
     }
 }
 
-/// How many threads serve where nobody says: one for each processor that we may use, but two where there is only one, as a thread may
-/// wait for a disk; and no more than four, as more than are busy at once only make sleeping ones take turns.
+/// How many threads serve where nobody says: three for each processor that we may use, between 4 and 8. One for each could serve as much, but the
+/// fewer take turns the more seldom one of them is found on its client's processor (docs/decisions/serving-threads.md).
 pub fn usual_threads() -> usize {
-    std::thread::available_parallelism().map_or(2, |processors| processors.get().clamp(2, 4))
+    std::thread::available_parallelism().map_or(4, |processors| (3 * processors.get()).clamp(4, 8))
 }
 
 fn session_config(threads: usize) -> Config {
