@@ -1,8 +1,8 @@
 //! Making room: which pages leave, in batches.
 //!
 //! Order for a batch, and why: the entries are made busy (nobody else changes the pages), then pinned pages are handed back (a thread that pins
-//! first publishes the pin, then looks at the entry), dirty runs are write-protected (a writer faults and waits), copied, written to swap, and
-//! only then all are dropped with one call and the entries settled. A page can be read until it is dropped, and never loses a write.
+//! first publishes the pin, then looks at the entry), dirty runs are write-protected (a writer faults and waits; where there are other threads), copied,
+//! written to swap, and only then all are dropped with one call and the entries settled. A page can be read until it is dropped, and never loses a write.
 
 use alloc::vec::Vec;
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
@@ -157,7 +157,9 @@ fn runs(victims: &[Victim]) -> impl Iterator<Item = PageRange> + '_ {
 fn swap_out(victims: &[Victim]) -> usize {
     let dirty: Vec<Victim> =
         victims.iter().copied().filter(|victim| matches!(victim.was, Entry::Resident(Dirt::Dirty, _))).collect();
-    for run in runs(&dirty) {
+    // A thread that is alone is here, and does not write.
+    let writers = if thread::is_alone() { &[][..] } else { &dirty[..] };
+    for run in runs(writers) {
         if let Err(errno) = uffd::protect(state::uffd(), run.start().start().0, run.bytes(), Install::Protected) {
             die::internal(format_args!("cannot protect {run:?}: {errno:?}"));
         }

@@ -334,6 +334,18 @@ pub fn only(survivor: &'static Block) {
     LIVE.store(1, Ordering::Relaxed);
 }
 
+/// Whether nobody else is left who writes to the program's memory: no other thread, nor one that is about to end, whose locks the kernel may yet
+/// release.
+pub fn is_alone() -> bool {
+    if count() > 1 {
+        return false;
+    }
+    let threads = THREADS.lock();
+    // SAFETY: blocks stay mapped; `alive` may be read by anybody.
+    threads.live.len() <= 1
+        && threads.ended.iter().all(|block| unsafe { block.as_ref() }.alive.load(Ordering::Acquire) == 0)
+}
+
 /// Number of live threads, at least one.
 pub fn count() -> u64 {
     u64::from(LIVE.load(Ordering::Relaxed)).max(1)
