@@ -4,7 +4,8 @@
 //! they are nearly all of its time. `/dev/cpu_dma_latency` tells the kernel what a wake may take, for as long as it is held open; at 0 its idle loop
 //! polls. That keeps idle processors warm, and has let other threads wait for long (docs/decisions/short-wakes.md): so it is asked for only before
 //! a throttled answer is due, as a halted processor's timer is late too, while requests come too late for the rate that they are to have, and by
-//! choice (`--wake fast`) while requests come fast; it is given up a few milliseconds after. It goes with the process, however that ends. Owns the device and a thread that gives up in time.
+//! choice (`--wake fast`) while requests come fast; it is given up a few milliseconds after. It goes with the process, however that ends. Owns the
+//! device and a thread that gives up in time.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
