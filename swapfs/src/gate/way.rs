@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use crate::throttle::{Nanos, Request};
+use crate::throttle::{Nanos, OWED_PART, Request};
 
 /// Requests are told apart by the size of their transfers, in powers of two.
 const CLASSES: usize = 25;
@@ -34,8 +34,6 @@ const LOST_PART: i64 = 100;
 const PROMPT: u32 = 16;
 /// What is kept of a longer row of them.
 const MOST_PROMPT: u32 = 64;
-/// One answer makes good no more than this part of what the one before took.
-const REPAID_PART: i64 = 8;
 
 /// What was seen of ways.
 #[derive(Debug, Default)]
@@ -80,7 +78,8 @@ impl Ways {
             }
         }
         let way = self.estimates[class(bytes)];
-        let most = seen.took / REPAID_PART;
+        // What the answer before took stands for the latency, which is not known yet.
+        let most = seen.took / OWED_PART as i64;
         let repaid = seen.owed.clamp(-signed(way).min(most), most);
         seen.owed -= repaid;
         (Nanos(way.saturating_add_signed(repaid.min(0))), Nanos(repaid.max(0).unsigned_abs()))

@@ -4,12 +4,10 @@
 //! is ([`FairQueue`]). That is decided when it can begin and not when it arrives, so that one who comes later can still be given his share.
 
 use super::arm::Arm;
-use super::{FairQueue, Flow, Latency, Limits, Nanos, Pace, Random, Request, Ticket};
+use super::{FairQueue, Flow, Latency, Limits, Nanos, OWED_PART, Pace, Random, Request, Ticket};
 
 /// Costs are compared in nanoseconds of the rates; where there are none, requests are counted.
 const ONE_REQUEST: u64 = 1;
-/// An answer makes good no more than this part of its latency.
-const OWED_PART: u64 = 8;
 
 #[derive(Debug)]
 pub(super) struct Lane {

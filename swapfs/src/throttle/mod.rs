@@ -109,6 +109,9 @@ pub struct Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Known(pub u64);
 
+/// An answer makes good no more than this part of its latency ([`Request::owed`]).
+pub(crate) const OWED_PART: u64 = 8;
+
 /// A request that may have to wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Request {
