@@ -77,9 +77,10 @@ impl Ways {
                 (seen.prompt, seen.owed) = (0, 0);
             }
         }
-        let way = self.estimates[class(bytes)];
-        // What the answer before took stands for the latency, which is not known yet.
-        let most = seen.took / OWED_PART as i64;
+        let class = class(bytes);
+        let way = self.estimates[class];
+        // What the answer before took stands for the latency, which is not known yet. With what is owed, too, none comes earlier than by the longest way.
+        let most = (seen.took / OWED_PART as i64).min(signed(longest(class) - way));
         let repaid = seen.owed.clamp(-signed(way).min(most), most);
         seen.owed -= repaid;
         (Nanos(way.saturating_add_signed(repaid.min(0))), Nanos(repaid.max(0).unsigned_abs()))
@@ -201,5 +202,18 @@ mod tests {
         let mut ways = Ways::default();
         (0..10_000).for_each(|thread| ways.send(thread, &request(Nanos(0)), Nanos(0), Nanos(0)));
         assert!(ways.threads.len() <= MOST_THREADS);
+    }
+
+    #[test]
+    fn no_answer_is_earlier_than_by_the_longest_way() {
+        let (mut ways, mut now) = (Ways::default(), Nanos(0));
+        for n in 0..10_000 {
+            let (arrived, (way, owed)) = (now, ways.arrive(1, 4096, now));
+            assert!(way.0 + owed.0 <= longest(class(4096)), "{way:?} and {owed:?}");
+            let due = arrived.after(Nanos(2_000_000)).before(way).before(owed);
+            now = due.after(Nanos(n % 7 * 300_000));
+            ways.send(1, &request(arrived), due, now);
+            now = now.after(Nanos(n * 7919 % 150_000));
+        }
     }
 }
