@@ -108,6 +108,7 @@ guest!(interrupted_calls);
 guest!(itimer);
 guest!(jumps);
 guest!(load_library);
+guest!(lodging_tracer);
 guest!(made_code);
 guest!(map_walk);
 guest!(null_read);

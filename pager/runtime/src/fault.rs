@@ -107,7 +107,7 @@ fn bring_in(addr: VirtAddr, access: Access, at_first_wait: impl Fn()) -> Outcome
 /// A page of the file itself goes without our doing when the file ends before it, and one in a hole may find no place on the disk when it is
 /// written to: then it cannot be had.
 fn still_there(page: PageNum, access: Access) -> Outcome {
-    if !take(page, Entry::Mapped) {
+    if !take_at_work(page, Entry::Mapped) {
         return Outcome::Spurious;
     }
     let there = fill::can_be_had(page, access);
@@ -141,7 +141,13 @@ pub fn settle(page: PageNum, next: Entry) {
     STATE.busy.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// Makes an entry busy if it says `seen`.
+/// Makes an entry busy if it says `seen`, when the process is not at rest; it will not be before the entry is settled.
+pub fn take_at_work(page: PageNum, seen: Entry) -> bool {
+    let _areas = STATE.areas.read();
+    take(page, seen)
+}
+
+/// Makes an entry busy if it says `seen`. The lock of the areas must be held, or that of the queue: who wants the process at rest takes both.
 pub fn take(page: PageNum, seen: Entry) -> bool {
     STATE.busy.fetch_add(1, Ordering::SeqCst);
     let taken = STATE.table.entry(page).take(seen);

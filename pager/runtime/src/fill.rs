@@ -17,7 +17,7 @@ use crate::clock;
 use crate::die;
 use crate::engine;
 use crate::evict;
-use crate::fault::{Fill, Outcome, settle, take};
+use crate::fault::{Fill, Outcome, settle, take_at_work};
 use crate::gate;
 use crate::state::{self, STATE};
 use crate::swap;
@@ -81,7 +81,7 @@ fn unprotect(work: &Fill) -> Outcome {
 pub fn give_up_slot(page: PageNum) {
     let seen = STATE.table.entry(page).load();
     if let Entry::Resident(Dirt::Clean, Some(slot)) = seen
-        && take(page, seen)
+        && take_at_work(page, seen)
     {
         if let Err(errno) = uffd::protect(state::uffd(), page.start().0, PAGE_SIZE, Install::Writable) {
             die::internal(format_args!("cannot lift the protection of {page:?}: {errno:?}"));

@@ -1,6 +1,6 @@
-//! Locks of the runtime: sleeping, without thread-local state, and able to be held across a fork.
+//! Locks of the runtime: sleeping, without thread-local state, and able to be held all at once.
 //!
-//! **Order** (outermost first): areas, queue, images, actions, threads, heap. Debug builds do not check it yet; `fork` takes them in this order.
+//! **Order** (outermost first): areas, queue, images, actions, threads, heap. Debug builds do not check it yet; `process::rest` takes them in this order.
 //! No lock is held while a file is read or written or while the program's memory is touched.
 
 use core::cell::UnsafeCell;

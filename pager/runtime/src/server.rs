@@ -3,10 +3,13 @@
 //! It belongs to the process but not to the program: its system calls are not trapped, it takes no signal, and it never touches a page that is
 //! not there.
 
+use core::sync::atomic::{AtomicU32, Ordering};
+
 use pager_core::addr::VirtAddr;
 use pager_core::area::Access;
 
 use crate::clock;
+use crate::engine::has_server;
 use crate::fault::{self, Outcome};
 use crate::process;
 use crate::signals;
@@ -14,18 +17,22 @@ use crate::state;
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::{Errno, task, uffd};
 
+/// The server's thread id.
+static TID: AtomicU32 = AtomicU32::new(0);
+
 /// Starts the server of this process, if its engine has one.
 ///
 /// # Errors
 /// What clone says.
 pub fn start() -> Result<(), Errno> {
-    if crate::engine::has_server() { process::spawn_server() } else { Ok(()) }
+    if has_server() { process::spawn_server() } else { Ok(()) }
 }
 
 /// What the thread does for as long as the process lives.
 pub fn serve() -> ! {
     signal::set_mask(SignalSet::ALL);
     task::set_name(b"pager-server\0");
+    TID.store(task::tid(), Ordering::Relaxed);
     loop {
         match uffd::next(state::uffd()) {
             Ok(Some(message)) => resolve(&message),
@@ -47,9 +54,14 @@ fn resolve(message: &uffd::Message) {
     clock::record_fault(begin);
 }
 
+/// Whether this thread is the server.
+pub fn is(tid: u32) -> bool {
+    has_server() && TID.load(Ordering::Relaxed) == tid
+}
+
 /// Threads of the process that are not the program's.
 pub fn count() -> u64 {
-    u64::from(crate::engine::has_server())
+    u64::from(has_server())
 }
 
 /// The actions that the server's block names; it never looks at them.

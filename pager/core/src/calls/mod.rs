@@ -215,6 +215,7 @@ pub enum Virtual {
     GetRobustList,
     ArchPrctl,
     Prctl,
+    Ptrace,
     Close,
     CloseRange,
     Dup2,

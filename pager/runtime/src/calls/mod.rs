@@ -187,6 +187,7 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
         Virtual::Getrlimit | Virtual::Setrlimit | Virtual::Prlimit => {
             memory::limits::answer(call.row.number.into(), &call.args).unwrap_or_else(|| perform(block, call))
         }
+        Virtual::Ptrace => process::trace::ptrace(block, call),
         Virtual::Sigsuspend | Virtual::ArchPrctl | Virtual::Prctl => perform(block, call),
     })
 }

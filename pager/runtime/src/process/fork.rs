@@ -1,18 +1,15 @@
 //! fork: the child gets neither registration, nor protection bits, nor dispatch from the kernel; all of that is made again here.
 //!
-//! All locks are held across the clone and no page is busy, so the child finds everything at rest. Slots of swapped pages are co-owned.
+//! The process is at rest across the clone, so the child finds it so. Slots of swapped pages are co-owned.
 
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
-
 use pager_core::addr::PageRange;
 use pager_core::area::{Access, Area, AreaTree, ForkPolicy, Holding};
 use pager_core::entry::{Dirt, Entry, SwapSlot};
 use pager_core::shared::Process;
 
 use super::Request;
-use crate::arena;
-use crate::buffers;
+use super::rest::{self, Rest};
 use crate::credit;
 use crate::die;
 use crate::engine;
@@ -21,8 +18,7 @@ use crate::fault::{self, Outcome};
 use crate::fill;
 use crate::gate;
 use crate::lifeline::{self, Descriptors};
-use crate::lock::RawMutex;
-use crate::memory::{limits, locks};
+use crate::memory::locks;
 use crate::queue::everything;
 use crate::row;
 use crate::server;
@@ -95,53 +91,25 @@ fn fork_once(
     request: &Request,
     kept: Option<&'static Process>,
 ) -> Result<Result<u64, Errno>, Saturated> {
-    let areas = STATE.areas.write();
-    let policies: Vec<Area> = areas.iter().filter(|area| area.fork != ForkPolicy::Copy).copied().collect();
-    let locks = [
-        STATE.queue.raw(),
-        STATE.images.raw(),
-        STATE.heap.raw(),
-        STATE.program.raw(),
-        limits::lock(),
-        block.own().actions().lock_word(),
-        thread::list_lock(),
-    ];
-    quiesce(&locks);
-    let shared = share_slots(&policies);
-    if shared.is_err() {
-        locks.iter().rev().for_each(|lock| lock.release());
-    }
-    let shared = shared?;
+    let rest = Rest::come(block);
+    let policies: Vec<Area> = rest.areas().iter().filter(|area| area.fork != ForkPolicy::Copy).copied().collect();
+    let shared = share_slots(&policies)?;
     lifeline::open_spare();
-    // The heap is needed up to here.
-    let heap = [buffers::pool_lock(), arena::heap_lock(), arena::spare_lock()];
-    heap.iter().for_each(|lock| lock.acquire());
+    let heap = rest::still_heap(&rest);
     // SAFETY: no CLONE_VM: the child has a copy of this stack, and of everything else.
     let result =
         check(unsafe { syscall(nr::CLONE, [request.kernel_flags(), 0, request.parent_tid, 0, request.tls, 0]) });
-    heap.iter().chain(&locks).for_each(|lock| lock.release());
+    drop(heap);
     if result != Ok(0) {
         lifeline::drop_spare();
     }
-    drop(areas);
+    drop(rest);
     match result {
         Ok(0) => become_child(block, context, request, kept),
         Ok(_) => {}
         Err(_) => shared.into_iter().for_each(swap::disown),
     }
     Ok(result)
-}
-
-/// Takes all locks at a moment when no page is busy.
-fn quiesce(locks: &[&RawMutex]) {
-    loop {
-        locks.iter().for_each(|lock| lock.acquire());
-        if STATE.busy.load(Ordering::SeqCst) == 0 {
-            return;
-        }
-        locks.iter().rev().for_each(|lock| lock.release());
-        task::give_way();
-    }
 }
 
 /// Makes the child a co-owner of every slot whose page it will have. Nothing is busy and no area can change, so entries stand still.

@@ -33,6 +33,7 @@ impl Leaving {
     pub fn take() -> Leaving {
         let mut taken = Vec::new();
         if swap::in_use() && state::process().pid.load(Ordering::Relaxed) == task::pid() {
+            let _at_work = STATE.areas.read();
             for (page, cell) in STATE.table.existing_in(everything()) {
                 let seen = cell.load();
                 if seen.slot().is_some() && !matches!(seen, Entry::Busy(_)) && take(page, seen) {

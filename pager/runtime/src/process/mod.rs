@@ -10,7 +10,9 @@ pub mod exec;
 pub mod exit;
 mod fork;
 pub mod leave;
+mod rest;
 mod thread;
+pub mod trace;
 
 pub use thread::{child_entry, spawn_server};
 

@@ -20,6 +20,7 @@ pub struct Errno(pub i32);
 impl Errno {
     pub const EPERM: Errno = Errno(1);
     pub const ENOENT: Errno = Errno(2);
+    pub const ESRCH: Errno = Errno(3);
     pub const EINTR: Errno = Errno(4);
     pub const EIO: Errno = Errno(5);
     pub const E2BIG: Errno = Errno(7);
@@ -115,6 +116,7 @@ pub mod nr {
     pub const NANOSLEEP: u64 = 35;
     pub const GETPID: u64 = 39;
     pub const FTRUNCATE: u64 = 77;
+    pub const PTRACE: u64 = 101;
     pub const GETPPID: u64 = 110;
     pub const CLONE: u64 = 56;
     pub const EXIT: u64 = 60;
@@ -126,6 +128,7 @@ pub mod nr {
     pub const GETTID: u64 = 186;
     pub const FUTEX: u64 = 202;
     pub const TGKILL: u64 = 234;
+    pub const WAITID: u64 = 247;
     pub const OPENAT: u64 = 257;
     pub const READLINKAT: u64 = 267;
     pub const RT_TGSIGQUEUEINFO: u64 = 297;

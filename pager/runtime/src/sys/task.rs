@@ -100,3 +100,23 @@ pub fn pause(ns: u64) {
 pub fn give_way() {
     let _ = call!(nr::SCHED_YIELD);
 }
+
+/// Whether a thread that this one traces has stopped, and nobody has waited for that yet.
+///
+/// # Errors
+/// What waitid says: ECHILD where it is not traced.
+pub fn has_stopped(tid: u32) -> Result<bool, Errno> {
+    const P_PID: u64 = 1;
+    const WNOHANG: u64 = 1;
+    const WSTOPPED: u64 = 2;
+    const WEXITED: u64 = 4;
+    const WNOWAIT: u64 = 0x0100_0000;
+    const ANY_CHILD: u64 = 0x4000_0000;
+    /// `siginfo_t`, as integers; where the pid is in it.
+    const INTS: usize = 32;
+    const PID: usize = 4;
+    let mut info = [0u32; INTS];
+    let options = WNOHANG | WSTOPPED | WEXITED | WNOWAIT | ANY_CHILD;
+    call!(nr::WAITID, P_PID, tid, info.as_mut_ptr(), options, 0)?;
+    Ok(info[PID] != 0)
+}

@@ -25,7 +25,7 @@ pub(super) const ROWS: &[Row] = &[
     call(95, "umask", 1),
     call(97, "getrlimit", 2).virtualised(V::Getrlimit, &[writes(1, RLIMIT)]),
     call(98, "getrusage", 2).fills(&[writes(1, RUSAGE)]),
-    call(101, "ptrace", 4).fills(&[at(3, Shape::Ptrace)]),
+    call(101, "ptrace", 4).virtualised(V::Ptrace, &[at(3, Shape::Ptrace)]),
     call(102, "getuid", 0),
     call(104, "getgid", 0),
     call(105, "setuid", 1),

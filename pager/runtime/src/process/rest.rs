@@ -1,0 +1,71 @@
+//! The process at rest: no thread holds a lock of the runtime, and no page is busy.
+//!
+//! Whoever copies the process, or stops a part of it, does so at such a moment: what is found half done would stay so.
+
+use core::sync::atomic::Ordering;
+
+use pager_core::area::AreaTree;
+
+use crate::arena;
+use crate::buffers;
+use crate::lock::{RawMutex, WriteGuard};
+use crate::memory::limits;
+use crate::state::STATE;
+use crate::sys::task;
+use crate::thread::{self, Block};
+
+/// Keeps the process at rest. The calling thread may allocate until it calls [`still_heap`].
+pub struct Rest {
+    // Dropped last.
+    areas: WriteGuard<'static, AreaTree>,
+    _inner: Held<7>,
+}
+
+impl Rest {
+    /// Waits for such a moment.
+    pub fn come(block: &'static Block) -> Rest {
+        let areas = STATE.areas.write();
+        let locks = [
+            STATE.queue.raw(),
+            STATE.images.raw(),
+            STATE.heap.raw(),
+            STATE.program.raw(),
+            limits::lock(),
+            block.own().actions().lock_word(),
+            thread::list_lock(),
+        ];
+        loop {
+            let inner = Held::take(locks);
+            if STATE.busy.load(Ordering::SeqCst) == 0 {
+                return Rest { areas, _inner: inner };
+            }
+            drop(inner);
+            task::give_way();
+        }
+    }
+
+    pub fn areas(&self) -> &AreaTree {
+        &self.areas
+    }
+}
+
+/// Keeps the runtime's own memory at rest too: nothing can be allocated or freed.
+pub fn still_heap(_: &Rest) -> Held<3> {
+    Held::take([buffers::pool_lock(), arena::heap_lock(), arena::spare_lock()])
+}
+
+/// Locks that are held, taken in this order.
+pub struct Held<const N: usize>([&'static RawMutex; N]);
+
+impl<const N: usize> Held<N> {
+    fn take(locks: [&'static RawMutex; N]) -> Held<N> {
+        locks.iter().for_each(|lock| lock.acquire());
+        Held(locks)
+    }
+}
+
+impl<const N: usize> Drop for Held<N> {
+    fn drop(&mut self) {
+        self.0.iter().rev().for_each(|lock| lock.release());
+    }
+}

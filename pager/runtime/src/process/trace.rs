@@ -1,0 +1,51 @@
+//! ptrace: who stops a thread that shares our memory must not find it inside the runtime.
+//!
+//! A thread can be stopped between any two instructions, also where it has made pages busy or taken a lock; nobody would get those back while it
+//! stands. Where the tracer is itself paged in the same memory (the leak checker of a sanitizer is: a lodger), it would wait for them for ever.
+//! So a stop is asked for while the process is at rest, which it stays until the thread stands.
+
+use super::rest::Rest;
+use crate::calls::{self, Call};
+use crate::server;
+use crate::sys::{Errno, nr, task};
+use crate::thread::Block;
+
+/// Requests that stop a thread by themselves.
+const PTRACE_ATTACH: u32 = 16;
+const PTRACE_INTERRUPT: u32 = 0x4207;
+const PTRACE_SEIZE: u32 = 0x4206;
+
+/// How long the process is kept at rest for a thread that does not stop, in nanoseconds. A thread that runs stops at once. One inside a system
+/// call may not, but that holds no lock, and goes no further than the call.
+const PATIENCE: u64 = 100_000_000;
+/// Between two looks, in nanoseconds.
+const PAUSE: u64 = 20_000;
+
+/// ptrace(2).
+///
+/// # Errors
+/// As ptrace(2). ESRCH for the thread that resolves faults: the program has no such thread, and nobody could go on if it stood.
+pub fn ptrace(block: &'static Block, call: Call) -> Result<u64, Errno> {
+    let (request, target) = (call.args[0] as u32, call.args[1] as u32);
+    let stops = matches!(request, PTRACE_ATTACH | PTRACE_INTERRUPT);
+    if (stops || request == PTRACE_SEIZE) && server::is(target) {
+        return Err(Errno::ESRCH);
+    }
+    if !stops {
+        return calls::perform(block, call);
+    }
+    let rest = Rest::come(block);
+    let result = calls::raw(nr::PTRACE, call.args);
+    if result.is_ok() {
+        wait_until_stopped(target);
+    }
+    drop(rest);
+    result
+}
+
+fn wait_until_stopped(tid: u32) {
+    let deadline = task::now_ns() + PATIENCE;
+    while task::has_stopped(tid).is_ok_and(|stopped| !stopped) && task::now_ns() < deadline {
+        task::pause(PAUSE);
+    }
+}
