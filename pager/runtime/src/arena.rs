@@ -126,6 +126,14 @@ unsafe impl Send for Heap {}
 
 static HEAP: Mutex<Heap> = Mutex::new(Heap { free: [core::ptr::null_mut(); CLASSES], cursor: 0, end: 0 });
 
+/// Bytes of the heap's blocks, free ones of the size classes with them: they stay.
+static HEAP_BYTES: AtomicU64 = AtomicU64::new(0);
+
+/// Bytes of memory that the heap takes.
+pub fn heap_bytes() -> u64 {
+    HEAP_BYTES.load(Ordering::Relaxed)
+}
+
 /// The heap's lock, to be held across a fork.
 pub fn heap_lock() -> &'static RawMutex {
     HEAP.raw()
@@ -153,6 +161,7 @@ impl Heap {
         if start + size > self.end {
             return self.refill(class);
         }
+        HEAP_BYTES.fetch_add(size, Ordering::Relaxed);
         self.cursor = start + size;
         start as *mut u8
     }
@@ -173,8 +182,13 @@ unsafe impl GlobalAlloc for RuntimeHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match class_of(&layout) {
             Some(class) => HEAP.lock().take(class),
-            None => map(layout.size() as u64, (layout.align() as u64).max(PAGE_SIZE))
-                .map_or(core::ptr::null_mut(), |addr| addr as *mut u8),
+            None => match map(layout.size() as u64, (layout.align() as u64).max(PAGE_SIZE)) {
+                Ok(addr) => {
+                    HEAP_BYTES.fetch_add((layout.size() as u64).next_multiple_of(PAGE_SIZE), Ordering::Relaxed);
+                    addr as *mut u8
+                }
+                Err(_) => core::ptr::null_mut(),
+            },
         }
     }
 
@@ -190,6 +204,7 @@ unsafe impl GlobalAlloc for RuntimeHeap {
             None => {
                 let len = (layout.size() as u64).next_multiple_of(PAGE_SIZE);
                 let _ = memory::munmap(block as u64, len);
+                HEAP_BYTES.fetch_sub(len, Ordering::Relaxed);
             }
         }
     }

@@ -13,6 +13,7 @@ use pager_core::roster::Roster;
 use pager_core::shared::{CLAIMING, Children, Control, Counts, Process, count};
 use pager_core::table::PageTable;
 
+use crate::arena;
 use crate::calls;
 use crate::credit::{self, Opening};
 use crate::die;
@@ -243,14 +244,15 @@ pub fn remove_resident(pages: u64) {
     counts().resident_now.fetch_sub(pages, Ordering::Relaxed);
 }
 
-/// Bytes of the page table and of threads' blocks that are part of the stated slack.
+/// Bytes of the heap and of threads' blocks that are part of the stated slack.
 const ALLOWANCE: u64 = 1 << 20;
 /// What of a thread's block is ever touched.
 const BLOCK_TOUCHED: u64 = 24 << 10;
 
-/// Pages that the page table of a widely scattered program and the blocks of many threads take beyond their allowance.
+/// Pages that the heap (the page table of a widely scattered program, the queue of a large one) and the blocks of many threads take beyond their
+/// allowance.
 fn overhead() -> u64 {
-    let own = STATE.table.memory_bytes() as u64 + thread::count() * BLOCK_TOUCHED;
+    let own = arena::heap_bytes() + thread::count() * BLOCK_TOUCHED;
     own.saturating_sub(ALLOWANCE) / PAGE_SIZE
 }
 
