@@ -37,16 +37,21 @@ fn rows(settings: &[(&str, f64)], sizes: &[usize]) -> Vec<Row> {
     settings.iter().flat_map(of).collect()
 }
 
-/// Serves all of `rows` at once, each with a file of its own in strict mode, and shows each.
+/// Serves all of `rows` at once, and shows each.
 fn run(rows: &[Row], time: Duration, show: impl Fn(&Row, &[Read])) {
+    for (row, reads) in rows.iter().zip(serve(rows, time)) {
+        show(row, &reads);
+    }
+}
+
+/// What is read of all of `rows` at once, each a file of its own in strict mode.
+fn serve(rows: &[Row], time: Duration) -> Vec<Vec<Read>> {
     let names: Vec<String> = (0..rows.len()).map(|n| n.to_string()).collect();
     let mount = Mount::new(&names.iter().map(String::as_str).collect::<Vec<_>>(), &["--strict"]);
     let rules = names.iter().zip(rows).map(|(name, row)| format!("images/i/{name}: {}\n", row.setting));
     mount.set(&rules.collect::<String>());
     let files: Vec<_> = names.iter().zip(rows).map(|(name, row)| (name.as_str(), row.size, row.readers)).collect();
-    for (row, reads) in rows.iter().zip(read_together(&mount, &files, time, PageCache::None)) {
-        show(row, &reads);
-    }
+    read_together(&mount, &files, time, PageCache::None)
 }
 
 /// Rates: over all of the time, and over the first second.
@@ -119,19 +124,33 @@ fn mean(times: &[f64]) -> f64 {
     times.iter().sum::<f64>() / times.len() as f64
 }
 
-fn latency(time: Duration) {
-    println!("\n| latency | request | readers | mean | p50 | p99 | reads |\n|---|---|---|---|---|---|---|");
-    let show = |row: &Row, reads: &[Read]| {
-        let times = times(reads);
+/// Serves `rows` three times, and shows of each the run with the median of the means, and all means.
+fn latency_rows(rows: &[Row], time: Duration) {
+    const RUNS: usize = 3;
+    let runs: Vec<_> = (0..RUNS).map(|_| serve(rows, time)).collect();
+    for (n, row) in rows.iter().enumerate() {
+        let mut runs: Vec<Vec<f64>> = runs.iter().map(|run| times(&run[n])).collect();
+        runs.sort_by(|one, other| mean(one).total_cmp(&mean(other)));
+        let means: Vec<String> = runs.iter().map(|times| format!("{:+.2}", off(mean(times), row.asked))).collect();
+        let times = &runs[RUNS / 2];
         let at = |part: usize| off(times[times.len() * part / 100], row.asked);
-        let (setting, kib, readers) = (&row.setting, row.size / KIB, row.readers);
-        let (mean, p50, p99) = (off(mean(&times), row.asked), at(50), at(99));
-        println!("| {setting} | {kib} KiB | {readers} | {mean:+.2} % | {p50:+.2} % | {p99:+.2} % | {} |", times.len());
-    };
-    for row in rows(&[("latency=1ms", 1e-3), ("latency=10ms", 1e-2)], &[4 * KIB, MIB]) {
-        run(&[row], time, show);
+        let (setting, kib, readers, p50, p99) = (&row.setting, row.size / KIB, row.readers, at(50), at(99));
+        let (median, all) = (&means[RUNS / 2], means.join(", "));
+        println!(
+            "| {setting} | {kib} KiB | {readers} | {median} % | {all} | {p50:+.2} % | {p99:+.2} % | {} |",
+            times.len()
+        );
     }
-    run(&rows(&[("latency=100ms", 0.1)], &[4 * KIB, MIB]), time, show);
+}
+
+fn latency(time: Duration) {
+    println!(
+        "\n| latency | request | readers | mean | means of 3 runs | p50 | p99 | reads |\n|---|---|---|---|---|---|---|---|"
+    );
+    for row in rows(&[("latency=1ms", 1e-3), ("latency=10ms", 1e-2)], &[4 * KIB, MIB]) {
+        latency_rows(&[row], time);
+    }
+    latency_rows(&rows(&[("latency=100ms", 0.1)], &[4 * KIB, MIB]), time);
     println!("\nNo mount: a thread that sleeps until then, and until 100 us before and spins.");
     for asked in [1e-3, 1e-2] {
         for (name, spin) in [("sleep", 0.0), ("sleep and spin", 100e-6)] {

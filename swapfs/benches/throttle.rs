@@ -17,7 +17,7 @@ const WAITING: u64 = 10_000;
 const READS: u64 = 20_000;
 const OPENS: usize = 5000;
 const PAGE: u64 = 4096;
-const TURNS: usize = 3;
+const TURNS: usize = 9;
 
 /// p50 and p99 of reads of one page, in microseconds. Each page is read once, so that none is in the page cache.
 fn read_pages(mount: &Mount, turn: usize) -> (f64, f64) {

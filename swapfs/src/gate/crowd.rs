@@ -28,6 +28,13 @@ pub(super) enum Answer {
     Here(Job),
 }
 
+impl Held {
+    /// When it may go, hanging and all.
+    pub(super) fn due(&self) -> Option<Nanos> {
+        self.ready.map(|ready| ready.after(self.hang))
+    }
+}
+
 /// All who wait.
 #[derive(Debug, Default)]
 pub(super) struct Crowd {

@@ -108,7 +108,7 @@ impl Gate {
 
     /// Leaves the answer of one who waits, to be sent when its time comes.
     pub fn leave(&self, ticket: Ticket, job: Job) {
-        let due = self.shared.state.lock().waiting.leave(ticket, job);
+        let due = self.shared.state.lock().waiting.leave(self.shared.clock.now(), ticket, job);
         if let Some(job) = due {
             job();
         }
@@ -179,21 +179,22 @@ impl Shared {
             tracing::warn!("timer slack stays at its default, waits will be up to 0.1 ms too long: {error}");
         }
         let mut sleep = Oversleep::default();
-        while let Some((at, job)) = self.next(&mut sleep) {
+        while let Some((at, thread, job)) = self.next(&mut sleep) {
             self.spin_until(at);
             job();
+            self.state.lock().waiting.written(thread, self.clock.now());
         }
     }
 
     /// Waits for the first deadline to come near; `None` once closed.
-    fn next(&self, sleep: &mut Oversleep) -> Option<(Nanos, Job)> {
+    fn next(&self, sleep: &mut Oversleep) -> Option<(Nanos, u32, Job)> {
         let mut state = self.state.lock();
         loop {
             if state.closed {
                 return None;
             }
             match state.waiting.step(self.clock.now(), sleep.early()) {
-                Step::Send(at, job) => return Some((at, job)),
+                Step::Send(at, thread, job) => return Some((at, thread, job)),
                 Step::Wait(None) => self.changed.wait(&mut state),
                 Step::Wait(Some(at)) => self.wait(&mut state, at, sleep),
             }

@@ -122,14 +122,14 @@ fn a_file_is_held_up_while_any_request_for_it_waits() {
             4..9 if !to_come.is_empty() => {
                 let ticket = to_come.swap_remove(random as usize % to_come.len());
                 let sent = sent.clone();
-                if let Some(job) = waiting.leave(ticket, Box::new(move || sent.send(ticket).unwrap())) {
+                if let Some(job) = waiting.leave(now, ticket, Box::new(move || sent.send(ticket).unwrap())) {
                     job();
                 }
             }
             15 if random >> 50 & 63 == 0 => waiting.replace(now, rules[file as usize % 4].clone()),
             15 if random >> 50 & 63 == 1 => waiting.end_hangs(),
             _ => {
-                while let Step::Send(_, job) = waiting.step(now, Nanos(0)) {
+                while let Step::Send(_, _, job) = waiting.step(now, Nanos(0)) {
                     job();
                 }
             }
@@ -168,7 +168,7 @@ fn a_way_that_was_taken_for_too_long_is_seen_to_be_shorter() {
             held = matches!(admission, Admission::Held(_));
             now = served;
             if let Admission::Held(ticket) = admission {
-                assert!(waiting.leave(ticket, Box::new(|| {})).is_none());
+                assert!(waiting.leave(now, ticket, Box::new(|| {})).is_none());
                 now = waiting.next().unwrap();
                 assert!(matches!(waiting.step(now, Nanos(0)), Step::Send(..)));
             }

@@ -35,8 +35,8 @@ pub enum Admission {
 
 /// What the gate's thread has to do next.
 pub(super) enum Step {
-    /// Send this answer at that time, which is now or nearly.
-    Send(Nanos, Job),
+    /// Send this answer to that thread at that time, which is now or nearly.
+    Send(Nanos, u32, Job),
     /// Wait until then, or for ever, or for somebody to come.
     Wait(Option<Nanos>),
 }
@@ -99,18 +99,21 @@ impl Waiting {
         self.throttle.submit(rule, now, ticket, request)
     }
 
-    /// Takes the answer of one who waits; gives it back if it is due already.
-    pub(super) fn leave(&mut self, ticket: Ticket, job: Job) -> Option<Job> {
-        match self.held.find(ticket) {
-            Some(held) if matches!(held.answer, Answer::ToCome) => {
-                held.answer = Answer::Here(job);
-                None
-            }
-            _ => {
-                self.held.remove(ticket);
-                Some(job)
-            }
+    /// Takes the answer of one who waits; gives it back if it is due already, to be sent at `now`.
+    pub(super) fn leave(&mut self, now: Nanos, ticket: Ticket, job: Job) -> Option<Job> {
+        let Some(held) = self.held.find(ticket) else { return Some(job) };
+        if matches!(held.answer, Answer::ToCome) {
+            held.answer = Answer::Here(job);
+            return None;
         }
+        self.ways.send(held.who.thread, &held.request, held.due().unwrap_or(now), now);
+        self.held.remove(ticket);
+        Some(job)
+    }
+
+    /// The answer to a thread that was given out last has been written by `now`.
+    pub(super) fn written(&mut self, thread: u32, now: Nanos) {
+        self.ways.written(thread, now);
     }
 
     /// When the thread has something to do.
@@ -133,24 +136,25 @@ impl Waiting {
                 break;
             }
             self.deadlines.pop();
-            if let Some(job) = self.take(ticket, at, at.max(now)) {
-                return Step::Send(at, job);
+            if let Some((thread, job)) = self.take(ticket, at, at.max(now)) {
+                return Step::Send(at, thread, job);
             }
         }
         Step::Wait(self.next())
     }
 
-    /// The answer of one whose time `at` has come, if it is there and was not planned anew; it is sent at `now`.
-    fn take(&mut self, ticket: Ticket, at: Nanos, now: Nanos) -> Option<Job> {
+    /// The answer of one whose time `at` has come, and its thread, if it is there and was not planned anew; it is sent at `now`.
+    fn take(&mut self, ticket: Ticket, at: Nanos, now: Nanos) -> Option<(u32, Job)> {
         let held = self.held.find(ticket)?;
-        if held.ready.map(|ready| ready.after(held.hang)) != Some(at) {
+        if held.due() != Some(at) {
             return None;
         }
         match std::mem::replace(&mut held.answer, Answer::Overdue) {
             Answer::Here(job) => {
-                self.ways.send(held.who.thread, &held.request, at, now);
+                let thread = held.who.thread;
+                self.ways.send(thread, &held.request, at, now);
                 self.held.remove(ticket);
-                Some(job)
+                Some((thread, job))
             }
             Answer::ToCome | Answer::Overdue => None,
         }

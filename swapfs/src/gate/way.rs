@@ -6,8 +6,8 @@
 //!
 //! What a single answer took besides, on its way or because the processor was not had when it was due, is owed to its thread: the next ones
 //! come so much earlier, a little each, and what they take in the mean is what was asked for. One who comes back late did something
-//! or was not let run: the latter is believed of one who has come back at once many times before, for a hundredth of what its answers took. To
-//! others nothing is owed.
+//! or was not let run: the latter is believed of one who has come back at once many times before, for a hundredth of what its answers took. Until
+//! its answer was written it did nothing.
 
 use std::collections::HashMap;
 
@@ -25,7 +25,9 @@ const STEP_PART: u64 = 64;
 const LONGEST_ALONE: u64 = 150_000;
 
 /// The most that is owed to a thread: a processor that was not had for longer is not made up for.
-const MOST_OWED: i64 = 20_000_000;
+const MOST_OWED: i64 = 100_000_000;
+/// Where the longest way is less than so small a part of the latency, an answer may make good that.
+const UNSEEN_PART: i64 = 100;
 /// The most that a thread owes, whose answers came sooner than they should.
 const MOST_GAINED: i64 = 100_000;
 /// Of what answers took, so small a part is believed to have been lost by threads that were not let run.
@@ -47,8 +49,10 @@ pub(super) struct Ways {
 struct Seen {
     /// When its last answer was sent, and of which class it was, until it comes back.
     sent: Option<(Nanos, usize)>,
-    /// How long that was in the mount.
-    took: i64,
+    /// When that was written, where that is known before the thread comes back. So long, it cannot have done anything.
+    written: Option<Nanos>,
+    /// How long that was to be in the mount.
+    asked: i64,
     /// How much longer its answers took than they should, all together.
     owed: i64,
     /// How many times it has come back at once, less [`PROMPT`] for each time that it did not.
@@ -65,22 +69,25 @@ impl Ways {
         if let Some((sent, class)) = seen.sent.take().filter(|(sent, _)| *sent <= now) {
             let (way, estimate) = (now.before(sent).0, &mut self.estimates[class]);
             let more = signed(way) - signed(*estimate);
-            if way <= longest(class) {
+            let written = seen.written.take().filter(|written| *written <= now);
+            if now.before(written.unwrap_or(sent)).0 <= longest(class) {
                 seen.owe(more);
-                *estimate = moved(*estimate, way);
+                *estimate = moved(*estimate, way.min(longest(class)));
                 seen.prompt = (seen.prompt + 1).min(MOST_PROMPT);
             } else if let Some(left) = seen.prompt.checked_sub(PROMPT) {
                 let lost = more.min(seen.lost);
                 (seen.prompt, seen.lost) = (left, seen.lost - lost);
                 seen.owe(lost);
             } else {
-                (seen.prompt, seen.owed) = (0, 0);
+                seen.prompt = 0;
             }
         }
         let class = class(bytes);
         let way = self.estimates[class];
-        // What the answer before took stands for the latency, which is not known yet. With what is owed, too, none comes earlier than by the longest way.
-        let most = (seen.took / OWED_PART as i64).min(signed(longest(class) - way));
+        // What was asked of the answer before stands for the latency, which is not known yet. With what is owed, too, none comes earlier than by the
+        // longest way, or by a part that nobody sees.
+        let unseen = signed(longest(class) - way).max(seen.asked / UNSEEN_PART);
+        let most = (seen.asked / OWED_PART as i64).min(unseen);
         let repaid = seen.owed.clamp(-signed(way).min(most), most);
         seen.owed -= repaid;
         (Nanos(way.saturating_add_signed(repaid.min(0))), Nanos(repaid.max(0).unsigned_abs()))
@@ -92,10 +99,17 @@ impl Ways {
             self.threads.clear();
         }
         let seen = self.threads.entry(thread).or_default();
-        seen.sent = Some((now, class(request.bytes)));
+        (seen.sent, seen.written) = (Some((now, class(request.bytes))), None);
         seen.owe(signed(now.before(at).0));
-        seen.took = signed(now.before(request.arrived).0);
-        seen.lost = (seen.lost + seen.took / LOST_PART).min(MOST_OWED);
+        seen.asked = signed(at.before(request.arrived).0);
+        seen.lost = (seen.lost + signed(now.before(request.arrived).0) / LOST_PART).min(MOST_OWED);
+    }
+
+    /// The answer to a thread's request has been written.
+    pub(super) fn written(&mut self, thread: u32, now: Nanos) {
+        if let Some(seen) = self.threads.get_mut(&thread) {
+            seen.written = seen.sent.map(|_| now);
+        }
     }
 }
 
@@ -197,6 +211,28 @@ mod tests {
         }
     }
 
+    /// The mean of reads of 1 ms with a gap in every tenth, which lies before the answer was written, or after.
+    fn with_gaps(before: Nanos, after: Nanos) -> u64 {
+        let (mut ways, mut now, rounds) = (Ways::default(), Nanos(0), 10_000);
+        for n in 0..rounds {
+            let (arrived, (way, owed)) = (now, ways.arrive(1, 4096, now));
+            let due = arrived.after(Nanos(1_000_000)).before(way).before(owed);
+            ways.send(1, &request(arrived), due, due);
+            let gap = |gap| if n % 10 == 0 { gap } else { Nanos(0) };
+            now = due.after(Nanos(10_000)).after(gap(before));
+            ways.written(1, now);
+            now = now.after(Nanos(10_000)).after(gap(after));
+        }
+        now.0 / rounds
+    }
+
+    #[test]
+    fn a_thread_did_nothing_before_its_answer_was_written() {
+        let (gap, none) = (Nanos(1_000_000), Nanos(0));
+        assert!((999_000..=1_001_000).contains(&with_gaps(gap, none)));
+        assert!((1_090_000..=1_110_000).contains(&with_gaps(none, gap)), "{}", with_gaps(none, gap));
+    }
+
     #[test]
     fn threads_are_forgotten_in_time() {
         let mut ways = Ways::default();
@@ -204,16 +240,37 @@ mod tests {
         assert!(ways.threads.len() <= MOST_THREADS);
     }
 
-    #[test]
-    fn no_answer_is_earlier_than_by_the_longest_way() {
-        let (mut ways, mut now) = (Ways::default(), Nanos(0));
+    /// The earliest of many answers, in nanoseconds before it should come, where many come late.
+    fn earliest(latency: u64) -> u64 {
+        let (mut ways, mut now, mut earliest) = (Ways::default(), Nanos(0), 0);
         for n in 0..10_000 {
             let (arrived, (way, owed)) = (now, ways.arrive(1, 4096, now));
-            assert!(way.0 + owed.0 <= longest(class(4096)), "{way:?} and {owed:?}");
-            let due = arrived.after(Nanos(2_000_000)).before(way).before(owed);
+            earliest = earliest.max(way.0 + owed.0);
+            let due = arrived.after(Nanos(latency)).before(way).before(owed);
             now = due.after(Nanos(n % 7 * 300_000));
             ways.send(1, &request(arrived), due, now);
             now = now.after(Nanos(n * 7919 % 150_000));
         }
+        earliest
+    }
+
+    #[test]
+    fn no_answer_is_earlier_than_by_the_longest_way_or_a_hundredth() {
+        let longest = longest(class(4096));
+        assert!((longest / 2..=longest).contains(&earliest(2_000_000)));
+        assert!((800_000..=1_000_000 + longest).contains(&earliest(100_000_000)));
+    }
+
+    #[test]
+    fn a_gap_of_a_long_latency_is_made_good() {
+        let (mut ways, mut now) = (Ways::default(), Nanos(0));
+        for n in 0..100 {
+            let (arrived, (way, owed)) = (now, ways.arrive(1, 4096, now));
+            let due = arrived.after(Nanos(100_000_000)).before(way).before(owed);
+            now = due.after(Nanos(if n == 5 { 80_000_000 } else { 0 }));
+            ways.send(1, &request(arrived), due, now);
+            now = now.after(Nanos(30_000));
+        }
+        assert!((100 * 99_900_000..=100 * 100_100_000).contains(&now.0), "{now:?}");
     }
 }
