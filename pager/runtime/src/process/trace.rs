@@ -4,7 +4,7 @@
 //! stands. Where the tracer is itself paged in the same memory (the leak checker of a sanitizer is: a lodger), it would wait for them for ever.
 //! So a stop is asked for while the process is at rest, which it stays until the thread stands.
 
-use super::rest::Rest;
+use super::rest::{self, Rest};
 use crate::calls::{self, Call};
 use crate::server;
 use crate::sys::{Errno, nr, task};
@@ -35,11 +35,11 @@ pub fn ptrace(block: &'static Block, call: Call) -> Result<u64, Errno> {
         return calls::perform(block, call);
     }
     let rest = Rest::come(block);
+    let _heap = rest::still_heap(&rest);
     let result = calls::raw(nr::PTRACE, call.args);
     if result.is_ok() {
         wait_until_stopped(target);
     }
-    drop(rest);
     result
 }
 
