@@ -81,7 +81,7 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
     let block = Block::current();
     let outcome = match page_fault(info, context) {
         Some(access) => fault::on_fault(VirtAddr(info.address()), access),
-        // Not a page fault: a non-canonical address, a segment violation, an alignment check.
+        // Denied by a key, or no page fault: a non-canonical address, a segment violation, an alignment check.
         None => Outcome::NotOurs,
     };
     let signal_info = match outcome {
@@ -114,13 +114,19 @@ fn poked(context: &UContext) {
     }
 }
 
-/// The kind of access, if the processor reported a page fault (trap 14).
+/// The kind of access, if the processor reported a page fault (trap 14) that is the runtime's to resolve.
 fn page_fault(info: &SigInfo, context: &UContext) -> Option<Access> {
     const PAGE_FAULT: u64 = 14;
-    if context.machine.trapno != PAGE_FAULT || info.code == signal::SI_KERNEL {
+    if context.machine.trapno != PAGE_FAULT || info.code == signal::SI_KERNEL || is_denied_by_key(info) {
         return None;
     }
     Some(access(&context.machine))
+}
+
+/// Whether the thread's protection keys deny the access. The kernel looks at them before it looks for the page, so this is the program's own fault
+/// whether the page is there or not. Memory that may only be executed has a key too, where the processor has keys.
+fn is_denied_by_key(info: &SigInfo) -> bool {
+    info.signo as u32 == SIGSEGV && info.code == signal::SEGV_PKUERR
 }
 
 fn access(machine: &MachineContext) -> Access {
