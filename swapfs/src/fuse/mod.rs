@@ -26,7 +26,7 @@ use crate::images::Space;
 use crate::service::{DirectoryEntry, Entry, HandleId, Opened, Service, SetAttr};
 use crate::wake::Wakes;
 use answer::{answer_xattr, guarded, with_buffer};
-use convert::{access, errno, file_attr, file_type, fopen_flags, no_such_file, whence};
+use convert::{access, errno, file_attr, file_type, fopen_flags, no_such_file, only_listed, whence};
 
 /// The largest request that the kernel may send; it allows no more (`/proc/sys/fs/fuse/max_pages_limit`).
 const MAX_REQUEST_BYTES: u32 = 1 << 20;
@@ -64,7 +64,9 @@ impl Adapter {
         match self.service.lookup(parent, &entry.name) {
             Ok(Entry { attr, ttl }) => (Some(attr.ino), ttl, file_attr(&attr)),
             // It has gone meanwhile; readers pass over number 0.
-            Err(_) => (None, Duration::ZERO, no_such_file()),
+            Err(FsError::NotFound) => (None, Duration::ZERO, no_such_file()),
+            // It is there: who asks for it gets the error.
+            Err(_) => (None, Duration::ZERO, only_listed(entry)),
         }
     }
 

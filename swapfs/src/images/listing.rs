@@ -37,7 +37,12 @@ fn shown_kind(directory: BorrowedFd<'_>, path: &Path, name: &OsStr, kind: FileTy
         FileType::RegularFile => Some(FileKind::Regular),
         FileType::Directory => Some(FileKind::Directory),
         FileType::Symlink => Some(FileKind::Symlink),
-        FileType::Unknown => look(directory, &path.join(name)).ok().map(|seen| seen.kind),
+        FileType::Unknown => match look(directory, &path.join(name)) {
+            Ok(seen) => Some(seen.kind),
+            Err(FsError::NotFound) => None,
+            // It is there: who asks for it gets the error. Of what kind it is cannot be known.
+            Err(_) => Some(FileKind::Regular),
+        },
         _ => None,
     }
 }

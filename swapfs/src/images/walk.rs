@@ -1,9 +1,9 @@
 //! Walking below a directory without ever leaving it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Statx, StatxFlags, StatxTimestamp};
@@ -20,12 +20,35 @@ const STAY_BELOW: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_XDEV);
 /// `openat2` says EAGAIN when something was renamed during the walk.
 const ATTEMPTS: u32 = 32;
+/// What one system call takes of a path, less the zero byte at its end.
+const LONGEST_PATH: usize = 4095;
 
 /// Opens `path` below `directory`; an empty path is the directory itself.
 ///
 /// # Errors
 /// As `openat2(2)`; `EXDEV` for another mount, `ELOOP` for a symlink on the way.
 pub fn open_below(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let (mut held, mut path): (Option<OwnedFd>, &Path) = (None, path);
+    while let Some((first, rest)) = split_long(path) {
+        let from = held.as_ref().map_or(directory, AsFd::as_fd);
+        let next = open_in_one(from, first, OFlags::PATH | OFlags::DIRECTORY)?;
+        (held, path) = (Some(next), rest);
+    }
+    open_in_one(held.as_ref().map_or(directory, AsFd::as_fd), path, flags)
+}
+
+/// The part of `path` that one call takes (PATH_MAX), and the rest; none where one call takes it all. Programs reach what lies deeper step by
+/// step, so the kernel asks for it.
+fn split_long(path: &Path) -> Option<(&Path, &Path)> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.len() < LONGEST_PATH {
+        return None;
+    }
+    let slash = bytes[..LONGEST_PATH].iter().rposition(|byte| *byte == b'/')?;
+    Some((Path::new(OsStr::from_bytes(&bytes[..slash])), Path::new(OsStr::from_bytes(&bytes[slash + 1..]))))
+}
+
+fn open_in_one(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     for _ in 1..ATTEMPTS {

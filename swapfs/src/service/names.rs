@@ -211,11 +211,15 @@ impl Service {
     fn source_entries(&self) -> Result<Vec<DirectoryEntry>, FsError> {
         let mut entries: Vec<DirectoryEntry> = Vec::new();
         for source in &self.plan.sources {
-            if let Placement::Named { name, base } = source.placement()
-                && let Ok(seen) = source.tree().look(base)
-            {
-                entries.push(DirectoryEntry { ino: NOT_LOOKED_UP, kind: seen.kind, name: name.clone() });
-            }
+            let Placement::Named { name, base } = source.placement() else { continue };
+            let kind = match source.tree().look(base) {
+                Ok(seen) => seen.kind,
+                Err(FsError::NotFound) => continue,
+                // It is there, and who asks for it is told what is wrong.
+                Err(_) if base.as_os_str().is_empty() => FileKind::Directory,
+                Err(_) => FileKind::Regular,
+            };
+            entries.push(DirectoryEntry { ino: NOT_LOOKED_UP, kind, name: name.clone() });
         }
         let contents = self.plan.sources.iter().find(|source| *source.placement() == Placement::Contents);
         for listed in contents.map(|source| source.tree().list(Path::new(""))).transpose()?.unwrap_or_default() {
