@@ -8,8 +8,13 @@ use std::process::ExitCode;
 
 use arguments::{Caller, Verb};
 use commands::mount::DaemonEnded;
+use swapfs::process::survive_size_limit;
 
 fn main() -> ExitCode {
+    if let Err(error) = commands::mount::stand_apart().and_then(|()| survive_size_limit()) {
+        eprintln!("swapfs: cannot start: {error}");
+        return ExitCode::FAILURE;
+    }
     let mut words: Vec<OsString> = std::env::args_os().collect();
     let caller = arguments::caller(&words);
     if caller == Caller::Mount {

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 pub struct MountEntry {
     /// The kernel's number for it; not given twice while it lasts.
     pub id: u64,
+    /// The minor number of its device; of a FUSE mount, the number of its connection in `/sys/fs/fuse/connections`.
+    pub device_minor: Option<u32>,
     /// Where it is.
     pub path: PathBuf,
     /// Its type, such as `ext4` or `fuse.swapfs`.
@@ -33,9 +35,11 @@ pub fn parse(text: &[u8]) -> Vec<MountEntry> {
 fn parse_line(line: &[u8]) -> Option<MountEntry> {
     let mut fields = line.split(|byte| *byte == b' ');
     let id = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
-    let path = PathBuf::from(OsString::from_vec(unescape(fields.nth(3)?)));
+    let device = std::str::from_utf8(fields.nth(1)?).ok()?;
+    let device_minor = device.split_once(':').and_then(|(_, minor)| minor.parse().ok());
+    let path = PathBuf::from(OsString::from_vec(unescape(fields.nth(1)?)));
     let file_system = fields.skip_while(|field| *field != b"-").nth(1)?;
-    Some(MountEntry { id, path, file_system: String::from_utf8_lossy(file_system).into_owned() })
+    Some(MountEntry { id, device_minor, path, file_system: String::from_utf8_lossy(file_system).into_owned() })
 }
 
 /// Undoes the kernel's octal escapes (`\040` for a space).
@@ -62,7 +66,7 @@ mod tests {
         let mounts = parse(text);
         assert_eq!(mounts.len(), 2);
         let found = on_top(&mounts, Path::new("/mnt/a b")).unwrap();
-        assert_eq!((found.id, found.file_system.as_str()), (30, "fuse.swapfs"));
+        assert_eq!((found.id, found.device_minor, found.file_system.as_str()), (30, Some(5), "fuse.swapfs"));
         assert_eq!(on_top(&mounts, Path::new("/mnt")), None);
     }
 

@@ -3,11 +3,15 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 use rustix::mm::MlockAllFlags;
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::CapabilitySet;
+
+/// Signals that come together within this time are one wish to end.
+const ONE_WISH: Duration = Duration::from_secs(1);
 
 /// Why the process may be paged out.
 #[derive(Debug, thiserror::Error)]
@@ -77,23 +81,97 @@ impl EndSignals {
     pub fn wait(&self) -> io::Result<Signal> {
         Ok(self.0.wait()?)
     }
+
+    /// Waits for one that is not part of the last one: `timeout` sends its signal to the program and to its group, a terminal to all that
+    /// run in it, and shells pass theirs on.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn wait_for_another(&self) -> io::Result<Signal> {
+        let last = Instant::now();
+        loop {
+            let signal = self.wait()?;
+            if last.elapsed() > ONE_WISH {
+                return Ok(signal);
+            }
+        }
+    }
 }
 
-/// Leaves the terminal: own session, working directory `/`, standard streams to nowhere, messages to `log` if there is one.
+/// Has writes beyond the file size limit (`ulimit -f`) fail with EFBIG instead of ending the process by SIGXFSZ. Call before threads start.
 ///
 /// # Errors
-/// When `log` cannot be written.
-pub fn leave_terminal(log: Option<&Path>) -> io::Result<()> {
-    let nowhere = OpenOptions::new().read(true).write(true).open("/dev/null")?;
-    let messages: File = match log {
-        Some(path) => OpenOptions::new().append(true).create(true).open(path)?,
-        None => nowhere.try_clone()?,
-    };
-    // Fails where we lead a process group already, which does as well.
-    let _ = rustix::process::setsid();
-    rustix::process::chdir("/")?;
-    rustix::stdio::dup2_stdin(&nowhere)?;
-    rustix::stdio::dup2_stdout(&nowhere)?;
-    rustix::stdio::dup2_stderr(&messages)?;
+/// When the kernel refuses.
+pub fn survive_size_limit() -> io::Result<()> {
+    // The kernel does not force this signal: where it is held back, nothing but the error is left.
+    Ok(SigSet::from(Signal::SIGXFSZ).thread_block()?)
+}
+
+/// Closes all descriptors but the standard streams: those that the caller of a daemon has left open. Kept, they would hold the caller's locks,
+/// pipes and deleted files for as long as the daemon lives. Call before anything is opened.
+///
+/// # Errors
+/// Without `/proc`.
+pub fn close_inherited() -> io::Result<()> {
+    let numbers = |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse::<i32>().ok();
+    let open: Vec<i32> = std::fs::read_dir("/proc/self/fd")?.filter_map(numbers).filter(|number| *number > 2).collect();
+    for number in open {
+        // The directory that was read is closed by now, which is no error of anybody's.
+        let _ = nix::unistd::close(number);
+    }
     Ok(())
+}
+
+/// What a daemon leaves its terminal for: opened while whoever started it can still be told what is wrong.
+#[derive(Debug)]
+pub struct Background {
+    nowhere: File,
+    messages: File,
+}
+
+impl Background {
+    /// Messages go to the end of `log`, if there is one.
+    ///
+    /// # Errors
+    /// When `log` cannot be written.
+    pub fn open(log: Option<&Path>) -> io::Result<Self> {
+        let nowhere = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        let messages = match log {
+            Some(path) => OpenOptions::new().append(true).create(true).open(path)?,
+            None => nowhere.try_clone()?,
+        };
+        Ok(Background { nowhere, messages })
+    }
+
+    /// Leaves the terminal: own session, working directory `/`, standard streams to nowhere, messages to the log. Returns the standard output
+    /// that was.
+    ///
+    /// # Errors
+    /// When the kernel refuses; messages go where they went before then.
+    pub fn enter(self) -> io::Result<File> {
+        let output = File::from(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?);
+        // Fails where we lead a process group already, which does as well.
+        let _ = rustix::process::setsid();
+        rustix::process::chdir("/")?;
+        rustix::stdio::dup2_stdin(&self.nowhere)?;
+        rustix::stdio::dup2_stdout(&self.nowhere)?;
+        rustix::stdio::dup2_stderr(&self.messages)?;
+        Ok(output)
+    }
+}
+
+/// The threads of this process that have a name which begins with `prefix`.
+pub fn threads_named(prefix: &str) -> Vec<String> {
+    let named = |task: io::Result<std::fs::DirEntry>| {
+        let task = task.ok()?;
+        let comm = std::fs::read_to_string(task.path().join("comm")).ok()?;
+        comm.starts_with(prefix).then(|| task.file_name().to_string_lossy().into_owned())
+    };
+    std::fs::read_dir("/proc/self/task").map_or_else(|_| vec![], |tasks| tasks.filter_map(named).collect())
+}
+
+/// Whether a thread of this process is in `read(2)` now, so has all that it needs before its first request.
+pub fn is_reading(thread: &str) -> bool {
+    const READ: &str = "0 ";
+    std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).is_ok_and(|call| call.starts_with(READ))
 }

@@ -1,15 +1,15 @@
 //! `swapfs mount`, at the terminal or in the background.
 //!
-//! A daemon is this program started once more with [`CHILD`] set: it says `ready` on its standard output when the mount
-//! works, and then leaves the terminal. Until then its errors are ours.
+//! A daemon is this program started once more with [`CHILD`] set: it leaves the terminal when the mount works, and then says `ready` on what was
+//! its standard output, after the last thing that can fail. Until then its errors are ours.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use anyhow::Context;
 use sd_notify::NotifyState;
-use swapfs::mounting::{Encryption, Found, MountOptions, Mounted, Place, StorePlace, Unmounted};
-use swapfs::process::{EndSignals, leave_terminal, lock_memory, mark_as_io_flusher, raise_open_files};
+use swapfs::mounting::{Encryption, Found, GRACE, MountOptions, Mounted, Place, StorePlace, Unmounted};
+use swapfs::process::{Background, EndSignals, close_inherited, lock_memory, mark_as_io_flusher, raise_open_files};
 
 use crate::arguments::{Ground, Memory, MountCommand};
 
@@ -18,11 +18,22 @@ const READY: &str = "ready";
 
 /// Mounts and serves, or has a daemon do so.
 pub fn run(command: &MountCommand) -> anyhow::Result<()> {
-    let is_child = std::env::var_os(CHILD).is_some();
     match command.ground {
-        Ground::Back if !is_child => start_daemon(command),
+        Ground::Back if !is_child() => start_daemon(command),
         _ => serve(command),
     }
+}
+
+/// Where this process is a daemon's: lets go of what its caller had open. Call before anything else.
+///
+/// # Errors
+/// Without `/proc`.
+pub fn stand_apart() -> io::Result<()> {
+    if is_child() { close_inherited() } else { Ok(()) }
+}
+
+fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
 }
 
 fn start_daemon(command: &MountCommand) -> anyhow::Result<()> {
@@ -58,6 +69,7 @@ fn serve(command: &MountCommand) -> anyhow::Result<()> {
     let signals = EndSignals::hold()?;
     raise_open_files();
     settle_in_memory(command.memory)?;
+    let background = background(command)?;
     let mounted = Mounted::new(&command.options)?;
     let place = mounted.place().clone();
     if mounted.found() == Found::DeadMount {
@@ -65,11 +77,26 @@ fn serve(command: &MountCommand) -> anyhow::Result<()> {
     }
     let ender = place.clone();
     std::thread::Builder::new().name("swapfs-signals".into()).spawn(move || end_on_signal(&signals, &ender))?;
-    if let Err(error) = announce(command, &place) {
-        let _ = place.take_away();
-        return Err(error);
+    let (banner, served) = (banner(&command.options, &place), place.clone());
+    let ready = move || {
+        if let Err(error) = announce(background, &banner) {
+            eprintln!("swapfs: {error:#}");
+            let _ = served.take_away();
+            std::process::exit(1);
+        }
+    };
+    mounted.serve(ready).with_context(|| format!("serving {} failed", place.path.display()))
+}
+
+/// What a daemon needs to leave its terminal; nothing in the foreground.
+fn background(command: &MountCommand) -> anyhow::Result<Option<Background>> {
+    let log = command.log.as_deref();
+    match command.ground {
+        Ground::Fore => Ok(None),
+        Ground::Back => Background::open(log)
+            .map(Some)
+            .with_context(|| format!("cannot write the log {}", log.unwrap_or("/dev/null".as_ref()).display())),
     }
-    mounted.serve().with_context(|| format!("serving {} failed", place.path.display()))
 }
 
 /// Does what it may, and fails where more was asked for.
@@ -87,21 +114,19 @@ fn settle_in_memory(memory: Memory) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn announce(command: &MountCommand, place: &Place) -> anyhow::Result<()> {
-    match command.ground {
-        Ground::Fore => {
-            eprintln!("{}", banner(&command.options, place));
+/// Says that the mount serves.
+fn announce(background: Option<Background>, banner: &str) -> anyhow::Result<()> {
+    match background {
+        None => {
+            eprintln!("{banner}");
             // Does nothing where no service manager waits for it.
             if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
                 tracing::warn!("cannot tell the service manager that the mount serves: {error}");
             }
         }
-        Ground::Back => {
-            println!("{READY}");
-            std::io::stdout().flush()?;
-            let log = command.log.as_deref();
-            leave_terminal(log)
-                .with_context(|| format!("cannot write the log {}", log.unwrap_or("/dev/null".as_ref()).display()))?;
+        Some(background) => {
+            let mut output = background.enter().context("cannot leave the terminal")?;
+            writeln!(output, "{READY}").context("who started the daemon does not listen any more")?;
         }
     }
     Ok(())
@@ -129,14 +154,18 @@ fn banner(options: &MountOptions, place: &Place) -> String {
     )
 }
 
-/// Unmounts at the first signal; at the second one gives up at once.
+/// Unmounts at the first signal, and ends the process, whoever still has the file system open or holds a copy of the mount: with the process goes
+/// the connection, and its clients' files fail.
 fn end_on_signal(signals: &EndSignals, place: &Place) {
     if signals.wait().is_err() {
         return;
     }
     match place.take_away() {
-        // The serving threads see that the mount is gone and return.
-        Ok(Unmounted::Plainly) => {}
+        // The serving threads see that the mount is gone and the process ends, unless another mount namespace has a copy of it.
+        Ok(Unmounted::Plainly) => {
+            std::thread::sleep(GRACE);
+            std::process::exit(0);
+        }
         // Somebody detached it, and files that are still open keep it alive.
         Ok(Unmounted::GoneBefore) => std::process::exit(0),
         Ok(Unmounted::WhileBusy) => {
@@ -148,6 +177,4 @@ fn end_on_signal(signals: &EndSignals, place: &Place) {
             std::process::exit(1);
         }
     }
-    let _ = signals.wait();
-    std::process::exit(1);
 }

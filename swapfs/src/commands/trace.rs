@@ -127,8 +127,8 @@ fn on_signal() -> anyhow::Result<Arc<AtomicBool>> {
     std::thread::spawn(move || {
         let _ = signals.wait();
         flag.store(true, Ordering::Relaxed);
-        // The second one ends us at once.
-        let _ = signals.wait();
+        // Another one ends us at once.
+        let _ = signals.wait_for_another();
         std::process::exit(1);
     });
     Ok(ended)

@@ -7,15 +7,17 @@ mod connect;
 mod place;
 mod unmount;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use fuser::{Config, Session, SessionACL};
 
 pub use crate::store::{Encryption, PageCache, StoreOptions, StorePlace};
 pub use place::{Found, PlaceError, resolve};
-pub use unmount::{Unmounted, unmount};
+pub use unmount::{GRACE, Unmounted, unmount};
 
 use crate::clock::Clock;
 use crate::faults::FaultRule;
@@ -24,13 +26,21 @@ use crate::filesystem::caching::Strictness;
 use crate::fuse::Adapter;
 use crate::images::{ImageSpec, Source, SourceError};
 use crate::mountinfo;
+use crate::process::{is_reading, threads_named};
 use crate::service::{Plan, Service, SwapFile};
-use crate::store::{StoreError, Stores};
+use crate::store::{Store, StoreError, Stores};
 use crate::throttle::Rule;
 use crate::wake::{Wake, Wakes};
 
 /// The file system type under which our mounts are listed.
 pub const FILE_SYSTEM: &str = "fuse.swapfs";
+
+/// What fuser calls its threads.
+const SERVING_THREADS: &str = "fuser-";
+/// How long serving threads may take to start.
+const LONGEST_START: Duration = Duration::from_secs(5);
+/// How long the swap files of a mount that was just taken away may stay locked: its daemon is still ending.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// Who may use a mount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -131,6 +141,7 @@ pub enum MountError {
 #[derive(Debug)]
 pub struct Mounted {
     session: Session<Adapter>,
+    threads: usize,
     place: Place,
     found: Found,
 }
@@ -157,13 +168,16 @@ impl Mounted {
         let thread_failed = |source| MountError::Connect { path: path.clone(), source, hint: "" };
         let wakes = Arc::new(Wakes::start(options.wake, clock).map_err(&thread_failed)?);
         let service = Service::new(plan, wakes.clone(), clock).map_err(thread_failed)?;
+        let turn = place::Turn::wait();
+        place::check_free(&path)?;
         let connection = connect::connect(&path, owner, options)?;
+        drop(turn);
         let config = session_config(options.threads);
         let place = Place { id: mountinfo::on_top(&mountinfo::current(), &path).map(|mount| mount.id), path };
         let adapter = Adapter::new(service, wakes, clock);
         // The kernel checks who may come in (allow_other, default_permissions), so fuser need not.
         match Session::from_fd(adapter, connection, SessionACL::All, config) {
-            Ok(session) => Ok(Mounted { session, place, found }),
+            Ok(session) => Ok(Mounted { session, threads: options.threads, place, found }),
             Err(source) => {
                 let _ = unmount::take_away(&place);
                 Err(MountError::Handshake { path: place.path, source })
@@ -181,11 +195,17 @@ impl Mounted {
         self.found
     }
 
-    /// Serves until the mount is gone.
+    /// Serves until the mount is gone. `ready` is called, in a thread of its own, once all threads serve: nothing is left then that can fail
+    /// to start.
     ///
     /// # Errors
-    /// When the connection to the kernel fails.
-    pub fn serve(self) -> io::Result<()> {
+    /// When the connection to the kernel fails, or a thread cannot be had.
+    pub fn serve(self, ready: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let threads = self.threads;
+        std::thread::Builder::new().name("swapfs-ready".into()).spawn(move || {
+            wait_for_threads(threads);
+            ready();
+        })?;
         self.session.run()
     }
 }
@@ -206,6 +226,16 @@ pub fn usual_threads() -> usize {
     std::thread::available_parallelism().map_or(4, |processors| (3 * processors.get()).clamp(4, 8))
 }
 
+/// Waits until so many serving threads have waited for a request. Each has its buffers then; if one cannot be had, or they cannot, the process ends.
+/// On a mount that is used from the first moment on a thread may never be seen waiting, so this is not for ever.
+fn wait_for_threads(threads: usize) {
+    let (began, mut serving) = (Instant::now(), HashSet::new());
+    while serving.len() < threads && began.elapsed() < LONGEST_START {
+        serving.extend(threads_named(SERVING_THREADS).into_iter().filter(|thread| is_reading(thread)));
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 fn session_config(threads: usize) -> Config {
     let mut config = Config::default();
     config.n_threads = Some(threads);
@@ -218,7 +248,7 @@ fn plan(options: &MountOptions, mountpoint: &Path) -> Result<Plan, MountError> {
     let place = settled(&options.store.place, mountpoint)?;
     let store = Stores::new(StoreOptions { place, ..options.store.clone() });
     let swap_file = |spec: &SwapSpec| -> Result<SwapFile, MountError> {
-        Ok(SwapFile { name: spec.name.clone(), store: store.create(&spec.name, spec.size_bytes)? })
+        Ok(SwapFile { name: spec.name.clone(), store: create_store(&store, spec)? })
     };
     let swap_files = options.swap.iter().map(swap_file).collect::<Result<_, _>>()?;
     Ok(Plan {
@@ -234,6 +264,17 @@ fn plan(options: &MountOptions, mountpoint: &Path) -> Result<Plan, MountError> {
         mountpoint: mountpoint.to_owned(),
         threads: options.threads,
     })
+}
+
+/// Makes the store of a swap file. `umount(8)` is back before the daemon has ended, so one that is in use may be free in a moment.
+fn create_store(stores: &Stores, spec: &SwapSpec) -> Result<Box<dyn Store>, StoreError> {
+    let began = Instant::now();
+    loop {
+        match stores.create(&spec.name, spec.size_bytes) {
+            Err(StoreError::Busy(_)) if began.elapsed() < ENDING => std::thread::sleep(Duration::from_millis(10)),
+            done => return done,
+        }
+    }
 }
 
 /// The place by its full name, as a daemon leaves its working directory.

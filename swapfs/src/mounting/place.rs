@@ -1,10 +1,12 @@
 //! Is this a place where we can mount?
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::unmount::take_away;
@@ -74,6 +76,41 @@ pub(super) fn claim(given: &Path) -> Result<(PathBuf, Found), PlaceError> {
         found = Found::DeadMount;
     }
     check(path).map(|path| (path, found))
+}
+
+/// That no swapfs was mounted on `path` since it was claimed.
+///
+/// # Errors
+/// [`PlaceError::Taken`].
+pub(super) fn check_free(path: &Path) -> Result<(), PlaceError> {
+    match mountinfo::on_top(&mountinfo::current(), path) {
+        Some(mount) if mount.file_system == FILE_SYSTEM => Err(PlaceError::Taken(path.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+/// The turn to look whether a place is free and mount there: one swapfs at a time, or two that are started together would both find it free. It is
+/// a lock on `/dev/fuse`, which all of them can open; dropping it passes the turn on.
+#[derive(Debug)]
+pub(super) struct Turn {
+    _device: Option<OwnedFd>,
+}
+
+impl Turn {
+    /// Waits for it, but not for ever: anybody can hold such a lock. Without a turn the place may be taken twice, but nobody is kept from mounting.
+    pub(super) fn wait() -> Turn {
+        let flags = OFlags::RDWR | OFlags::CLOEXEC;
+        let Ok(device) = rustix::fs::open("/dev/fuse", flags, Mode::empty()) else { return Turn { _device: None } };
+        let began = Instant::now();
+        while let Err(error) = rustix::fs::flock(&device, FlockOperation::NonBlockingLockExclusive) {
+            if began.elapsed() > PATIENCE {
+                tracing::warn!("somebody holds a lock on /dev/fuse ({error}); mounting without");
+                return Turn { _device: None };
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Turn { _device: Some(device) }
+    }
 }
 
 fn check(path: PathBuf) -> Result<PathBuf, PlaceError> {

@@ -1,6 +1,7 @@
 //! Taking a mount away: plainly where nobody uses it, else lazily, and then seeing its daemon off.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::mpsc;
@@ -15,12 +16,12 @@ use super::connect::{Lazily, helper_unmount};
 use super::place::{PlaceError, resolve};
 use super::{FILE_SYSTEM, Place};
 use crate::accounting::Snapshot;
-use crate::mountinfo;
+use crate::mountinfo::{self, MountEntry};
 
 /// How long a daemon may take to answer, and to be gone.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long the users of a busy mount have to close their files.
-const GRACE: Duration = Duration::from_millis(500);
+/// How long the users of a busy mount have to close their files, and a daemon to see that its mount is gone.
+pub const GRACE: Duration = Duration::from_millis(500);
 
 /// How a mount went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,11 +51,30 @@ pub fn unmount(given: &Path) -> Result<Unmounted, PlaceError> {
         return Err(PlaceError::Foreign { path, file_system: mount.file_system });
     }
     let place = Place { id: Some(mount.id), path: path.clone() };
-    let went = take_away(&place).map_err(|source| PlaceError::Unreadable { path, source })?;
+    let switch = AbortSwitch::of(&mount);
+    let went = take_away(&place).map_err(|source| PlaceError::Unreadable { path: path.clone(), source })?;
     if let Daemon::Alive(Some(daemon)) = alive {
-        see_off(&daemon, went);
+        see_off(&daemon, went, &path, switch);
     }
     Ok(went)
+}
+
+/// Ends a FUSE connection, whoever has a copy of the mount. Opened while the mount is there, as its number may be another's later.
+#[derive(Debug)]
+struct AbortSwitch(File);
+
+impl AbortSwitch {
+    /// None where the control file system is not mounted, or not ours to use.
+    fn of(mount: &MountEntry) -> Option<Self> {
+        let path = format!("/sys/fs/fuse/connections/{}/abort", mount.device_minor?);
+        File::options().write(true).open(path).ok().map(AbortSwitch)
+    }
+
+    fn press(mut self) {
+        if let Err(error) = self.0.write_all(b"1") {
+            tracing::debug!("the connection is gone already: {error}");
+        }
+    }
 }
 
 /// Takes away `place`, if it is still there and on top.
@@ -88,6 +108,8 @@ struct DaemonProcess {
     pidfd: OwnedFd,
     /// Whether it may be told to end: a program that serves from within (a test, a library's user) is not ours to end.
     ends_on_sigterm: bool,
+    /// Where its mount is. Elsewhere stand copies.
+    mountpoint: String,
 }
 
 impl PartialEq for DaemonProcess {
@@ -121,19 +143,35 @@ fn ask_for_pid(path: &Path) -> Daemon {
 fn open_process(snapshot: &Snapshot) -> Option<DaemonProcess> {
     let pid = Pid::from_raw(i32::try_from(snapshot.pid).ok()?)?;
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).ok()?;
-    Some(DaemonProcess { pid, pidfd, ends_on_sigterm: snapshot.ends_on_sigterm })
+    let (ends_on_sigterm, mountpoint) = (snapshot.ends_on_sigterm, snapshot.mountpoint.clone());
+    Some(DaemonProcess { pid, pidfd, ends_on_sigterm, mountpoint })
 }
 
-/// Waits until the daemon is gone; one that busy clients keep alive is told to go.
-fn see_off(daemon: &DaemonProcess, went: Unmounted) {
-    if went == Unmounted::WhileBusy && !is_gone_within(daemon, GRACE) {
-        if !daemon.ends_on_sigterm {
-            return;
-        }
-        let _ = rustix::process::pidfd_send_signal(&daemon.pidfd, Signal::TERM);
+/// Waits until the daemon of the mount on `path` is gone. One that is kept alive, by busy clients or by copies of the mount in other namespaces
+/// (containers, services with PrivateTmp), is told to go. Where only a copy was taken away, the daemon stays.
+fn see_off(daemon: &DaemonProcess, went: Unmounted, path: &Path, switch: Option<AbortSwitch>) {
+    if is_gone_within(daemon, GRACE) || path.to_string_lossy() != daemon.mountpoint || !is_in_our_namespace(daemon.pid)
+    {
+        return;
+    }
+    match (daemon.ends_on_sigterm, went) {
+        (true, _) => drop(rustix::process::pidfd_send_signal(&daemon.pidfd, Signal::TERM)),
+        // The program goes on; what is left of its mount can only be copies.
+        (false, Unmounted::Plainly) => return switch.map(AbortSwitch::press).unwrap_or_default(),
+        (false, _) => return,
     }
     if !is_gone_within(daemon, PATIENCE) {
-        tracing::warn!("unmounted, but the daemon (pid {}) is still there", daemon.pid.as_raw_nonzero());
+        let pid = daemon.pid.as_raw_nonzero();
+        tracing::warn!("unmounted, but the daemon (pid {pid}) does not end; `kill -9 {pid}` ends it");
+    }
+}
+
+/// Whether a process sees the mounts that we see; taken for granted where that cannot be told.
+fn is_in_our_namespace(pid: Pid) -> bool {
+    let theirs = std::fs::read_link(format!("/proc/{}/ns/mnt", pid.as_raw_nonzero()));
+    match (theirs, std::fs::read_link("/proc/self/ns/mnt")) {
+        (Ok(theirs), Ok(ours)) => theirs == ours,
+        _ => true,
     }
 }
 
