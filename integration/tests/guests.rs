@@ -107,6 +107,7 @@ guest!(futex_file);
 guest!(interrupted_calls);
 guest!(itimer);
 guest!(jumps);
+guest!(keys);
 guest!(load_library);
 guest!(lodging_tracer);
 guest!(made_code);

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use pager_core::addr::{PageNum, PageRange};
-use pager_core::area::{Area, AreaTree, Backing, ForkPolicy, Growth, Holding, Locking, Protection, Role, Sealing};
+use pager_core::area::{Area, AreaTree, Backing, ForkPolicy, Growth, Holding, Key, Locking, Protection, Role, Sealing};
 use pager_core::entry::{Dirt, Entry};
 use pager_core::table::PageTable;
 
@@ -25,6 +25,7 @@ fn area(index: u64) -> Area {
         locking: Locking::Pageable,
         growth: Growth::Fixed,
         sealing: Sealing::Open,
+        key: Key::Number(0),
     }
 }
 

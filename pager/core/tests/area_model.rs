@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::area::{
-    Access, Area, AreaError, AreaTree, Backing, ForkPolicy, Growth, Holding, ImageId, KernelReason, Locking,
+    Access, Area, AreaError, AreaTree, Backing, ForkPolicy, Growth, Holding, ImageId, KernelReason, Key, Locking,
     PageSource, Protection, Role, Sealing,
 };
 use proptest::collection::vec;
@@ -20,6 +20,7 @@ struct Record {
     holding: Holding,
     fork: ForkPolicy,
     role: Role,
+    key: Key,
     /// Image, file offset of the page, bytes of it that come from the file.
     image: Option<(ImageId, u64, u64)>,
 }
@@ -33,7 +34,14 @@ impl Record {
                 Some((image, offset + before, valid.saturating_sub(before).min(PAGE_SIZE)))
             }
         };
-        Record { protection: area.protection, holding: area.holding, fork: area.fork, role: area.role, image }
+        Record {
+            protection: area.protection,
+            holding: area.holding,
+            fork: area.fork,
+            role: area.role,
+            key: area.key,
+            image,
+        }
     }
 
     fn runs_on_in(&self, next: &Record) -> bool {
@@ -86,7 +94,8 @@ fn area() -> impl Strategy<Value = Area> {
         3 => (0..2u16, 0..3u64, prop_oneof![2 => Just(u64::MAX), 1 => 0..=12 * PAGE_SIZE, 1 => Just(0)]).prop_map(Some),
     ];
     let holding = prop_oneof![Just(Holding::Private), Just(Holding::Kernel(KernelReason::Shared))];
-    (range(), protection(), holding, backing).prop_map(|(range, protection, holding, backing)| Area {
+    let key = prop_oneof![4 => Just(Key::Number(0)), 1 => Just(Key::Number(3)), 1 => Just(Key::ExecuteOnly)];
+    (range(), protection(), holding, backing, key).prop_map(|(range, protection, holding, backing, key)| Area {
         range,
         protection,
         holding,
@@ -101,6 +110,7 @@ fn area() -> impl Strategy<Value = Area> {
         locking: Locking::Pageable,
         growth: Growth::Fixed,
         sealing: Sealing::Open,
+        key,
     })
 }
 
@@ -238,6 +248,7 @@ fn image_area(start: u64, count: u64, offset: u64, valid: u64) -> Area {
         locking: Locking::Pageable,
         growth: Growth::Fixed,
         sealing: Sealing::Open,
+        key: Key::Number(0),
     }
 }
 
@@ -285,4 +296,17 @@ fn write_or_execute_alone_can_be_read() {
     assert_eq!(allowed(6), [true, true, true]);
     assert_eq!(allowed(7), [true, true, true]);
     assert_eq!(Protection::from_prot(0x0100_0000 | 3).bits(), 3, "PROT_GROWSDOWN is dropped");
+}
+
+#[test]
+fn mprotect_takes_the_key_for_execution_and_gives_it_back() {
+    let (read, exec, semaphores) = (1, 4, 8);
+    let given = Key::Number(5);
+    assert_eq!(Key::of_mapping(read), Key::Number(0));
+    assert_eq!(Key::of_mapping(exec), Key::ExecuteOnly);
+    assert_eq!(Key::of_mapping(exec | semaphores), Key::Number(0), "only PROT_EXEC and nothing else");
+    assert_eq!(given.after_mprotect(read | exec), given);
+    assert_eq!(given.after_mprotect(exec), Key::ExecuteOnly);
+    assert_eq!(Key::ExecuteOnly.after_mprotect(exec), Key::ExecuteOnly);
+    assert_eq!(Key::ExecuteOnly.after_mprotect(read), Key::Number(0));
 }

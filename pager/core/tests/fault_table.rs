@@ -2,7 +2,7 @@
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::area::{
-    Access, Area, Backing, ForkPolicy, Growth, Holding, ImageId, KernelReason, Locking, Protection, Role, Sealing,
+    Access, Area, Backing, ForkPolicy, Growth, Holding, ImageId, KernelReason, Key, Locking, Protection, Role, Sealing,
 };
 use pager_core::entry::{Dirt, Entry, SwapSlot};
 use pager_core::fault::{Plan, around, classify};
@@ -43,6 +43,7 @@ fn area(protection: Protection, holding: Holding, backing: Backing) -> Area {
         locking: Locking::Pageable,
         growth: Growth::Fixed,
         sealing: Sealing::Open,
+        key: Key::Number(0),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::engine;
 use crate::fault::{settle, take};
 use crate::fill;
 use crate::gate;
+use crate::keys;
 use crate::row;
 use crate::state::{self, STATE};
 use crate::swap;
@@ -81,6 +82,7 @@ fn shrink(mut now: u64) -> u64 {
 
 /// Evicts up to `wanted` pages; how many went.
 fn evict(wanted: usize) -> usize {
+    let _keys = keys::open_all();
     let mut victims = choose(wanted);
     hand_back_pinned(&mut victims);
     victims.sort_unstable_by_key(|victim| victim.page);

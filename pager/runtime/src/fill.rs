@@ -19,6 +19,7 @@ use crate::engine;
 use crate::evict;
 use crate::fault::{Fill, Outcome, settle, take_at_work};
 use crate::gate;
+use crate::keys;
 use crate::state::{self, STATE};
 use crate::swap;
 use crate::sys::Errno;
@@ -32,6 +33,7 @@ static ZEROS: [u8; 32 * PAGE_SIZE as usize] = [0; 32 * PAGE_SIZE as usize];
 
 /// Acts on a plan.
 pub fn fill(work: &Fill) -> Outcome {
+    let _keys = keys::open_all();
     match work.plan {
         Plan::Unprotect => unprotect(work),
         Plan::FillZero => fill_zero(work),
@@ -351,6 +353,7 @@ pub fn populate_for(access: Access) -> u64 {
 
 /// Whether the kernel has a page for an access that the area allows, to where there is no marker. The page must be busy.
 pub fn can_be_had(page: PageNum, access: Access) -> bool {
+    let _keys = keys::open_all();
     match memory::madvise(page.start().0, PAGE_SIZE, populate_for(access)) {
         // What may only be executed or written to can be read all the same.
         Err(Errno::EINVAL) => {

@@ -14,6 +14,7 @@ use core::mem::offset_of;
 use core::ops::Range;
 
 use crate::calls::SYSCALL_BYTES;
+use crate::keys;
 use crate::sys::Errno;
 use crate::sys::signal::{FP_SW_BYTES, FP_XSTATE_MAGIC1, MachineContext, UContext};
 use crate::thread::{BLOCK_BYTES, HEADER_BYTES, PENDING_OFFSET};
@@ -291,7 +292,9 @@ pub fn answered(context: &mut UContext) {
         return;
     }
     // SAFETY: the kernel put the FPU state above its frame on our stack.
-    if unsafe { ((fp + FP_SW_BYTES) as *const u32).read() } == FP_XSTATE_MAGIC1 {
+    let is_extended = unsafe { ((fp + FP_SW_BYTES) as *const u32).read() } == FP_XSTATE_MAGIC1;
+    // The frame is read on after its state is restored.
+    if is_extended && keys::leave_runtime_open(context) {
         context.link = ANSWERED;
     }
 }

@@ -12,7 +12,7 @@
 //! | [`calls`], [`memory`], [`process`] | the program's system calls |
 //! | [`lifeline`] | the end of a process that nobody supervises any more |
 //! | [`state`], [`thread`], [`images`], [`swap`], [`queue`], [`row`], [`credit`] | what is known |
-//! | [`sys`], [`arena`], [`lock`], [`buffers`], [`user`], [`clock`], [`die`] | what all of it stands on |
+//! | [`sys`], [`arena`], [`lock`], [`buffers`], [`user`], [`keys`], [`clock`], [`die`] | what all of it stands on |
 #![no_std]
 // Internal to this project: every item is public for the image's sake, and each module's head says what it promises.
 #![allow(missing_docs)]
@@ -31,6 +31,7 @@ pub mod fault;
 pub mod fill;
 pub mod gate;
 pub mod images;
+pub mod keys;
 pub mod lifeline;
 pub mod load;
 pub mod lock;

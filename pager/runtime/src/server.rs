@@ -11,6 +11,7 @@ use pager_core::area::Access;
 use crate::clock;
 use crate::engine::has_server;
 use crate::fault::{self, Outcome};
+use crate::keys;
 use crate::process;
 use crate::signals;
 use crate::state;
@@ -32,6 +33,7 @@ pub fn start() -> Result<(), Errno> {
 pub fn serve() -> ! {
     signal::set_mask(SignalSet::ALL);
     task::set_name(b"pager-server\0");
+    let _keys = keys::open_all();
     TID.store(task::tid(), Ordering::Relaxed);
     loop {
         match uffd::next(state::uffd()) {

@@ -12,6 +12,7 @@ use crate::die;
 use crate::engine;
 use crate::gate;
 use crate::images;
+use crate::keys;
 use crate::lifeline;
 use crate::load;
 use crate::memory::limits;
@@ -73,6 +74,7 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
     state::note_first(task::pid());
     row::take_up(row, task::pid());
     clock::calibrate();
+    keys::learn();
     let block = match prepare(program_fd) {
         Ok(block) => block,
         Err(errno) => die::internal(format_args!("this process cannot be prepared: {errno:?}")),

@@ -239,6 +239,32 @@ pub enum Sealing {
     Sealed,
 }
 
+/// The protection key of an area: by its number a thread denies itself the memory that has it, on processors that have keys.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Key {
+    /// What pkey_mprotect gave it last, 0 to 15; 0 for all other memory.
+    Number(u8),
+    /// The key that the kernel keeps for memory that may only be executed.
+    ExecuteOnly,
+}
+
+impl Key {
+    /// The key that mmap gives to memory with the rights `prot`.
+    pub const fn of_mapping(prot: u64) -> Key {
+        Key::Number(0).after_mprotect(prot)
+    }
+
+    /// The key after mprotect with `prot`, which names none (`arch_override_mprotect_pkey` of Linux).
+    #[must_use]
+    pub const fn after_mprotect(self, prot: u64) -> Key {
+        match self {
+            _ if prot == Protection::EXEC.bits() as u64 => Key::ExecuteOnly,
+            Key::ExecuteOnly => Key::Number(0),
+            Key::Number(number) => Key::Number(number),
+        }
+    }
+}
+
 /// What the area is to the program; only shown and counted, never decided upon.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Role {
@@ -275,6 +301,8 @@ pub struct Area {
     pub growth: Growth,
     /// Whether the program may still change them.
     pub sealing: Sealing,
+    /// Their protection key.
+    pub key: Key,
 }
 
 impl Area {
@@ -290,6 +318,7 @@ impl Area {
             locking: Locking::Pageable,
             growth: Growth::Fixed,
             sealing: Sealing::Open,
+            key: Key::Number(0),
         }
     }
 
@@ -324,6 +353,7 @@ impl Area {
             && self.locking == next.locking
             && self.growth == next.growth
             && self.sealing == next.sealing
+            && self.key == next.key
             && self.range.end() == next.range.start();
         let backing = self.backing.joined(self.range.bytes(), next.backing).filter(|_| alike)?;
         Some(Area { range: PageRange::new(self.range.start(), next.range.end())?, backing, ..*self })

@@ -5,7 +5,7 @@ pub mod build;
 
 use pager_core::addr::{PAGE_SIZE, PageNum, USER_END, VirtAddr};
 use pager_core::area::{
-    Area, AreaTree, ForkPolicy, Growth, Holding, ImageId, Locking, PageSource, Protection, Role, Sealing,
+    Area, AreaTree, ForkPolicy, Growth, Holding, ImageId, Key, Locking, PageSource, Protection, Role, Sealing,
 };
 use pager_core::elf::{ElfError, Header, Program, SCRIPT_BYTES, Segment, pieces, script};
 
@@ -71,6 +71,7 @@ fn check_pieces(program: &Program, bias: u64) {
             locking: Locking::Pageable,
             growth: Growth::Fixed,
             sealing: Sealing::Open,
+            key: Key::Number(0),
         })
         .expect("pieces are disjoint");
     }

@@ -9,6 +9,7 @@ use super::range::{Given, page_align};
 use super::{drop_contents, guard, seal};
 use crate::fault;
 use crate::fill;
+use crate::keys;
 use crate::state::STATE;
 use crate::sys::Errno;
 use crate::sys::memory as kernel;
@@ -148,7 +149,7 @@ fn populate_area(area: &Area, piece: PageRange, access: Access) -> Result<(), Er
         let advice = fill::populate_for(access);
         return kernel::madvise(piece.start().start().0, piece.bytes(), advice);
     }
-    if access == Access::Read && !area.protection.contains(Protection::READ) {
+    if access == Access::Read && !area.protection.contains(Protection::READ) || keys::deny(area.key, access) {
         return Err(Errno::EINVAL);
     }
     for page in piece.iter() {

@@ -47,7 +47,7 @@ fn grow(areas: &mut AreaTree, above: &Area, first: PageNum) -> bool {
         return false;
     }
     let area = Area { range: more, ..*above };
-    make_private(more, above.protection, above.fork).is_ok() && areas.insert(area).is_ok()
+    make_private(&area).is_ok() && areas.insert(area).is_ok()
 }
 
 fn is_too_near(areas: &AreaTree, first: PageNum) -> bool {

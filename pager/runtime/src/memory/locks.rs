@@ -5,12 +5,13 @@
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, VirtAddr};
-use pager_core::area::{Access, Area, AreaTree, Backing, Holding, KernelReason, Locking};
+use pager_core::area::{Access, Area, AreaTree, Backing, Holding, KernelReason, Locking, Protection};
 
 use super::advise::populate_in_file;
 use super::limits;
 use super::map::populate;
 use super::range::{Given, page_align};
+use crate::keys;
 use crate::state::STATE;
 use crate::sys::Errno;
 use crate::sys::file;
@@ -184,7 +185,8 @@ fn bring_in(start: u64, len: u64) -> Result<(), Errno> {
     let Some(pages) = Given::new(start, len).pages else { return Ok(()) };
     let pieces: alloc::vec::Vec<Area> = STATE.areas.read().overlapping(pages).collect();
     for piece in pieces {
-        if piece.protection.is_empty() {
+        let writes = piece.protection.contains(Protection::WRITE) && !piece.holding.is_known_to_kernel();
+        if piece.protection.is_empty() || keys::deny(piece.key, if writes { Access::Write } else { Access::Read }) {
             return Err(Errno::ENOMEM);
         }
         let (addr, len) = (piece.range.start().start().0, piece.range.bytes());

@@ -2,7 +2,7 @@
 
 use pager_core::addr::{PAGE_SIZE, PageRange, USER_END, VirtAddr};
 use pager_core::area::{
-    Access, Area, AreaTree, Backing, ForkPolicy, Growth, Holding, KernelReason, Locking, Protection, Role,
+    Access, Area, AreaTree, Backing, Growth, Holding, KernelReason, Key, Locking, Protection, Role,
 };
 use pager_core::shared::FillMode;
 
@@ -184,7 +184,8 @@ fn map_by_kernel(request: &Request, reason: KernelReason) -> Result<u64, Errno> 
     clear(&mut areas, request)?;
     let flags = request.flags & !MAP_LOCKED;
     let addr = kernel::mmap(request.addr, request.len, request.prot, flags, request.fd, request.offset)?;
-    let area = Area { locking, ..Area::new(range_of(addr, request.len)?, protection, holding, Role::Mapping) };
+    let key = Key::of_mapping(request.prot);
+    let area = Area { locking, key, ..Area::new(range_of(addr, request.len)?, protection, holding, Role::Mapping) };
     count_unmanaged(&area);
     insert(&mut areas, area)?;
     Ok(addr)
@@ -218,7 +219,8 @@ pub fn map_anonymous(request: &Request, role: Role) -> Result<u64, Errno> {
     let addr = kernel::mmap(request.addr, request.len, PROT_NONE, flags, -1, 0)?;
     let range = range_of(addr, request.len)?;
     let protection = Protection::from_prot(request.prot);
-    let area = Area { locking, growth: growth(request), ..Area::new(range, protection, Holding::Private, role) };
+    let (growth, key) = (growth(request), Key::of_mapping(request.prot));
+    let area = Area { locking, growth, key, ..Area::new(range, protection, Holding::Private, role) };
     crate::sys::uffd::register(state::uffd(), addr, request.len)?;
     engine::mark(range, protection);
     if request.prot != PROT_NONE {
@@ -258,11 +260,12 @@ pub fn map_image(request: &Request, backing: Backing, role: Role) -> Result<u64,
     let addr = kernel::mmap(request.addr, request.len, request.prot, flags, request.fd, request.offset)?;
     let range = range_of(addr, request.len)?;
     let holding = choose_holding(request, range, protection);
-    if holding == Holding::Private {
-        make_private(range, protection, ForkPolicy::Copy)?;
-    }
     let kept = if matches!(holding, Holding::Kernel(_)) { Backing::Zero } else { backing };
-    let area = Area { backing: kept, locking, ..Area::new(range, protection, holding, role) };
+    let key = Key::of_mapping(request.prot);
+    let area = Area { backing: kept, locking, key, ..Area::new(range, protection, holding, role) };
+    if holding == Holding::Private {
+        make_private(&area)?;
+    }
     count_unmanaged(&area);
     insert(&mut areas, area)?;
     STATE.images.lock().sweep(&areas);

@@ -26,7 +26,7 @@ pub use range::aligned_range;
 use alloc::vec::Vec;
 
 use pager_core::addr::{PageNum, PageRange};
-use pager_core::area::{Area, AreaTree, Backing, ForkPolicy, Holding, KernelReason, Protection};
+use pager_core::area::{Area, AreaTree, Backing, Holding, KernelReason, Key, Protection};
 use pager_core::entry::Entry;
 use pager_core::shared::count;
 use pager_core::table::EntryCell;
@@ -35,6 +35,7 @@ use crate::arena;
 use crate::engine;
 use crate::fault::{settle, take, wait};
 use crate::fill;
+use crate::keys;
 use crate::row;
 use crate::state::{self, STATE};
 use crate::swap;
@@ -116,20 +117,36 @@ pub fn own(page: PageNum, cell: &EntryCell) -> Entry {
     }
 }
 
-/// Turns a mapped range into private memory of ours: anonymous, registered, then accessible. Whatever was mapped there is replaced.
+/// Turns the mapped range of an area into private memory of ours: anonymous, registered, then accessible. Whatever was mapped there is replaced.
 ///
 /// # Errors
 /// What the kernel says; the range is then unmapped or not accessible.
-pub fn make_private(range: PageRange, protection: Protection, fork: ForkPolicy) -> Result<(), Errno> {
+pub fn make_private(area: &Area) -> Result<(), Errno> {
+    let (range, protection) = (area.range, area.protection);
     let (addr, len) = (range.start().start().0, range.bytes());
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     kernel::mmap(addr, len, PROT_NONE, flags, -1, 0)?;
     uffd::register(state::uffd(), addr, len)?;
     engine::mark(range, protection);
-    if !protection.is_empty() {
-        kernel::mprotect(addr, len, prot_bits(protection))?;
+    protect_afresh(area)?;
+    advise::apply_fork_policy(range, area.fork)
+}
+
+/// Gives memory that was mapped without access the protection of its area, and its key. One that the program has freed meanwhile, though memory had
+/// it, is lost: Linux promises nothing about such memory.
+fn protect_afresh(area: &Area) -> Result<(), Errno> {
+    let (addr, len, prot) = (area.range.start().start().0, area.range.bytes(), prot_bits(area.protection));
+    match area.key {
+        // Without a key the kernel would choose the one for memory that may only be executed.
+        Key::Number(number) if keys::are_there() && (number != 0 || prot == kernel::PROT_EXEC) => {
+            match kernel::pkey_mprotect(addr, len, prot, number.into()) {
+                Err(Errno::EINVAL) => kernel::mprotect(addr, len, prot),
+                done => done,
+            }
+        }
+        _ if prot == PROT_NONE => Ok(()),
+        _ => kernel::mprotect(addr, len, prot),
     }
-    advise::apply_fork_policy(range, fork)
 }
 
 /// Leaves a shared mapping that was let through to the kernel: the program has it changed in ways that only the kernel can.

@@ -1,13 +1,14 @@
 //! mprotect.
 
 use pager_core::addr::{PAGE_SIZE, PageRange};
-use pager_core::area::{Area, AreaTree, Growth, Holding, Protection};
+use pager_core::area::{Area, AreaTree, Growth, Holding, Key, Protection};
 use pager_core::entry::Entry;
 
 use super::range::{Given, page_align};
 use super::{covered_from_start, discard_where, guard, is_ours, limits, make_private, seal};
 use crate::engine;
 use crate::fill;
+use crate::keys;
 use crate::state::STATE;
 use crate::sys::Errno;
 use crate::sys::memory as kernel;
@@ -16,11 +17,12 @@ const PROT_GROWSDOWN: u64 = 0x0100_0000;
 const PROT_GROWSUP: u64 = 0x0200_0000;
 const PROT_MASK: u64 = 0xf;
 
-/// Changes what the program may do with a range.
+/// Changes what the program may do with a range, and its protection key if one is given.
 ///
 /// # Errors
-/// As mprotect(2): ENOMEM where part of the range is not mapped, EINVAL for bad arguments, EPERM for sealed memory.
-pub fn mprotect(addr: u64, len: u64, prot: u64) -> Result<u64, Errno> {
+/// As mprotect(2) and pkey_mprotect(2): ENOMEM where part of the range is not mapped, EINVAL for bad arguments and keys that are not allocated, EPERM for
+/// sealed memory.
+pub fn mprotect(addr: u64, len: u64, prot: u64, key: Option<i32>) -> Result<u64, Errno> {
     let grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
     if grows == PROT_GROWSDOWN | PROT_GROWSUP || !addr.is_multiple_of(PAGE_SIZE) {
         return Err(Errno::EINVAL);
@@ -35,6 +37,9 @@ pub fn mprotect(addr: u64, len: u64, prot: u64) -> Result<u64, Errno> {
     if prot & !(PROT_MASK | PROT_GROWSDOWN | PROT_GROWSUP) != 0 {
         return Err(Errno::EINVAL);
     }
+    if let Some(key) = key {
+        keys::check(key)?;
+    }
     let given = Given::new(addr, len);
     let range = given.pages.filter(|range| !is_ours(*range)).ok_or(Errno::ENOMEM)?;
     let mut areas = STATE.areas.write();
@@ -47,7 +52,7 @@ pub fn mprotect(addr: u64, len: u64, prot: u64) -> Result<u64, Errno> {
     };
     // What lies before a gap is changed before the call fails.
     if let Some(covered) = covered_from_start(&areas, range) {
-        change(&mut areas, covered, Protection::from_prot(prot), prot & PROT_MASK)?;
+        change(&mut areas, covered, prot & PROT_MASK, key)?;
     }
     if whole || grows != 0 && areas.covers(range) { Ok(0) } else { Err(Errno::ENOMEM) }
 }
@@ -63,7 +68,8 @@ fn from_start_of_growing(areas: &AreaTree, range: PageRange) -> Result<PageRange
 }
 
 /// Changes area by area: where one refuses, those before it are changed.
-fn change(areas: &mut AreaTree, range: PageRange, protection: Protection, prot: u64) -> Result<(), Errno> {
+fn change(areas: &mut AreaTree, range: PageRange, prot: u64, key: Option<i32>) -> Result<(), Errno> {
+    let protection = Protection::from_prot(prot);
     let pieces: alloc::vec::Vec<Area> = areas.overlapping(range).collect();
     for area in pieces {
         seal::may_change(&area)?;
@@ -74,8 +80,18 @@ fn change(areas: &mut AreaTree, range: PageRange, protection: Protection, prot: 
         if area.holding == Holding::Private && area.protection.is_empty() {
             engine::mark_missing(area.range, protection);
         }
-        kernel::mprotect(area.range.start().start().0, area.range.bytes(), prot)?;
-        areas.update(area.range, |area| area.protection = protection);
+        let (addr, len) = (area.range.start().start().0, area.range.bytes());
+        let next = match key {
+            Some(key) => {
+                kernel::pkey_mprotect(addr, len, prot, key)?;
+                Key::Number(key as u8)
+            }
+            None => {
+                kernel::mprotect(addr, len, prot)?;
+                area.key.after_mprotect(prot)
+            }
+        };
+        areas.update(area.range, |area| (area.protection, area.key) = (protection, next));
     }
     Ok(())
 }
@@ -83,7 +99,7 @@ fn change(areas: &mut AreaTree, range: PageRange, protection: Protection, prot: 
 /// Pages of the file itself become memory of ours before they can be written to. They are clean, so nothing is lost.
 fn make_writable(areas: &mut AreaTree, area: &Area) -> Result<(), Errno> {
     discard_where(area.range, |entry| entry != Entry::Guard);
-    make_private(area.range, area.protection, area.fork)?;
+    make_private(area)?;
     guard::laid_in(area.range).into_iter().for_each(fill::guard);
     areas.update(area.range, |area| area.holding = Holding::Private);
     Ok(())

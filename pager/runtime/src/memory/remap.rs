@@ -182,7 +182,7 @@ fn grow_in_place(areas: &mut AreaTree, range: PageRange, wanted: PageRange) -> R
     let (addr, len) = (more.range.start().start().0, more.range.bytes());
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
     kernel::mmap(addr, len, PROT_NONE, flags, -1, 0)?;
-    make_private(more.range, more.protection, more.fork)?;
+    make_private(&more)?;
     areas.insert(more).map_err(|_| Errno::ENOMEM)
 }
 
@@ -237,7 +237,7 @@ fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Op
         let moved = Area { range, ..*piece };
         if more.is_some_and(|more| more.range == piece.range) {
             let moved = Area { holding: Holding::Private, ..moved };
-            make_private(range, moved.protection, moved.fork)?;
+            make_private(&moved)?;
             areas.insert(moved).map_err(|_| Errno::ENOMEM)?;
         } else {
             areas.insert(moved).map_err(|_| Errno::ENOMEM)?;

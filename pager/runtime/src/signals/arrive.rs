@@ -18,6 +18,7 @@ use crate::die;
 use crate::evict;
 use crate::fault::{self, Outcome};
 use crate::gate;
+use crate::keys;
 use crate::process::leave::Leaving;
 use crate::row;
 use crate::state;
@@ -195,7 +196,9 @@ pub unsafe extern "C" fn on_call(_number: i32, info: *mut SigInfo, context: *mut
     leave_program_state(context);
     if info.code == signal::SYS_USER_DISPATCH && !in_runtime(context) {
         if info.call_architecture() == signal::AUDIT_ARCH_X86_64 {
+            let entered = keys::as_program(context);
             calls::dispatch(Block::current(), context);
+            keys::note_changes(context, entered);
         } else {
             calls::refuse_foreign(context);
         }

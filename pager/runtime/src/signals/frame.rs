@@ -5,6 +5,7 @@
 use pager_core::shared::count;
 
 use super::arrive;
+use crate::keys;
 use crate::state;
 use crate::sys::Errno;
 use crate::sys::signal::{self, Action, AltStack, FP_LEGACY_BYTES, FP_SW_BYTES, FP_XSTATE_MAGIC1, Frame, SIGSEGV};
@@ -94,7 +95,9 @@ fn fp_bytes(context: &UContext) -> u64 {
     if sw[0] == FP_XSTATE_MAGIC1 { u64::from(sw[1]) } else { FP_LEGACY_BYTES }
 }
 
+/// The stack may have a key that the program denies itself, as where it takes a fault about that key.
 fn write_frame(block: &'static Block, context: &UContext, info: &SigInfo, action: &Action) -> Result<u64, Errno> {
+    let _keys = keys::open_all();
     let own = block.own();
     let fp = fp_bytes(context);
     let sp = frame_stack(&own.alternate, context.machine.rsp, action);

@@ -5,6 +5,7 @@ use super::{Errno, call, nr};
 pub const PROT_NONE: u64 = 0;
 pub const PROT_READ: u64 = 1;
 pub const PROT_WRITE: u64 = 2;
+pub const PROT_EXEC: u64 = 4;
 pub const MAP_SHARED: u64 = 1;
 pub const MAP_PRIVATE: u64 = 2;
 pub const MAP_SHARED_VALIDATE: u64 = 3;
@@ -47,6 +48,10 @@ pub fn munmap(addr: u64, len: u64) -> Result<(), Errno> {
 
 pub fn mprotect(addr: u64, len: u64, prot: u64) -> Result<(), Errno> {
     call!(nr::MPROTECT, addr, len, prot).map(drop)
+}
+
+pub fn pkey_mprotect(addr: u64, len: u64, prot: u64, key: i32) -> Result<(), Errno> {
+    call!(nr::PKEY_MPROTECT, addr, len, prot, i64::from(key)).map(drop)
 }
 
 pub fn madvise(addr: u64, len: u64, advice: u64) -> Result<(), Errno> {

@@ -136,6 +136,7 @@ pub mod nr {
     pub const GETRANDOM: u64 = 318;
     pub const EXECVEAT: u64 = 322;
     pub const USERFAULTFD: u64 = 323;
+    pub const PKEY_MPROTECT: u64 = 329;
     pub const STATX: u64 = 332;
     pub const PROCESS_MADVISE: u64 = 440;
     pub const CLOCK_GETTIME: u64 = 228;
