@@ -7,6 +7,9 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
+/// Has every acquisition of a lock of the runtime checked (`runtime/src/lock.rs`).
+const LOCK_ORDER: [&str; 2] = ["--features", "lock-order"];
+
 fn main() {
     let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("set by cargo"));
     let out = PathBuf::from(env::var("OUT_DIR").expect("set by cargo"));
@@ -14,8 +17,12 @@ fn main() {
         println!("cargo::rerun-if-changed={}", manifest.join(input).display());
     }
     let target = out.join("runtime-image");
+    // The image is optimised either way; its checks come with debug builds of the command.
+    let checks: &[&str] = if env::var("PROFILE").is_ok_and(|profile| profile == "debug") { &LOCK_ORDER } else { &[] };
     let status = Command::new(env::var("CARGO").expect("set by cargo"))
-        .args(["build", "--release", "--quiet", "--manifest-path"])
+        .args(["build", "--release", "--quiet"])
+        .args(checks)
+        .arg("--manifest-path")
         .arg(manifest.join("runtime/image/Cargo.toml"))
         .arg("--target-dir")
         .arg(&target)

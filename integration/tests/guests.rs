@@ -109,6 +109,7 @@ guest!(itimer);
 guest!(jumps);
 guest!(keys);
 guest!(load_library);
+guest!(lock_stress);
 guest!(lodging_tracer);
 guest!(made_code);
 guest!(map_walk);

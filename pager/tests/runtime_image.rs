@@ -98,3 +98,11 @@ fn no_call_goes_by_an_address_in_writable_memory() {
         }
     });
 }
+
+/// With a debug build every acquisition of a lock is checked; `pager_core::rank` tests that each reversed pair is caught.
+#[test]
+fn a_debug_build_checks_the_order_of_locks() {
+    let bytes = image();
+    let says = bytes.windows(12).any(|text| text == b"lock order: ");
+    assert_eq!(says, cfg!(debug_assertions), "what a lock out of order says");
+}

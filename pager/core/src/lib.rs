@@ -18,6 +18,7 @@ pub mod entry;
 pub mod fault;
 pub mod hearing;
 pub mod pool;
+pub mod rank;
 pub mod replacement;
 pub mod roster;
 pub mod shared;

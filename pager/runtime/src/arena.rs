@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use pager_core::addr::PAGE_SIZE;
 
-use crate::lock::{Mutex, RawMutex};
+use crate::lock::{Mutex, Rank, RawMutex};
 use crate::sys::Errno;
 use crate::sys::file::Fd;
 use crate::sys::memory::{self, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED};
@@ -52,7 +52,7 @@ pub fn map(len: u64, align: u64) -> Result<u64, Errno> {
 /// Memory for when the kernel gives none: the program has all the mappings, or all the address space, that it may have.
 struct Spare(Range<u64>);
 
-static SPARE: Mutex<Spare> = Mutex::new(Spare(0..0));
+static SPARE: Mutex<Spare> = Mutex::new(Rank::Spare, Spare(0..0));
 
 impl Spare {
     fn take(&mut self, len: u64, align: u64) -> Option<u64> {
@@ -124,7 +124,7 @@ struct Heap {
 // SAFETY: the raw pointers are only followed under the heap's lock.
 unsafe impl Send for Heap {}
 
-static HEAP: Mutex<Heap> = Mutex::new(Heap { free: [core::ptr::null_mut(); CLASSES], cursor: 0, end: 0 });
+static HEAP: Mutex<Heap> = Mutex::new(Rank::Heap, Heap { free: [core::ptr::null_mut(); CLASSES], cursor: 0, end: 0 });
 
 /// Bytes of the heap's blocks, free ones of the size classes with them: they stay.
 static HEAP_BYTES: AtomicU64 = AtomicU64::new(0);

@@ -7,7 +7,7 @@ use pager_core::addr::PAGE_SIZE;
 
 use crate::arena;
 use crate::die;
-use crate::lock::{Mutex, RawMutex};
+use crate::lock::{Mutex, Rank, RawMutex};
 use crate::sys::memory;
 
 /// Pages of a buffer: the largest batch of an eviction.
@@ -25,7 +25,7 @@ struct Pool {
     cold: Vec<u64>,
 }
 
-static POOL: Mutex<Pool> = Mutex::new(Pool { warm: Vec::new(), cold: Vec::new() });
+static POOL: Mutex<Pool> = Mutex::new(Rank::Buffers, Pool { warm: Vec::new(), cold: Vec::new() });
 
 /// The pool's lock, to be held across a fork.
 pub fn pool_lock() -> &'static RawMutex {

@@ -1,11 +1,14 @@
 //! Locks of the runtime: sleeping, without thread-local state, and able to be held all at once.
 //!
-//! **Order** (outermost first): areas, queue, images, actions, threads, heap. Debug builds do not check it yet; `process::rest` takes them in this order.
+//! **Order**: that of [`Rank`], which each lock is made with. With the feature `lock-order`, which `pager` built for debugging has its image built
+//! with, each acquisition is checked against what the thread holds, and one out of order ends the process.
 //! No lock is held while a file is read or written or while the program's memory is touched.
 
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
+
+pub use pager_core::rank::Rank;
 
 use crate::die;
 use crate::sys::futex;
@@ -16,34 +19,79 @@ const CONTENDED: u32 = 2;
 const SPINS: u32 = 100;
 
 /// A word that one thread holds at a time.
-pub struct RawMutex(AtomicU32);
+pub struct RawMutex {
+    word: AtomicU32,
+    rank: Rank,
+}
 
 impl RawMutex {
-    pub const fn free() -> RawMutex {
-        RawMutex(AtomicU32::new(FREE))
+    pub const fn free(rank: Rank) -> RawMutex {
+        RawMutex { word: AtomicU32::new(FREE), rank }
     }
 
     pub fn acquire(&self) {
+        order::take(self.rank);
+        self.wait_for_it();
+    }
+
+    pub fn release(&self) {
+        self.hand_on();
+        order::give_back(self.rank);
+    }
+
+    fn wait_for_it(&self) {
         for _ in 0..SPINS {
-            if self.0.compare_exchange_weak(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            if self.word.compare_exchange_weak(FREE, HELD, Ordering::Acquire, Ordering::Relaxed).is_ok() {
                 return;
             }
             core::hint::spin_loop();
         }
         loop {
-            match self.0.swap(CONTENDED, Ordering::Acquire) {
+            match self.word.swap(CONTENDED, Ordering::Acquire) {
                 FREE => return,
-                HELD | CONTENDED => futex::wait(&self.0, CONTENDED),
+                HELD | CONTENDED => futex::wait(&self.word, CONTENDED),
                 state => overwritten(state),
             }
         }
     }
 
-    pub fn release(&self) {
-        if self.0.swap(FREE, Ordering::Release) == CONTENDED {
-            futex::wake(&self.0, 1);
+    fn hand_on(&self) {
+        if self.word.swap(FREE, Ordering::Release) == CONTENDED {
+            futex::wake(&self.word, 1);
         }
     }
+}
+
+/// What each thread holds, in its block. A thread without a block, which is one at the start of an image, is alone and goes unchecked.
+#[cfg(feature = "lock-order")]
+mod order {
+    use pager_core::rank::Rank;
+
+    use crate::die;
+    use crate::thread::Block;
+
+    pub fn take(rank: Rank) {
+        if let Some(block) = Block::of_this_stack()
+            && let Err(error) = block.held_ranks.take(rank)
+        {
+            die::internal(format_args!("{error}"));
+        }
+    }
+
+    pub fn give_back(rank: Rank) {
+        if let Some(block) = Block::of_this_stack() {
+            block.held_ranks.give_back(rank);
+        }
+    }
+}
+
+#[cfg(not(feature = "lock-order"))]
+mod order {
+    use pager_core::rank::Rank;
+
+    pub fn take(_: Rank) {}
+
+    pub fn give_back(_: Rank) {}
 }
 
 /// No thread will ever release a lock that the program has written over: better to end than to wait for that.
@@ -61,8 +109,8 @@ pub struct Mutex<T> {
 unsafe impl<T: Send> Sync for Mutex<T> {}
 
 impl<T> Mutex<T> {
-    pub const fn new(value: T) -> Mutex<T> {
-        Mutex { raw: RawMutex::free(), value: UnsafeCell::new(value) }
+    pub const fn new(rank: Rank, value: T) -> Mutex<T> {
+        Mutex { raw: RawMutex::free(rank), value: UnsafeCell::new(value) }
     }
 
     pub fn lock(&self) -> MutexGuard<'_, T> {
@@ -115,11 +163,12 @@ pub struct RwLock<T> {
 unsafe impl<T: Send + Sync> Sync for RwLock<T> {}
 
 impl<T> RwLock<T> {
-    pub const fn new(value: T) -> RwLock<T> {
-        RwLock { writer: RawMutex::free(), state: AtomicU32::new(0), value: UnsafeCell::new(value) }
+    pub const fn new(rank: Rank, value: T) -> RwLock<T> {
+        RwLock { writer: RawMutex::free(rank), state: AtomicU32::new(0), value: UnsafeCell::new(value) }
     }
 
     pub fn read(&self) -> ReadGuard<'_, T> {
+        order::take(self.writer.rank);
         loop {
             let state = self.state.load(Ordering::Relaxed);
             if state & !WRITER > MOST_READERS {
@@ -162,6 +211,7 @@ impl<T> Drop for ReadGuard<'_, T> {
         if self.0.state.fetch_sub(1, Ordering::Release) & WRITER != 0 {
             futex::wake(&self.0.state, u32::MAX >> 1);
         }
+        order::give_back(self.0.writer.rank);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::calls;
 use crate::credit::{self, Opening};
 use crate::die;
 use crate::images::Images;
-use crate::lock::{Mutex, RwLock};
+use crate::lock::{Mutex, Rank, RwLock};
 use crate::queue::Queue;
 use crate::row;
 use crate::swap;
@@ -37,7 +37,7 @@ pub struct State {
     pub images: Mutex<Images>,
     /// Entries that are busy now; fork waits for zero.
     pub busy: AtomicU64,
-    /// The brk heap.
+    /// The brk heap. Held across the memory calls that move its end.
     pub heap: Mutex<crate::memory::brk::Heap>,
     /// What the program is, for `/proc/self/exe` and exec.
     pub program: Mutex<Vec<u8>>,
@@ -49,13 +49,13 @@ pub struct State {
 
 /// The process's state.
 pub static STATE: State = State {
-    areas: RwLock::new(AreaTree::new()),
+    areas: RwLock::new(Rank::Areas, AreaTree::new()),
     table: PageTable::new(),
-    queue: Mutex::new(Queue::empty()),
-    images: Mutex::new(Images::empty()),
+    queue: Mutex::new(Rank::Queue, Queue::empty()),
+    images: Mutex::new(Rank::Images, Images::empty()),
     busy: AtomicU64::new(0),
-    heap: Mutex::new(crate::memory::brk::Heap::NONE),
-    program: Mutex::new(Vec::new()),
+    heap: Mutex::new(Rank::Break, crate::memory::brk::Heap::NONE),
+    program: Mutex::new(Rank::Program, Vec::new()),
     uffd: AtomicI32::new(-1),
     control: AtomicPtr::new(core::ptr::null_mut()),
     control_fd: AtomicI32::new(-1),

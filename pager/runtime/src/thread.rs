@@ -12,9 +12,10 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
+use pager_core::rank::HeldRanks;
 
 use crate::arena;
-use crate::lock::{Mutex, RawMutex};
+use crate::lock::{Mutex, Rank, RawMutex};
 use crate::process::exec::Passed;
 use crate::readahead::Streams;
 use crate::signals::Actions;
@@ -125,6 +126,8 @@ pub struct Block {
     pub alive: AtomicU32,
     pin_count: AtomicU32,
     pins: [Pin; PINS],
+    /// What the thread holds of the runtime's locks.
+    pub held_ranks: HeldRanks,
     own: UnsafeCell<Own>,
     scratch: UnsafeCell<[u8; PAGE_SIZE as usize]>,
 }
@@ -140,7 +143,7 @@ pub struct Threads {
 // SAFETY: blocks are mapped until the process ends; what may be touched by whom is said at the module's head.
 unsafe impl Send for Threads {}
 
-static THREADS: Mutex<Threads> = Mutex::new(Threads { live: Vec::new(), ended: Vec::new() });
+static THREADS: Mutex<Threads> = Mutex::new(Rank::Threads, Threads { live: Vec::new(), ended: Vec::new() });
 
 /// Live threads, as a number that can be read without the lock.
 static LIVE: AtomicU32 = AtomicU32::new(0);
@@ -153,12 +156,14 @@ pub fn list_lock() -> &'static RawMutex {
 impl Block {
     /// The current thread's block. Only on a block's stack.
     pub fn current() -> &'static Block {
-        let sp: u64;
-        // SAFETY: reads a register.
-        unsafe { core::arch::asm!("mov {}, rsp", out(reg) sp, options(nomem, nostack, preserves_flags)) };
-        let header = (sp & !(BLOCK_BYTES as u64 - 1)) + (BLOCK_BYTES - HEADER_BYTES) as u64;
+        let header = (stack_pointer() & !(BLOCK_BYTES as u64 - 1)) + (BLOCK_BYTES - HEADER_BYTES) as u64;
         // SAFETY: handlers run on the block's stack, below its header.
         unsafe { &*(header as *const Block) }
+    }
+
+    /// The block whose stack this is, if it is one: at the start of an image there is only the kernel's.
+    pub fn of_this_stack() -> Option<&'static Block> {
+        arena::reserves(stack_pointer(), 1).then(Block::current)
     }
 
     /// Maps a block, or takes one whose thread has ended.
@@ -184,6 +189,7 @@ impl Block {
             (*header).inbox.pending.store(0, Ordering::Relaxed);
             (*header).alive.store(1, Ordering::Relaxed);
             (*header).pin_count.store(0, Ordering::Relaxed);
+            (*header).held_ranks.clear();
             (&raw mut (*header).own).write(UnsafeCell::new(Own::new(actions)));
         }
         THREADS.lock().live.push(NonNull::new(header).ok_or(Errno::ENOMEM)?);
@@ -247,6 +253,13 @@ impl Block {
         let count = self.pin_count.load(Ordering::SeqCst) as usize;
         self.pins[..count.min(PINS)].iter().any(|pin| pin.start() <= page && page < pin.end())
     }
+}
+
+fn stack_pointer() -> u64 {
+    let sp: u64;
+    // SAFETY: reads a register.
+    unsafe { core::arch::asm!("mov {}, rsp", out(reg) sp, options(nomem, nostack, preserves_flags)) };
+    sp
 }
 
 impl Pin {

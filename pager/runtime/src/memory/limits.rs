@@ -6,7 +6,7 @@
 use pager_core::addr::PAGE_SIZE;
 use pager_core::area::{Area, AreaTree, Holding, KernelReason, Protection, Role};
 
-use crate::lock::Mutex;
+use crate::lock::{Mutex, Rank};
 use crate::state;
 use crate::sys::file;
 use crate::sys::{Errno, task};
@@ -34,7 +34,7 @@ struct Kept {
     data: Limit,
 }
 
-static KEPT: Mutex<Kept> = Mutex::new(Kept { space: NO_LIMIT, data: NO_LIMIT });
+static KEPT: Mutex<Kept> = Mutex::new(Rank::Limits, Kept { space: NO_LIMIT, data: NO_LIMIT });
 
 impl Kept {
     fn of(&mut self, which: u64) -> Option<&mut Limit> {

@@ -117,6 +117,24 @@ pub fn own(page: PageNum, cell: &EntryCell) -> Entry {
     }
 }
 
+/// Makes every entry of a range busy that holds something: what they were. Each is to be settled.
+///
+/// The writers' lock of the areas must be held, so that no fill begins.
+pub fn own_all(range: PageRange) -> Vec<(PageNum, Entry)> {
+    let own = |(page, cell)| Some((page, own(page, cell))).filter(|(_, was)| *was != Entry::Empty);
+    STATE.table.existing_in(range).filter_map(own).collect()
+}
+
+/// Gives up what busy entries hold, as [`discard`] does.
+pub fn forget(owned: Vec<(PageNum, Entry)>) {
+    let dropped = owned.iter().filter(|(_, was)| was.is_resident()).count() as u64;
+    for (page, was) in owned {
+        was.slot().into_iter().for_each(swap::release);
+        settle(page, Entry::Empty);
+    }
+    state::remove_resident(dropped);
+}
+
 /// Turns the mapped range of an area into private memory of ours: anonymous, registered, then accessible. Whatever was mapped there is replaced.
 ///
 /// # Errors

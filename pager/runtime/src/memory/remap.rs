@@ -14,7 +14,9 @@ use super::map::MOST_GUARDED;
 use super::range::page_align;
 use super::remap_shared;
 use super::unmap::outside;
-use super::{aligned_range, discard, is_ours, leave_shared_to_kernel, limits, locks, make_private, own, seal};
+use super::{
+    aligned_range, discard, forget, is_ours, leave_shared_to_kernel, limits, locks, make_private, own_all, seal,
+};
 use crate::engine;
 use crate::fault::settle;
 use crate::fill;
@@ -207,16 +209,9 @@ fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Op
             aligned_range(kernel::mmap(wish, request.new_len, PROT_NONE, flags, -1, 0)?, request.new_len)?
         }
     };
-    let addr = to.start().start().0;
     for piece in &pieces {
-        let shift = piece.range.start().0 - from.start().0;
-        let place = addr + shift * PAGE_SIZE;
-        let flags = MAYMOVE | FIXED | request.flags & DONTUNMAP;
-        move_mappings(piece.range.start().start().0, piece.range.bytes(), flags, place)?;
-        if piece.holding == Holding::Private {
-            uffd::register(state::uffd(), place, piece.range.bytes())?;
-        }
-        move_entries(piece, to.start().plus(shift));
+        let to = to.start().plus(piece.range.start().0 - from.start().0);
+        move_piece(piece, MAYMOVE | FIXED | request.flags & DONTUNMAP, to)?;
     }
     if request.flags & DONTUNMAP == 0 {
         areas.remove(from);
@@ -247,7 +242,25 @@ fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Op
         let start = to.start().plus(piece.range.start().0 - from.start().0);
         register_neighbours(areas, PageRange::with_count(start, piece.range.count()).ok_or(Errno::EINVAL)?)?;
     }
-    Ok(addr)
+    Ok(to.start().start().0)
+}
+
+/// Has the kernel move an area's mappings to `to`, and moves the entries after them.
+///
+/// The entries are busy meanwhile: an eviction that took one at the old place would find nothing there.
+fn move_piece(piece: &Area, flags: u64, to: PageNum) -> Result<(), Errno> {
+    let (from, len, place) = (piece.range.start(), piece.range.bytes(), to.start().0);
+    let taken = own_all(piece.range);
+    if let Err(errno) = move_mappings(from.start().0, len, flags, place) {
+        taken.into_iter().for_each(|(page, was)| settle(page, was));
+        return Err(errno);
+    }
+    let registered = match piece.holding {
+        Holding::Private => uffd::register(state::uffd(), place, len),
+        _ => Ok(()),
+    };
+    move_entries(taken, from, to);
+    registered
 }
 
 /// Registers what adjoins a range that was moved to: where the kernel joined it to a neighbour, it dropped the neighbour's registration too.
@@ -278,15 +291,11 @@ fn move_mappings(from: u64, len: u64, flags: u64, to: u64) -> Result<(), Errno> 
     }
 }
 
-/// Moves the entries of an area's pages to where the pages are now.
-fn move_entries(piece: &Area, to: PageNum) {
+/// Moves entries that are busy, from an area that began at `from`, to where their pages are now.
+fn move_entries(taken: Vec<(PageNum, Entry)>, from: PageNum, to: PageNum) {
     let mut arrived = Vec::new();
-    for (page, cell) in STATE.table.existing_in(piece.range) {
-        let was = own(page, cell);
-        if was == Entry::Empty {
-            continue;
-        }
-        let there = to.plus(page.0 - piece.range.start().0);
+    for (page, was) in taken {
+        let there = to.plus(page.0 - from.0);
         let next = match was {
             Entry::Resident(_, slot) => {
                 slot.into_iter().for_each(swap::release);
@@ -305,9 +314,18 @@ fn move_entries(piece: &Area, to: PageNum) {
 }
 
 fn by_kernel(areas: &mut AreaTree, request: &Request, area: &Area, target: Option<PageRange>) -> Result<u64, Errno> {
-    let addr = kernel::mremap(request.old, request.old_len, request.new_len, request.flags, request.new)?;
+    // Nobody may be busy with what lies at the target while it goes; where the kernel refuses, that stays.
+    let replaced = target.map_or_else(Vec::new, own_all);
+    let moved = kernel::mremap(request.old, request.old_len, request.new_len, request.flags, request.new);
+    let addr = match moved {
+        Ok(addr) => addr,
+        Err(errno) => {
+            replaced.into_iter().for_each(|(page, was)| settle(page, was));
+            return Err(errno);
+        }
+    };
+    forget(replaced);
     if let Some(target) = target {
-        discard(target);
         areas.remove(target);
     }
     if request.old_len != 0

@@ -16,19 +16,21 @@ use crate::thread::{self, Block};
 
 /// Keeps the process at rest. The calling thread may allocate until it calls [`still_heap`].
 pub struct Rest {
-    // Dropped last.
+    _inner: Held<6>,
     areas: WriteGuard<'static, AreaTree>,
-    _inner: Held<7>,
+    // Dropped last.
+    _outer: Held<1>,
 }
 
 impl Rest {
     /// Waits for such a moment.
     pub fn come(block: &'static Block) -> Rest {
+        // brk holds its lock while it maps and unmaps.
+        let outer = Held::take([STATE.heap.raw()]);
         let areas = STATE.areas.write();
         let locks = [
             STATE.queue.raw(),
             STATE.images.raw(),
-            STATE.heap.raw(),
             STATE.program.raw(),
             limits::lock(),
             block.own().actions().lock_word(),
@@ -37,7 +39,7 @@ impl Rest {
         loop {
             let inner = Held::take(locks);
             if STATE.busy.load(Ordering::SeqCst) == 0 {
-                return Rest { areas, _inner: inner };
+                return Rest { _inner: inner, areas, _outer: outer };
             }
             drop(inner);
             task::give_way();

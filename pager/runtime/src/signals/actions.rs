@@ -1,6 +1,6 @@
 //! The program's signal actions, as sigaction(2) set them.
 
-use crate::lock::{Mutex, RawMutex};
+use crate::lock::{Mutex, Rank, RawMutex};
 use crate::sys::Errno;
 use crate::sys::signal::{self, Action, SIGNALS, SignalSet};
 
@@ -8,7 +8,7 @@ use crate::sys::signal::{self, Action, SIGNALS, SignalSet};
 pub struct Actions(Mutex<[Action; SIGNALS as usize]>);
 
 /// The process's table. A vfork child has a copy of its own.
-pub static PROCESS: Actions = Actions(Mutex::new([EMPTY; SIGNALS as usize]));
+pub static PROCESS: Actions = Actions(Mutex::new(Rank::Actions, [EMPTY; SIGNALS as usize]));
 
 const EMPTY: Action = Action { handler: 0, flags: 0, restorer: 0, mask: SignalSet(0) };
 
@@ -25,7 +25,7 @@ impl Actions {
 
     /// The same actions, for a process of its own.
     pub fn copy(&self) -> Actions {
-        Actions(Mutex::new(*self.0.lock()))
+        Actions(Mutex::new(Rank::Actions, *self.0.lock()))
     }
 
     /// The lock, to be held across a fork.
