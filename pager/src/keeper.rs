@@ -90,15 +90,15 @@ impl Keeper {
             let _ = kill(process, Signal::SIGKILL);
         }
     }
+}
 
-    /// Does what the keeper would do.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel said.
-    pub fn end_run(&self) -> io::Result<()> {
-        self.control.mark().map(|mark| end_run(&mark, &self.control))
-    }
+/// Does what the keeper would do, for the run of `control`.
+///
+/// # Errors
+///
+/// What the kernel said.
+pub fn end(control: &ControlFile) -> io::Result<()> {
+    control.mark().map(|mark| end_run(&mark, control))
 }
 
 impl Drop for Keeper {
@@ -138,11 +138,11 @@ fn kill_members(mark: &Mark, control: &Control) -> usize {
     };
     let members = all.iter().filter(|seen| is_member(seen.pid)).map(|seen| seen.pid).collect();
     let condemned = with_descendants(&all, members);
-    all.iter().filter(|seen| condemned.contains(&seen.pid) && end(seen)).count()
+    all.iter().filter(|seen| condemned.contains(&seen.pid) && kill_seen(seen)).count()
 }
 
 /// Kills a process if it is still the one that was seen.
-fn end(seen: &Stat) -> bool {
+fn kill_seen(seen: &Stat) -> bool {
     let Ok(handle) = Handle::open(seen.pid) else { return false };
     look_at(seen.pid).is_some_and(|now| now.started == seen.started) && handle.kill().is_ok()
 }

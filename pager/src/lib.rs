@@ -13,6 +13,7 @@ pub mod cli;
 pub mod control;
 pub mod descriptors;
 pub mod doctor;
+pub mod ending;
 pub mod failure;
 pub mod hatch;
 pub mod histogram;

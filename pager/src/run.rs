@@ -13,7 +13,7 @@ use crate::cli::RunArgs;
 use crate::doctor::{self, MissingFeature};
 use crate::failure::{Failure, Weight};
 use crate::hatch::Hatch;
-use crate::keeper::Keeper;
+use crate::keeper::{self, Keeper};
 use crate::launch::{INTERNAL, Launch, LaunchError, Running};
 use crate::lifeline::Lifeline;
 use crate::outcome::Outcome;
@@ -85,7 +85,7 @@ pub fn run(args: &RunArgs) -> Result<Outcome, RunError> {
     let bequests = Bequests::new(running.control.clone(), hatch);
     supervise(&running, &signals, bequests, &mut keeper, &mut writer).map_err(|source| {
         let _ = kill(running.pid, Signal::SIGKILL);
-        let _ = keeper.end_run();
+        let _ = keeper::end(&running.control);
         RunError::Supervise(source)
     })
 }
@@ -124,6 +124,12 @@ fn supervise(
         insider: |pid| pid == running.subject.pid || sampler::is_alive(&running.control, pid),
         report: || give(writer, &report(None), Occasion::Asked),
         look_after: || keeper.look_after(),
+        end_run: || {
+            if let Err(error) = keeper::end(&running.control) {
+                say::line(format_args!("the run's processes cannot be looked for: {error}"));
+                let _ = kill(running.pid, Signal::SIGKILL);
+            }
+        },
     };
     let outcome = signals.supervise(running.pid, duties)?;
     // Now, so that it has ended when we do.

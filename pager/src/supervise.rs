@@ -2,14 +2,19 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
+use std::time::Instant;
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::unistd::Pid;
 
+use crate::ending::{Ending, GRACE, Verdict};
 use crate::outcome::Outcome;
+use crate::say;
 use crate::sys::disposition;
 use crate::sys::wait::{News, news};
 
@@ -37,13 +42,15 @@ pub struct Signals {
 }
 
 /// What is asked of others while the program runs.
-pub struct Duties<Insider, Report, LookAfter> {
+pub struct Duties<Insider, Report, LookAfter, EndRun> {
     /// Says whether a process belongs to the run.
     pub insider: Insider,
     /// Gives a report.
     pub report: Report,
     /// A child changed its state, perhaps not the program.
     pub look_after: LookAfter,
+    /// Kills every process of the run.
+    pub end_run: EndRun,
 }
 
 /// What has to be done next.
@@ -61,7 +68,7 @@ enum Step {
 
 /// Who sent a signal.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Origin {
+pub enum Origin {
     /// The kernel, mostly for a key on the terminal: the whole group got it.
     Kernel,
     /// A process of the run, which meant its group (`kill 0`) and not us: the program got it too.
@@ -85,17 +92,27 @@ impl Signals {
         Ok(Signals { fd, inherited })
     }
 
-    fn next(&self) -> io::Result<siginfo> {
+    /// The next signal; `None` where none comes before `deadline`.
+    fn next(&self, deadline: Option<Instant>) -> io::Result<Option<siginfo>> {
         loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            // Rounded up: a wait of no time at all would be gone through again and again.
+            let wait = left.map_or(Ok(PollTimeout::NONE), |left| PollTimeout::try_from(left.as_millis() + 1));
+            match poll(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)], wait.unwrap_or(PollTimeout::MAX)) {
+                Ok(0) => return Ok(None),
+                Ok(_) => {}
+                Err(Errno::EINTR) => continue,
+                Err(errno) => return Err(errno.into()),
+            }
             match self.fd.read_signal() {
-                Ok(Some(info)) => return Ok(info),
+                Ok(Some(info)) => return Ok(Some(info)),
                 Ok(None) | Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
         }
     }
 
-    /// Waits until `pid` has ended.
+    /// Waits until `pid` has ended, or was told to and did not, and was killed with all of the run.
     ///
     /// # Errors
     ///
@@ -103,11 +120,25 @@ impl Signals {
     pub fn supervise(
         &self,
         pid: Pid,
-        mut duties: Duties<impl Fn(u32) -> bool, impl FnMut(), impl FnMut()>,
+        mut duties: Duties<impl Fn(u32) -> bool, impl FnMut(), impl FnMut(), impl FnMut()>,
     ) -> io::Result<Outcome> {
+        let mut ending = Ending::default();
         loop {
-            let info = self.next()?;
+            let Some(info) = self.next(ending.deadline())? else {
+                if ending.is_over() {
+                    return Ok(Outcome::signal(libc::SIGKILL));
+                }
+                say::line(format_args!("the program goes on {} s after SIGTERM: the run is killed", GRACE.as_secs()));
+                (duties.end_run)();
+                ending.note_killed(Instant::now());
+                continue;
+            };
             let origin = origin(&info, &duties.insider);
+            if !ending.is_over() && verdict(&mut ending, info.ssi_signo, origin) == Verdict::End {
+                (duties.end_run)();
+                ending.note_killed(Instant::now());
+                continue;
+            }
             match step(info.ssi_signo, origin) {
                 Step::Look => {
                     if let Some(outcome) = look(pid)? {
@@ -131,6 +162,11 @@ fn origin(info: &siginfo, insider: impl Fn(u32) -> bool) -> Origin {
         _ if insider(info.ssi_pid) => Origin::Insider,
         _ => Origin::Outsider,
     }
+}
+
+/// What `signal` means for the run as a whole.
+fn verdict(ending: &mut Ending, signal: u32, origin: Origin) -> Verdict {
+    Signal::try_from(signal as i32).map_or(Verdict::GoOn, |signal| ending.note(signal, origin, Instant::now()))
 }
 
 /// What `signal` asks for.
