@@ -145,6 +145,7 @@ fn fill_in(settings: &Settings, plan: &Plan, runtime: RawFd) {
     settings.verbose.store(u32::from(plan.verbosity == Verbosity::Events), Relaxed);
     settings.supervisor.store(std::process::id(), Relaxed);
     settings.runtime_fd.store(runtime.into(), Relaxed);
+    settings.runtime_copy_fd.store(-1, Relaxed);
     settings.lifeline_fd.store(-1, Relaxed);
     settings.hatch_fd.store(-1, Relaxed);
     settings.root.set(plan.root.as_deref().map_or(OsStr::new(""), |root| root.as_os_str()).as_bytes());

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
@@ -32,6 +33,8 @@ pub const INTERNAL: u8 = 125;
 pub struct Launch {
     control: Arc<ControlFile>,
     runtime: HighFd,
+    /// What processes map in the runtime's place, see the runtime's `load::itself`.
+    _runtime_copy: HighFd,
     program_fd: HighFd,
     /// Kept open, and so locked, for the run.
     swap: Vec<SwapFile>,
@@ -101,10 +104,12 @@ impl Launch {
         let program = Search::from_env(plan.root.clone()).open(&args.command[0])?;
         let swap = swap_files(args)?;
         let runtime = HighFd::new(runtime_image::open()?).map_err(LaunchError::Descriptors)?;
+        let runtime_copy = HighFd::new(runtime_image::copy()?).map_err(LaunchError::Descriptors)?;
         let program_fd = HighFd::new(&program.file).map_err(LaunchError::Descriptors)?;
         let control = Arc::new(ControlFile::new(plan, &swap, runtime.number())?);
         control.name(lifeline, hatch);
-        Ok(Launch { control, runtime, program_fd, swap, program, command: args.command.clone() })
+        control.settings.runtime_copy_fd.store(runtime_copy.number().into(), Relaxed);
+        Ok(Launch { control, runtime, _runtime_copy: runtime_copy, program_fd, swap, program, command: args.command.clone() })
     }
 
     /// The control block.
@@ -131,9 +136,11 @@ impl Launch {
 
     /// The environment entry by which the first process finds its run.
     fn passport(&self) -> OsString {
-        let mut entry =
-            OsString::from(format!("{ENVIRONMENT_KEY}={}:{}:-1:-1:", self.control.number(), self.program_fd.number()));
-        entry.push(&self.program.path);
+        let path = self.program.path.as_os_str();
+        let (control, program) = (self.control.number(), self.program_fd.number());
+        let mut entry = OsString::from(format!("{ENVIRONMENT_KEY}={control}:{program}:-1:-1:0:{}:", path.len()));
+        entry.push(path);
+        entry.push(path);
         entry
     }
 

@@ -47,6 +47,23 @@ pub fn open() -> Result<File, RuntimeImageError> {
     }
 }
 
+/// The same contents in another file.
+///
+/// # Errors
+///
+/// See [`RuntimeImageError`].
+pub fn copy() -> Result<File, RuntimeImageError> {
+    match env::var_os(OVERRIDE).filter(|path| !path.is_empty()) {
+        Some(_) => {
+            let mut file = memory_file()?;
+            io::copy(&mut open()?, &mut file)?;
+            seal(&file)?;
+            Ok(file)
+        }
+        None => Ok(embedded()?),
+    }
+}
+
 fn embedded() -> io::Result<File> {
     let mut file = memory_file()?;
     file.write_all(EMBEDDED)?;

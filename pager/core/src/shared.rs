@@ -74,6 +74,8 @@ pub struct Settings {
     pub root: Text,
     /// Descriptor of the runtime image, for exec.
     pub runtime_fd: AtomicI64,
+    /// Descriptor of a second file with the same contents, that a process maps in the place of the one that was executed.
+    pub runtime_copy_fd: AtomicI64,
     /// Descriptor, in every process, of the reading end of the lifeline: when nobody has the other end any more the run is to end.
     pub lifeline_fd: AtomicI64,
     /// Descriptor, in every process, of the hatch's inner end: a socket through which descriptors pass between supervisor and processes.
@@ -197,7 +199,7 @@ pub struct Counts {
     pub threads: AtomicU64,
     /// Programs started with exec, the first included.
     pub execs: AtomicU64,
-    /// Programs that had to run natively (32-bit, setuid, file capabilities).
+    /// Programs that had to run natively (32-bit, setuid, file capabilities, not to be read).
     pub execs_native: AtomicU64,
     /// Programs that ran natively because [`Children::Native`] says so.
     pub execs_native_children: AtomicU64,

@@ -5,6 +5,11 @@ use alloc::vec::Vec;
 use crate::state;
 use crate::sys::file;
 
+/// Whether there is one.
+pub fn is_set() -> bool {
+    state::settings().root.iter().next().is_some()
+}
+
 /// `path` under the root, zero-terminated, if something is there.
 pub fn under(path: &[u8]) -> Option<Vec<u8>> {
     let root: Vec<u8> = state::settings().root.iter().collect();

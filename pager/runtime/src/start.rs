@@ -14,9 +14,11 @@ use crate::gate;
 use crate::images;
 use crate::keys;
 use crate::lifeline;
-use crate::load;
+use crate::load::itself::{self, Itself};
+use crate::load::{self, Executed};
 use crate::memory::limits;
 use crate::process::leave;
+use crate::process::lookup::Comm;
 use crate::row;
 use crate::server;
 use crate::signals;
@@ -61,13 +63,15 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
         die::say(format_args!("this is the runtime of `pager run`, and not to be started by hand"));
         task::exit_group(EXIT_USAGE);
     };
-    let (program_fd, row, path) = (passport.program, passport.row, passport.path.to_vec());
+    let Passport { program: program_fd, row, comm, .. } = passport;
+    let (filename, path) = (passport.filename.to_vec(), passport.path.to_vec());
     if let Err(errno) = map_control(passport.control) {
         die::internal(format_args!("the run's control block cannot be mapped: {errno:?}"));
     }
     if let Some(Err(errno)) = passport.slots.map(leave::adopt) {
         die::event!("swap slots of the program before are lost: {errno:?}");
     }
+    let itself = itself::leave_file(state::runtime_copy());
     lifeline::take_hold();
     task::disable_huge_pages();
     state::claim_process(task::pid());
@@ -79,7 +83,7 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
         Ok(block) => block,
         Err(errno) => die::internal(format_args!("this process cannot be prepared: {errno:?}")),
     };
-    let job = alloc::boxed::Box::leak(alloc::boxed::Box::new(Job { inherited, program_fd, path }));
+    let job = alloc::boxed::Box::leak(alloc::boxed::Box::new(Job { inherited, program_fd, filename, comm, path, itself }));
     // SAFETY: the block is new; `run` never returns.
     unsafe { gate::on_stack(block.stack_top(), run, job as *mut Job as u64) }
 }
@@ -87,7 +91,10 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
 struct Job {
     inherited: Inherited,
     program_fd: Fd,
+    filename: Vec<u8>,
+    comm: Comm,
     path: Vec<u8>,
+    itself: Itself,
 }
 
 /// The rest, on the first thread's block.
@@ -96,8 +103,12 @@ unsafe extern "C" fn run(job: u64) -> ! {
     let job = unsafe { &*(job as *const Job) };
     let counts = state::counts();
     count(&counts.execs, 1);
-    name_process(&job.path);
-    let ready = load::load(job.program_fd, &job.path, &job.inherited);
+    match job.comm {
+        Comm::OfName => name_process(&job.filename, &job.path),
+        Comm::OfFile => name_process(file_name(&STATE.program.lock()), &job.path),
+    }
+    let executed = Executed { fd: job.program_fd, path: &job.path, filename: &job.filename, itself: job.itself };
+    let ready = load::load(&executed, &job.inherited);
     file::close(job.program_fd);
     if let Err(errno) = task::dispatch_on(gate::text()) {
         die::fail(FailureKind::Kernel, errno.0 as u64, b"syscall user dispatch", die::INTERNAL_EXIT);
@@ -189,20 +200,29 @@ struct Passport<'a> {
     slots: Option<Fd>,
     /// Row of the program before in the roster.
     row: Option<usize>,
+    comm: Comm,
+    /// What the program is told that it was executed by.
+    filename: &'a [u8],
+    /// Where its file is.
     path: &'a [u8],
 }
 
-/// `CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:PATH`; what there is not is -1.
+/// `CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:COMM:LENGTH:` and the file name, so many bytes long, and the path; what there is not is -1.
 fn parse_run(run: &[u8]) -> Option<Passport<'_>> {
-    let mut parts = run.splitn(5, |byte| *byte == b':');
+    let mut parts = run.splitn(7, |byte| *byte == b':');
     let mut number = || core::str::from_utf8(parts.next()?).ok()?.parse::<i32>().ok();
     let (control, program, slots, row) = (number()?, number()?, number()?, number()?);
+    let comm = if number()? == 0 { Comm::OfName } else { Comm::OfFile };
+    let length = usize::try_from(number()?).ok()?;
+    let (filename, path) = parts.next()?.split_at_checked(length)?;
     Some(Passport {
         control: Fd(control),
         program: Fd(program),
         slots: (slots >= 0).then_some(Fd(slots)),
         row: usize::try_from(row).ok(),
-        path: parts.next()?,
+        comm,
+        filename,
+        path,
     })
 }
 
@@ -246,9 +266,9 @@ fn prepare(program: Fd) -> Result<&'static Block, Errno> {
     Ok(block)
 }
 
-/// The process is called as its program is.
-fn name_process(path: &[u8]) {
-    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
+/// The process is called by the last part of `name`; the report says where the program is.
+fn name_process(name: &[u8], path: &[u8]) {
+    let name = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
     let mut terminated = name.to_vec();
     terminated.push(0);
     task::set_name(&terminated);
@@ -256,4 +276,9 @@ fn name_process(path: &[u8]) {
     if let Some(row) = row::own() {
         row.program.set(path);
     }
+}
+
+/// The name of a file, of which the kernel says that it is at `path`.
+fn file_name(path: &[u8]) -> &[u8] {
+    path.strip_suffix(b" (deleted)").unwrap_or(path)
 }

@@ -73,6 +73,11 @@ pub fn set_uffd(fd: Fd) {
     calls::note_own(fd);
 }
 
+/// A second file with the runtime's contents, where the run has one.
+pub fn runtime_copy() -> Option<Fd> {
+    Some(Fd(settings().runtime_copy_fd.load(Ordering::Relaxed) as i32)).filter(|fd| fd.0 >= 0)
+}
+
 /// The control block, once it is mapped.
 pub fn control() -> Option<&'static Control> {
     let control = STATE.control.load(Ordering::Relaxed);

@@ -23,6 +23,7 @@ mod ioctl;
 mod ipc;
 mod keys;
 mod nested;
+pub mod procfs;
 mod ptrace;
 mod refine;
 mod table;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, Ordering};
 
-use super::{Call, raw};
+use super::{Call, paths, raw};
 use crate::lifeline;
 use crate::state::{self, STATE};
 use crate::swap;
@@ -23,20 +23,24 @@ pub fn note_own(fd: Fd) {
 /// Whether a call is about a descriptor of ours. To the program it is not there.
 pub fn names_ours(number: u64, args: &[u64; 6]) -> bool {
     let named = |argument: &usize| {
-        let fd = Fd(args[*argument] as i32);
-        fd.0 >= LEAST.load(Ordering::Relaxed) && is_ours(fd)
+        is_ours(Fd(args[*argument] as i32))
     };
     pager_core::calls::descriptors(number).iter().any(named)
 }
 
-fn is_ours(fd: Fd) -> bool {
-    fd == state::uffd() || of_the_run().chain(lifeline::own()).any(|ours| ours == fd) || STATE.images.lock().holds(fd)
+/// Whether a descriptor is the runtime's.
+pub fn is_ours(fd: Fd) -> bool {
+    fd.0 >= LEAST.load(Ordering::Relaxed) && (apart_from_images().any(|ours| ours == fd) || STATE.images.lock().holds(fd))
+}
+
+fn apart_from_images() -> impl Iterator<Item = Fd> {
+    of_the_run().chain([state::uffd()]).chain(lifeline::own()).chain(paths::program())
 }
 
 /// Descriptors that have the same number in all processes of the run.
 pub fn of_the_run() -> impl Iterator<Item = Fd> {
     let runtime = Fd(state::settings().runtime_fd.load(Ordering::Relaxed) as i32);
-    swap::descriptors().chain([state::control_fd(), runtime]).chain(lifeline::inherited())
+    swap::descriptors().chain([state::control_fd(), runtime]).chain(state::runtime_copy()).chain(lifeline::inherited())
 }
 
 /// close.
@@ -59,7 +63,7 @@ pub fn close_range(first: u64, last: u64, flags: u64) -> Result<u64, Errno> {
     if first > last {
         return Err(Errno::EINVAL);
     }
-    let mut ours: Vec<u32> = of_the_run().chain([state::uffd()]).chain(lifeline::own()).map(|fd| fd.0 as u32).collect();
+    let mut ours: Vec<u32> = apart_from_images().map(|fd| fd.0 as u32).collect();
     STATE.images.lock().descriptors(&mut ours);
     ours.retain(|fd| (first..=last).contains(fd));
     ours.sort_unstable();

@@ -179,7 +179,7 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
         Virtual::Close => descriptors::close(a),
         Virtual::CloseRange => descriptors::close_range(a, b, c),
         Virtual::Dup2 | Virtual::Dup3 => descriptors::duplicate(call),
-        Virtual::Readlink | Virtual::Readlinkat => paths::readlink(block, call),
+        Virtual::Readlink | Virtual::Readlinkat => perform(block, call),
         Virtual::Open | Virtual::Openat | Virtual::Openat2 => paths::open(block, call),
         Virtual::Sigpending => signals::held::sigpending(block, call),
         Virtual::Sigtimedwait => signals::held::sigtimedwait(block, call),

@@ -1,83 +1,137 @@
-//! Names that mean something else under the pager: `/proc/self/exe`, and libraries that are looked for under `--root` first.
+//! Names that mean something else under the pager: `/proc/self/exe`, descriptors of the runtime, and libraries that are looked for under `--root`
+//! first.
+//!
+//! Where the kernel may be told which program runs (see `load::announce`), `/proc/self/exe` is right by itself, by whatever name it is reached.
+//! Elsewhere it leads to the runtime, and the usual names of it are replaced by one of a descriptor of the program's file.
 
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicI32, Ordering};
 
 use pager_core::calls::Shape;
+use pager_core::calls::procfs::{self, Named};
 
+use super::descriptors;
 use super::{Call, perform, raw};
 use crate::die::Line;
 use crate::root;
-use crate::state::STATE;
 use crate::sys::Errno;
-use crate::sys::file::{O_ACCMODE, O_RDONLY};
+use crate::sys::file::{Fd, O_ACCMODE, O_PATH, O_RDONLY};
 use crate::sys::{nr, task};
 use crate::thread::Block;
 use crate::user;
 
 const PATH_MAX: usize = 4096;
+const SYMLINK: u32 = 88;
+const SYMLINKAT: u32 = 266;
+const OPENAT2: u32 = 437;
+const NONE: i32 = -1;
 
-/// readlink and readlinkat.
+/// The program's file, where the kernel takes the runtime for the program.
+static PROGRAM: AtomicI32 = AtomicI32::new(NONE);
+
+/// From now on `fd` stands for the program's file in the place of the kernel's link.
+pub fn stand_in(fd: Fd) {
+    PROGRAM.store(fd.0, Ordering::Relaxed);
+    descriptors::note_own(fd);
+}
+
+/// The descriptor that stands in for the program, if there has to be one.
+pub fn program() -> Option<Fd> {
+    Some(Fd(PROGRAM.load(Ordering::Relaxed))).filter(|fd| fd.0 != NONE)
+}
+
+/// What becomes of a path.
+enum Meaning {
+    /// It is what it is.
+    Itself,
+    /// Another one, zero-terminated, in its place: the program's file.
+    Program(Vec<u8>),
+    /// Nothing is there.
+    Hidden,
+}
+
+fn meaning(path: &[u8]) -> Meaning {
+    match procfs::named(path, task::pid()) {
+        Some(Named::Descriptor(fd)) if descriptors::is_ours(Fd(fd)) => Meaning::Hidden,
+        Some(Named::Executable) => match program() {
+            Some(fd) => {
+                Meaning::Program(Line::format(format_args!("/proc/self/fd/{}\0", fd.0)).as_bytes().to_vec())
+            }
+            None => Meaning::Itself,
+        },
+        _ => Meaning::Itself,
+    }
+}
+
+/// The path argument of a call, if it is one of those that may mean something else.
+fn suspect(addr: u64) -> Option<Vec<u8>> {
+    let mut start = [0u8; 5];
+    user::read(addr, &mut start).ok()?;
+    let is_suspect = start.starts_with(b"/proc") || start.starts_with(b"/dev/") || matches!(&start[..2], b"//" | b"/.");
+    if is_suspect { user::read_string(addr, PATH_MAX).ok() } else { None }
+}
+
+/// The call with its path replaced, and the path, where the kernel would find something else by it.
 ///
 /// # Errors
-/// As readlink(2).
-pub fn readlink(block: &'static Block, call: Call) -> Result<u64, Errno> {
-    let [path, buffer, len] = match u64::from(call.row.number) {
-        nr::READLINKAT => [call.args[1], call.args[2], call.args[3]],
-        _ => [call.args[0], call.args[1], call.args[2]],
-    };
-    match user::read_string(path, PATH_MAX) {
-        Ok(text) if names_self(&text) => {
-            let program = STATE.program.lock().clone();
-            let len = program.len().min(len as u32 as usize);
-            if len == 0 {
-                return Err(Errno::EINVAL);
-            }
-            user::write(buffer, &program[..len])?;
-            Ok(len as u64)
+/// ENOENT for a descriptor of the runtime.
+pub fn translate(call: Call) -> Result<Option<(Call, Vec<u8>)>, Errno> {
+    // A symbolic link's contents name nothing yet.
+    let links = matches!(call.row.number, SYMLINK | SYMLINKAT);
+    let path = call.row.pointers.iter().find(|pointer| pointer.shape == Shape::Path && !links);
+    let Some(at) = path.map(|pointer| usize::from(pointer.argument)) else { return Ok(None) };
+    let Some(text) = suspect(call.args[at]) else { return Ok(None) };
+    match meaning(&text) {
+        Meaning::Itself => Ok(None),
+        Meaning::Hidden => Err(Errno::ENOENT),
+        Meaning::Program(_) if opens_for_writing(&call) => Err(Errno::ETXTBSY),
+        Meaning::Program(path) => {
+            let mut call = call;
+            call.args[at] = path.as_ptr() as u64;
+            Ok(Some((call, path)))
         }
-        _ => perform::perform(block, call),
     }
 }
 
-/// The call with its path replaced, and the path, where it names this process's program by way of `/proc`: the kernel would find the runtime.
-pub fn translate(call: Call) -> Option<(Call, Vec<u8>)> {
-    let at = call.row.pointers.iter().find(|pointer| pointer.shape == Shape::Path)?.argument;
-    let addr = call.args[usize::from(at)];
-    let mut start = [0u8; 6];
-    if user::read(addr, &mut start).is_err() || &start != b"/proc/" {
-        return None;
+/// What exec is to be told of instead of `path`, and whether that is another one.
+///
+/// # Errors
+/// ENOENT for a descriptor of the runtime.
+pub fn executed(path: Vec<u8>) -> Result<(Vec<u8>, Replaced), Errno> {
+    match meaning(&path) {
+        Meaning::Itself => Ok((path, Replaced::No)),
+        Meaning::Hidden => Err(Errno::ENOENT),
+        Meaning::Program(mut program) => {
+            program.pop();
+            Ok((program, Replaced::Yes(path)))
+        }
     }
-    let text = user::read_string(addr, PATH_MAX).ok()?;
-    let program = program_named(&text)?;
-    let mut call = call;
-    call.args[usize::from(at)] = program.as_ptr() as u64;
-    Some((call, program))
 }
 
-/// The program's path, zero-terminated, where `path` is the link to it.
-pub fn program_named(path: &[u8]) -> Option<Vec<u8>> {
-    let named = names_self(path);
-    named.then(|| {
-        let mut program = STATE.program.lock().clone();
-        program.push(0);
-        program
-    })
+/// Whether a path was replaced.
+pub enum Replaced {
+    No,
+    /// This is what it was.
+    Yes(Vec<u8>),
 }
 
-fn names_self(path: &[u8]) -> bool {
-    let Some(rest) = path.strip_prefix(b"/proc/") else { return false };
-    let Some(who) = rest.strip_suffix(b"/exe") else { return false };
-    let own = Line::format(format_args!("{}", task::pid()));
-    who == b"self" || who == b"thread-self" || who == own.as_bytes()
+fn opens_for_writing(call: &Call) -> bool {
+    let flags = match u64::from(call.row.number) {
+        nr::OPEN => call.args[1],
+        nr::OPENAT => call.args[2],
+        _ if call.row.number == OPENAT2 => user::read_value::<u64>(call.args[2]).unwrap_or(O_RDONLY),
+        _ => return false,
+    };
+    flags & O_ACCMODE != O_RDONLY && flags & O_PATH == 0
 }
 
-/// open, openat and openat2.
+/// open and openat.
 ///
 /// # Errors
 /// As open(2).
 pub fn open(block: &'static Block, call: Call) -> Result<u64, Errno> {
     let at = usize::from(u64::from(call.row.number) != nr::OPEN);
-    match replacement(call, at) {
+    match library(call, at) {
         Some(path) => {
             let mut call = call;
             call.args[at] = path.as_ptr() as u64;
@@ -87,12 +141,10 @@ pub fn open(block: &'static Block, call: Call) -> Result<u64, Errno> {
     }
 }
 
-/// The path to open instead, zero-terminated, if there is one.
-fn replacement(call: Call, at: usize) -> Option<Vec<u8>> {
-    const OPENAT2: u32 = 437;
-    if call.row.number == OPENAT2 || call.args[at + 1] & O_ACCMODE != O_RDONLY {
+/// The library to open instead, zero-terminated, if there is one.
+fn library(call: Call, at: usize) -> Option<Vec<u8>> {
+    if !root::is_set() || call.row.number == OPENAT2 || call.args[at + 1] & O_ACCMODE != O_RDONLY {
         return None;
     }
-    let text = user::read_string(call.args[at], PATH_MAX).ok()?;
-    program_named(&text).or_else(|| root::library(&text))
+    root::library(&user::read_string(call.args[at], PATH_MAX).ok()?)
 }

@@ -50,7 +50,7 @@ fn make_fitting(block: &'static Block, call: Call) -> Result<u64, Errno> {
     if call.row.pointers.is_empty() {
         return make(block, call, Interruption::AsUsual);
     }
-    if let Some((translated, _path)) = paths::translate(call) {
+    if let Some((translated, _path)) = paths::translate(call)? {
         return whole(block, translated, Interruption::AsUsual);
     }
     match call.row.chunk {

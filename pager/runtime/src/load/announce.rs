@@ -1,14 +1,16 @@
 //! What `/proc/PID` tells of the process: the program's auxiliary vector, segments, arguments and environment instead of the runtime's.
 //!
-//! `PR_SET_MM_MAP` needs no privilege as long as the executable stays; where the kernel lacks it (no CONFIG_CHECKPOINT_RESTORE), `/proc` tells
+//! `PR_SET_MM_MAP` needs no privilege as long as the executable stays, and CAP_CHECKPOINT_RESTORE to name another; where the kernel lacks it (no CONFIG_CHECKPOINT_RESTORE), `/proc` tells
 //! of the runtime.
 
 use pager_core::addr::PAGE_SIZE;
 
-use crate::load::Loaded;
+use super::itself::Itself;
+use super::{Executed, Loaded};
+use crate::calls::paths;
 use crate::start::Inherited;
 use crate::state::STATE;
-use crate::sys::{call, nr};
+use crate::sys::{Errno, call, file, nr};
 
 const PR_SET_MM: u64 = 35;
 const PR_SET_MM_MAP: u64 = 14;
@@ -33,13 +35,13 @@ struct Map {
     exe_fd: i32,
 }
 
-/// Tells the kernel.
-pub fn announce(main: &Loaded, stack: u64, auxiliary: &[u64], start: &Inherited) {
+/// Tells the kernel, and which file the program is where it may be told that. Where it may not, a descriptor stands in for the link to it.
+pub fn announce(main: &Loaded, executed: &Executed<'_>, stack: u64, auxiliary: &[u64], start: &Inherited) {
     let span = main.program.span();
     let (first, end) = (span.start().start().0 + main.bias, span.end().start().0 + main.bias);
     let heap = STATE.heap.lock().start;
     let auxiliary = &auxiliary[..auxiliary.len().min(AUXILIARY_MAX)];
-    let map = Map {
+    let mut map = Map {
         start_code: first,
         end_code: end,
         start_data: first,
@@ -54,7 +56,19 @@ pub fn announce(main: &Loaded, stack: u64, auxiliary: &[u64], start: &Inherited)
         env_end: start.environment.end,
         auxv: auxiliary.as_ptr(),
         auxv_size: size_of_val(auxiliary) as u32,
-        exe_fd: -1,
+        exe_fd: if executed.itself == Itself::Elsewhere { executed.fd.0 } else { -1 },
     };
-    let _ = call!(nr::PRCTL, PR_SET_MM, PR_SET_MM_MAP, &raw const map, size_of::<Map>(), 0);
+    if map.exe_fd < 0 || map.tell().is_err() {
+        map.exe_fd = -1;
+        let _ = map.tell();
+        if let Ok(fd) = file::with_descriptors(|| file::duplicate_high(executed.fd)) {
+            paths::stand_in(fd);
+        }
+    }
+}
+
+impl Map {
+    fn tell(&self) -> Result<(), Errno> {
+        call!(nr::PRCTL, PR_SET_MM, PR_SET_MM_MAP, &raw const *self, size_of::<Map>(), 0).map(drop)
+    }
 }

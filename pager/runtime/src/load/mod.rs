@@ -1,6 +1,7 @@
 //! Loading a program: its segments become areas, nothing is read but headers.
 
 mod announce;
+pub mod itself;
 mod random;
 mod stack;
 
@@ -17,7 +18,8 @@ use crate::die;
 use crate::images::{self, Use};
 use crate::memory::map::{Request, map_anonymous, map_image};
 use crate::memory::{brk, prot_bits};
-use crate::process::exec::{self, Fitness};
+use crate::process::exec;
+use crate::process::lookup::{self, Fitness};
 use crate::root;
 use crate::start::Inherited;
 use crate::state::{self, STATE};
@@ -25,6 +27,7 @@ use crate::sys::Errno;
 use crate::sys::file::{self, Fd, Stat};
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
 
+use itself::Itself;
 use random::Randomisation;
 pub use stack::Stack;
 
@@ -49,8 +52,20 @@ pub struct Ready {
     pub stack: u64,
 }
 
-/// Loads the program open at `fd`, its interpreter and its stack.
-pub fn load(fd: Fd, path: &[u8], start: &Inherited) -> Ready {
+/// What was executed.
+pub struct Executed<'a> {
+    /// The program, open.
+    pub fd: Fd,
+    /// Where its file is.
+    pub path: &'a [u8],
+    /// What it is told that it was executed by.
+    pub filename: &'a [u8],
+    pub itself: Itself,
+}
+
+/// Loads the program, its interpreter and its stack.
+pub fn load(executed: &Executed<'_>, start: &Inherited) -> Ready {
+    let Executed { fd, path, filename, .. } = *executed;
     let randomisation = Randomisation::of_this_process();
     let main = load_file(fd, path, Place::Program(start, randomisation));
     let interpreter = main.program.interpreter.map(|name| {
@@ -61,11 +76,11 @@ pub fn load(fd: Fd, path: &[u8], start: &Inherited) -> Ready {
     let apart = if main.bias != 0 { randomisation.of_heap().pages(0x2000) } else { 0 };
     brk::start_at(end + apart * PAGE_SIZE);
     keep_texts(start);
-    let stack = Stack { main: &main, interpreter: interpreter.as_ref(), start, path, randomisation };
+    let stack = Stack { main: &main, interpreter: interpreter.as_ref(), start, filename, randomisation };
     let entry = interpreter.as_ref().map_or(main.entry, |interpreter| interpreter.entry);
     match stack.build() {
         Ok((stack, auxiliary)) => {
-            announce::announce(&main, stack, &auxiliary, start);
+            announce::announce(&main, executed, stack, &auxiliary, start);
             Ready { entry, stack }
         }
         Err(errno) => die::internal(format_args!("the stack cannot be built: {errno:?}")),
@@ -142,7 +157,7 @@ fn load_file(fd: Fd, path: &[u8], place: Place<'_>) -> Loaded {
 fn read_program(fd: Fd, stat: &Stat, image: ImageId, path: &[u8], place: Place<'_>) -> (Program, Vec<u8>) {
     let first = read_pages(fd, image, 0, PAGE_SIZE, path);
     if let Place::Program(start, _) = place
-        && (first.starts_with(b"#!") || exec::fitness(fd, stat, &first) == Fitness::Unfit)
+        && (first.starts_with(b"#!") || lookup::fitness(fd, stat, &first) == Fitness::Unfit)
     {
         let errno = exec::instead(path, &start.argv, &start.envp);
         // A 32-bit program on a kernel without them is told of below.

@@ -40,7 +40,7 @@ pub struct Stack<'a> {
     pub main: &'a Loaded,
     pub interpreter: Option<&'a Loaded>,
     pub start: &'a Inherited,
-    pub path: &'a [u8],
+    pub filename: &'a [u8],
     pub randomisation: Randomisation,
 }
 
@@ -71,7 +71,7 @@ impl Stack<'_> {
     pub fn build(&self) -> Result<(u64, Vec<u64>), Errno> {
         let top = self.map()?;
         let mut texts = Texts { bytes: Vec::new(), top: top - 8 - self.randomisation.pages(512) * 16 };
-        let execfn = texts.push_text(self.path);
+        let execfn = texts.push_text(self.filename);
         let platform = texts.push_text(b"x86_64");
         let random = texts.push(&self.start.random);
         let mut words: Vec<u64> = Vec::new();
@@ -92,7 +92,7 @@ impl Stack<'_> {
     /// the limit allows, and grows as it is touched.
     fn map(&self) -> Result<u64, Errno> {
         let texts: usize = self.start.argv.iter().chain(&self.start.envp).map(|text| text.len() + 1 + 8).sum();
-        let first = (texts as u64 + self.path.len() as u64 + 2 * PAGE_SIZE + FIRST_BYTES).next_multiple_of(PAGE_SIZE);
+        let first = (texts as u64 + self.filename.len() as u64 + 2 * PAGE_SIZE + FIRST_BYTES).next_multiple_of(PAGE_SIZE);
         let top = (self.start.arguments.start - APART - 2 * texts as u64) & !(PAGE_SIZE - 1);
         let mut protection = Protection::READ | Protection::WRITE;
         if self.main.program.stack_executable {

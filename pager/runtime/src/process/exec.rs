@@ -1,22 +1,24 @@
 //! exec: the new program is looked at first, so that errors are the caller's; then the runtime is executed again in its place, with the program
-//! named in its environment. What cannot be paged (32-bit, setuid, file capabilities) is executed natively, and so is what children execute under
-//! `--children native`.
+//! named in its environment. What cannot be paged (32-bit, setuid, file capabilities, not to be read) is executed natively, and so is what children
+//! execute under `--children native`.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering::SeqCst;
 
-use pager_core::elf::{ElfError, HEADER_BYTES, Header, SCRIPT_BYTES, script};
+use pager_core::addr::PAGE_SIZE;
+use pager_core::elf::{SCRIPT_BYTES, script};
 use pager_core::shared::count;
 
 use super::leave::{Bequest, Leaving};
-use crate::calls::{of_the_run, paths};
+use super::lookup::{self, Comm, Fitness, Name};
+use crate::calls::of_the_run;
+use crate::calls::paths::{self, Replaced};
 use crate::die::{self, Line};
 use crate::memory::limits;
-use crate::root;
 use crate::row::{self, Before};
 use crate::state;
-use crate::sys::file::{self, AT_EMPTY_PATH, AT_FDCWD, Fd, Stat};
+use crate::sys::file::{self, AT_EMPTY_PATH, AT_EXECVE_CHECK, AT_SYMLINK_NOFOLLOW, Fd, Stat};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::{Errno, call, nr, task};
 use crate::thread::Block;
@@ -28,12 +30,6 @@ const ARGUMENT_MAX: usize = 128 << 10;
 const ARGUMENTS_MAX: usize = 6 << 20;
 /// Nesting of scripts that interpret scripts.
 const SCRIPT_DEPTH: u32 = 5;
-const FACCESSAT2: u64 = 439;
-const FGETXATTR: u64 = 193;
-const EXECVE: u64 = 59;
-const X_OK: u64 = 1;
-const AT_EACCESS: u64 = 0x200;
-const S_ISUID_OR_SGID: u16 = 0o6000;
 /// Our descriptors for the next image go here or above.
 const LEAST_FD: u64 = 200;
 /// How often who is about to poke this process may go first.
@@ -41,9 +37,22 @@ const PATIENCE: u32 = 1000;
 
 /// What exec was asked to run, copied out of the program's memory. Texts end in a zero byte.
 pub struct Image {
-    pub path: Vec<u8>,
-    pub argv: Vec<Vec<u8>>,
-    pub envp: Vec<Vec<u8>>,
+    /// The file to load: what was asked for, or the interpreter of it.
+    name: Name,
+    /// What the program is told that it was executed by: of a script, its own name.
+    filename: Vec<u8>,
+    comm: Comm,
+    /// Where the file to load is, as far as it has been found, for messages and reports.
+    place: Vec<u8>,
+    argv: Vec<Vec<u8>>,
+    envp: Vec<Vec<u8>>,
+}
+
+impl Image {
+    fn new(name: Name, argv: Vec<Vec<u8>>, envp: Vec<Vec<u8>>) -> Image {
+        let name = name.under_root();
+        Image { filename: name.filename(), comm: name.comm(), place: name.filename(), name, argv, envp }
+    }
 }
 
 /// What is passed to the kernel: the image's texts, another one for the environment, and the arrays of pointers to them.
@@ -75,7 +84,7 @@ impl Passed {
 /// What becomes of a file that can be executed.
 enum Kind {
     Paged(Fd),
-    Native(Fd, Reason),
+    Native(Reason),
 }
 
 /// Why a program runs natively.
@@ -83,6 +92,8 @@ enum Kind {
 enum Reason {
     /// It cannot be paged.
     Unfit,
+    /// It may be executed, but not read.
+    Unreadable,
     /// The user wants it so.
     Wished,
 }
@@ -92,8 +103,32 @@ enum Reason {
 /// # Errors
 /// As execve(2).
 pub fn execve(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<u64, Errno> {
-    let mut image = copy_in(dir, path, argv, envp, flags)?;
-    let kind = if state::runs_natively(task::pid()) { as_named(&image)? } else { resolve(&mut image)? };
+    // The kernel's is an int.
+    let flags = u64::from(flags as u32);
+    let text = user::read_string(path, PATH_MAX)?;
+    if text.is_empty() && flags & AT_EMPTY_PATH == 0 {
+        return Err(Errno::ENOENT);
+    }
+    if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW | AT_EXECVE_CHECK) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let (path, replaced) = paths::executed(text)?;
+    let name = Name::new(dir, terminated(&path), flags);
+    name.check()?;
+    let mut room = ARGUMENTS_MAX;
+    let mut argv = read_vector(argv, &mut room)?;
+    if argv.is_empty() {
+        argv.push(alloc::vec![0]);
+    }
+    let envp = read_vector(envp, &mut room)?;
+    if flags & AT_EXECVE_CHECK != 0 {
+        return Ok(0);
+    }
+    let mut image = Image::new(name, argv, envp);
+    if let Replaced::Yes(path) = replaced {
+        image.filename = terminated(&path);
+    }
+    let kind = if state::runs_natively(task::pid()) { Kind::Native(Reason::Wished) } else { resolve(&mut image)? };
     Err(start(image, kind))
 }
 
@@ -101,37 +136,11 @@ pub fn execve(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<u
 /// natively. Comes back only with an error.
 pub fn instead(path: &[u8], argv: &[Vec<u8>], envp: &[Vec<u8>]) -> Errno {
     let texts = |texts: &[Vec<u8>]| texts.iter().map(|text| terminated(text)).collect();
-    let mut image = Image { path: terminated(path), argv: texts(argv), envp: texts(envp) };
-    match resolve(&mut image) {
+    let mut image = Image::new(Name::of_path(terminated(path)), texts(argv), texts(envp));
+    match image.name.check().and_then(|()| resolve(&mut image)) {
         Ok(kind) => start(image, kind),
         Err(errno) => errno,
     }
-}
-
-fn copy_in(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<Image, Errno> {
-    let mut text = user::read_string(path, PATH_MAX)?;
-    if text.is_empty() && flags & AT_EMPTY_PATH == 0 {
-        return Err(Errno::ENOENT);
-    }
-    if dir != AT_FDCWD && text.first() != Some(&b'/') {
-        let line = Line::format(format_args!("/proc/self/fd/{dir}"));
-        let mut full = line.as_bytes().to_vec();
-        if !text.is_empty() {
-            full.push(b'/');
-            full.append(&mut text);
-        }
-        text = full;
-    }
-    let text = match paths::program_named(&text) {
-        Some(program) => program,
-        None => terminated(&text),
-    };
-    let mut room = ARGUMENTS_MAX;
-    let mut argv = read_vector(argv, &mut room)?;
-    if argv.is_empty() {
-        argv.push(alloc::vec![0]);
-    }
-    Ok(Image { path: text, argv, envp: read_vector(envp, &mut room)? })
 }
 
 fn read_vector(addr: u64, room: &mut usize) -> Result<Vec<Vec<u8>>, Errno> {
@@ -154,30 +163,43 @@ fn read_vector(addr: u64, room: &mut usize) -> Result<Vec<Vec<u8>>, Errno> {
     }
 }
 
-/// Opens the program, following scripts to their interpreters.
+/// Opens the program, whose name has passed its check, and follows scripts to their interpreters.
 fn resolve(image: &mut Image) -> Result<Kind, Errno> {
     for _ in 0..=SCRIPT_DEPTH {
-        if let Some(under) = root::under(&image.path[..image.path.len() - 1]) {
-            image.path = under;
+        let (fd, stat) = match image.name.open() {
+            Err(Errno::EACCES) => return Ok(Kind::Native(Reason::Unreadable)),
+            opened => opened?,
+        };
+        image.place = image.name.place(fd);
+        let kind = look(image, fd, &stat);
+        if !matches!(kind, Ok(Some(Kind::Paged(_)))) {
+            file::close(fd);
         }
-        let (fd, stat) = open_program(&image.path)?;
-        let mut first = [0u8; SCRIPT_BYTES];
-        let got = file::pread_all(fd, &mut first, 0)?;
-        match script(&first[..got]) {
-            Some(found) => {
-                let (interpreter, argument) = (terminated(found.interpreter), found.argument.map(terminated));
-                file::close(fd);
-                into_script(image, interpreter, argument);
-            }
-            None => return kind_of(fd, &stat, &first[..got]),
+        if let Some(kind) = kind? {
+            return Ok(kind);
         }
+        image.name.check()?;
     }
     Err(Errno::ELOOP)
 }
 
-/// What a child executes under `--children native`: the kernel follows scripts itself, and does not know of a root.
-fn as_named(image: &Image) -> Result<Kind, Errno> {
-    open_program(&image.path).map(|(fd, _)| Kind::Native(fd, Reason::Wished))
+/// What becomes of the open file; nothing yet of a script, whose interpreter is in its place then.
+fn look(image: &mut Image, fd: Fd, stat: &Stat) -> Result<Option<Kind>, Errno> {
+    let mut first = alloc::vec![0u8; PAGE_SIZE as usize];
+    let got = file::pread_all(fd, &mut first, 0)?;
+    first.truncate(got);
+    if let Some(found) = script(&first[..got.min(SCRIPT_BYTES)]) {
+        if image.name.closes() {
+            return Err(Errno::ENOENT);
+        }
+        into_script(image, terminated(found.interpreter), found.argument.map(terminated));
+        return Ok(None);
+    }
+    match lookup::fitness(fd, stat, &first) {
+        Fitness::Fit => lookup::check_interpreter(fd, &first, stat.size).map(|()| Some(Kind::Paged(fd))),
+        Fitness::Unfit => Ok(Some(Kind::Native(Reason::Unfit))),
+        Fitness::NoProgram => Err(Errno::ENOEXEC),
+    }
 }
 
 fn terminated(text: &[u8]) -> Vec<u8> {
@@ -187,65 +209,14 @@ fn terminated(text: &[u8]) -> Vec<u8> {
 }
 
 fn into_script(image: &mut Image, interpreter: Vec<u8>, argument: Option<Vec<u8>>) {
-    let script = core::mem::replace(&mut image.path, interpreter.clone());
+    let script = image.name.filename();
+    image.name = Name::of_path(interpreter.clone()).under_root();
     let rest = image.argv.split_off(1);
     image.argv = Vec::with_capacity(rest.len() + 3);
     image.argv.push(interpreter);
     image.argv.extend(argument);
     image.argv.push(script);
     image.argv.extend(rest);
-}
-
-fn open_program(path: &[u8]) -> Result<(Fd, Stat), Errno> {
-    call!(FACCESSAT2, AT_FDCWD, path.as_ptr(), X_OK, AT_EACCESS)?;
-    let fd = file::open(path, file::O_RDONLY | file::O_CLOEXEC)?;
-    match file::stat_fd(fd) {
-        Ok(stat) if stat.is_regular() => Ok((fd, stat)),
-        _ => {
-            file::close(fd);
-            Err(Errno::EACCES)
-        }
-    }
-}
-
-fn kind_of(fd: Fd, stat: &Stat, first: &[u8]) -> Result<Kind, Errno> {
-    match fitness(fd, stat, first) {
-        Fitness::Fit => Ok(Kind::Paged(fd)),
-        Fitness::Unfit => Ok(Kind::Native(fd, Reason::Unfit)),
-        Fitness::NoProgram => {
-            file::close(fd);
-            Err(Errno::ENOEXEC)
-        }
-    }
-}
-
-/// Whether a file can be paged.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Fitness {
-    /// It can.
-    Fit,
-    /// It can only run natively: it is 32-bit, or gains privilege.
-    Unfit,
-    /// It is nothing that could run.
-    NoProgram,
-}
-
-/// Whether the file that begins with `first` can be paged.
-pub fn fitness(fd: Fd, stat: &Stat, first: &[u8]) -> Fitness {
-    match Header::parse(&first[..first.len().min(HEADER_BYTES)], stat.size) {
-        Ok(_) if gains_privilege(fd, stat) => Fitness::Unfit,
-        Ok(_) => Fitness::Fit,
-        Err(ElfError::Class32) => Fitness::Unfit,
-        Err(_) => Fitness::NoProgram,
-    }
-}
-
-/// By its mode or by file capabilities.
-fn gains_privilege(fd: Fd, stat: &Stat) -> bool {
-    let mut capability = [0u8; 64];
-    let name = b"security.capability\0";
-    let mut is_capable = || call!(FGETXATTR, fd.0, name.as_ptr(), capability.as_mut_ptr(), capability.len()).is_ok();
-    stat.mode & S_ISUID_OR_SGID != 0 || is_capable()
 }
 
 /// Executes; comes back only with an error. Meanwhile this process cannot be poked: the next image has no handler yet, or never gets one.
@@ -279,10 +250,7 @@ fn execute(image: Image, kind: Kind) -> Errno {
             file::close(fd);
             result
         }
-        Kind::Native(fd, reason) => {
-            file::close(fd);
-            start_native(image, reason)
-        }
+        Kind::Native(reason) => start_native(image, reason),
     }
 }
 
@@ -293,7 +261,7 @@ fn start_paged(image: Image, fd: Fd) -> Errno {
     };
     let leaving = Leaving::take();
     let slots = leaving.hand_over();
-    let entry = passport(inherited, slots, &image.path);
+    let entry = passport(inherited, slots, &image);
     let runtime = state::settings().runtime_fd.load(core::sync::atomic::Ordering::Relaxed);
     let empty = b"\0";
     let errno = Passed::new(image, entry).to(|passed| {
@@ -306,20 +274,29 @@ fn start_paged(image: Image, fd: Fd) -> Errno {
 }
 
 /// The environment entry by which the next image finds its run. A vfork child has no row yet.
-fn passport(program: Fd, slots: Option<Fd>, path: &[u8]) -> Vec<u8> {
+fn passport(program: Fd, slots: Option<Fd>, image: &Image) -> Vec<u8> {
     let (key, control) = (pager_core::shared::ENVIRONMENT_KEY, state::control_fd().0);
     let own = row::own().is_some_and(|row| row.pid.load(SeqCst) == task::pid());
     let row = row::number().filter(|_| own).map_or(-1, |row| row as i64);
     let slots = slots.map_or(-1, |fd| fd.0);
-    let head = Line::format(format_args!("{key}={control}:{}:{slots}:{row}:", program.0));
-    [head.as_bytes(), path].concat()
+    let name = &image.filename[..image.filename.len() - 1];
+    let comm = match image.comm {
+        Comm::OfName => 0,
+        Comm::OfFile => 1,
+    };
+    let head = Line::format(format_args!("{key}={control}:{}:{slots}:{row}:{comm}:{}:", program.0, name.len()));
+    [head.as_bytes(), name, &image.place].concat()
 }
 
 /// Descriptors and settings of ours do not follow into the program.
 fn start_native(image: Image, reason: Reason) -> Errno {
     let counts = state::counts();
-    let path = core::str::from_utf8(&image.path[..image.path.len() - 1]).unwrap_or("?");
+    let path = core::str::from_utf8(&image.place[..image.place.len() - 1]).unwrap_or("?");
     let counter = match reason {
+        Reason::Unreadable => {
+            die::event!("{path} runs natively, unpaged: it may be executed, but not read");
+            &counts.execs_native
+        }
         Reason::Unfit => {
             die::say(format_args!("{path} runs natively, unpaged: it is 32-bit, setuid or has file capabilities"));
             &counts.execs_native
@@ -336,7 +313,7 @@ fn start_native(image: Image, reason: Reason) -> Errno {
     let leaving = Leaving::take();
     let bequest = leaving.bequeath();
     let errno = Passed::new(image, Vec::new())
-        .to(|passed| call!(EXECVE, passed.image.path.as_ptr(), passed.argv.as_ptr(), passed.envp.as_ptr()));
+        .to(|passed| passed.image.name.execute(passed.argv.as_ptr(), passed.envp.as_ptr()));
     task::disable_huge_pages();
     of_the_run().for_each(|fd| file::set_cloexec(fd, 0));
     bequest.into_iter().for_each(Bequest::take_back);

@@ -10,6 +10,7 @@ pub mod exec;
 pub mod exit;
 mod fork;
 pub mod leave;
+pub mod lookup;
 mod rest;
 mod thread;
 pub mod trace;
@@ -31,6 +32,7 @@ use crate::thread::Block;
 use crate::user;
 
 const SIGCHLD: u64 = 17;
+const CLONE_PIDFD: u64 = 0x1000;
 /// What the kernel would write to the program's memory in the child, where nobody can fill pages for it: done by hand.
 const BY_HAND: u64 = CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 
@@ -57,10 +59,10 @@ impl Request {
         self.flags & !BY_HAND
     }
 
-    /// Readies the place where the kernel stores the new thread's number. It does so before the thread runs: stored any later, the number
-    /// could land on top of the zero that the thread leaves when it ends.
+    /// Readies the word where the kernel stores the new thread's number, or a descriptor of the new process (CLONE_PIDFD): both in the creator's
+    /// memory. It does so before the thread runs: stored any later, the number could land on top of the zero that the thread leaves when it ends.
     fn ready_parent(&self, block: &'static Block) {
-        if self.flags & CLONE_PARENT_SETTID != 0 {
+        if self.flags & (CLONE_PARENT_SETTID | CLONE_PIDFD) != 0 {
             let span = Span { addr: self.parent_tid, len: 4, direction: Direction::Out };
             fill::ready(block, span, Hold::Pinned);
         }

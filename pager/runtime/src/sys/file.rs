@@ -5,14 +5,18 @@ use super::{Errno, call, nr};
 pub const AT_FDCWD: i64 = -100;
 pub const AT_EMPTY_PATH: u64 = 0x1000;
 pub const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
+pub const AT_EXECVE_CHECK: u64 = 0x10000;
 pub const O_RDONLY: u64 = 0;
 pub const O_ACCMODE: u64 = 3;
 pub const O_CREAT: u64 = 0o100;
+pub const O_APPEND: u64 = 0o2000;
 pub const O_NONBLOCK: u64 = 0o4000;
 const O_ASYNC: u64 = 0o20000;
+pub const O_NOFOLLOW: u64 = 0o400000;
 pub const O_CLOEXEC: u64 = 0o2000000;
 pub const O_PATH: u64 = 0o10000000;
 const F_DUPFD: u64 = 0;
+const F_GETFD: u64 = 1;
 const F_SETFD: u64 = 2;
 const F_GETFL: u64 = 3;
 const F_SETFL: u64 = 4;
@@ -44,19 +48,51 @@ pub struct Stat {
     pub special_major: u32,
 }
 
+/// What sort of file something is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Type {
+    Regular,
+    Directory,
+    Link,
+    Pipe,
+    Socket,
+    Character,
+    Block,
+    /// Nothing of the file system's: a timer, a counter, a queue of events.
+    Other,
+}
+
 impl Stat {
+    pub fn kind(&self) -> Type {
+        match self.mode & 0o170000 {
+            0o010000 => Type::Pipe,
+            0o020000 => Type::Character,
+            0o040000 => Type::Directory,
+            0o060000 => Type::Block,
+            0o100000 => Type::Regular,
+            0o120000 => Type::Link,
+            0o140000 => Type::Socket,
+            _ => Type::Other,
+        }
+    }
+
     pub fn is_regular(&self) -> bool {
-        self.mode & 0o170000 == 0o100000
+        self.kind() == Type::Regular
+    }
+
+    pub fn is_link(&self) -> bool {
+        self.kind() == Type::Link
     }
 
     /// Whether a read gives all that was asked for or the file's end, and never waits for somebody to write: files, block devices,
     /// `/dev/zero` and its like.
     pub fn reads_in_full(&self) -> bool {
-        const CHARACTER: u16 = 0o020000;
-        const BLOCK: u16 = 0o060000;
         const MEMORY_DEVICES: u32 = 1;
-        let kind = self.mode & 0o170000;
-        self.is_regular() || kind == BLOCK || kind == CHARACTER && self.special_major == MEMORY_DEVICES
+        match self.kind() {
+            Type::Regular | Type::Block => true,
+            Type::Character => self.special_major == MEMORY_DEVICES,
+            _ => false,
+        }
     }
 }
 
@@ -101,8 +137,13 @@ pub fn write(fd: Fd, from: &[u8]) -> Result<usize, Errno> {
 
 /// Opens `path`, which must end in a zero byte.
 pub fn open(path: &[u8], flags: u64) -> Result<Fd, Errno> {
+    open_at(AT_FDCWD, path, flags)
+}
+
+/// Opens `path`, which must end in a zero byte, from directory `dir`.
+pub fn open_at(dir: i64, path: &[u8], flags: u64) -> Result<Fd, Errno> {
     debug_assert_eq!(path.last(), Some(&0));
-    call!(nr::OPENAT, AT_FDCWD, path.as_ptr(), flags, 0).map(|fd| Fd(fd as i32))
+    call!(nr::OPENAT, dir, path.as_ptr(), flags, 0).map(|fd| Fd(fd as i32))
 }
 
 pub fn close(fd: Fd) {
@@ -123,6 +164,11 @@ pub fn stat_path(path: &[u8]) -> Result<Stat, Errno> {
     statx(AT_FDCWD, path, 0)
 }
 
+/// `path` must end in a zero byte; `flags` are those of statx(2).
+pub fn stat_at(dir: i64, path: &[u8], flags: u64) -> Result<Stat, Errno> {
+    statx(dir, path, flags)
+}
+
 fn statx(dir: i64, path: &[u8], flags: u64) -> Result<Stat, Errno> {
     let mut buf = [0u64; 32];
     call!(nr::STATX, dir, path.as_ptr(), flags, 0x7ff, buf.as_mut_ptr())?;
@@ -134,6 +180,12 @@ fn statx(dir: i64, path: &[u8], flags: u64) -> Result<Stat, Errno> {
         device: buf[17],
         special_major: buf[16] as u32,
     })
+}
+
+pub fn is_terminal(fd: Fd) -> bool {
+    const TCGETS: u64 = 0x5401;
+    let mut settings = [0u64; 8];
+    call!(nr::IOCTL, fd.0, TCGETS, settings.as_mut_ptr()).is_ok()
 }
 
 pub fn status_flags(fd: Fd) -> Result<u64, Errno> {
@@ -165,6 +217,25 @@ pub fn signal_on_change(fd: Fd, pid: u32, signal: u32) -> Result<(), Errno> {
     call!(nr::FCNTL, fd.0, F_SETFL, O_NONBLOCK | O_ASYNC).map(drop)
 }
 
+/// Whether somebody has the file open for writing, which is open at `fd` for reading. Not known of files of other users.
+pub fn is_open_for_writing(fd: Fd) -> bool {
+    const F_SETLEASE: u64 = 1024;
+    const F_RDLCK: u64 = 0;
+    const F_UNLCK: u64 = 2;
+    match call!(nr::FCNTL, fd.0, F_SETLEASE, F_RDLCK) {
+        Ok(_) => {
+            let _ = call!(nr::FCNTL, fd.0, F_SETLEASE, F_UNLCK);
+            false
+        }
+        Err(errno) => errno == Errno::EAGAIN,
+    }
+}
+
+/// Whether exec closes it.
+pub fn is_cloexec(fd: Fd) -> bool {
+    call!(nr::FCNTL, fd.0, F_GETFD).is_ok_and(|flags| flags & 1 != 0)
+}
+
 pub fn set_cloexec(fd: Fd, on: u64) {
     let _ = call!(nr::FCNTL, fd.0, F_SETFD, on);
 }
@@ -184,6 +255,11 @@ pub fn duplicate_high(fd: Fd) -> Result<Fd, Errno> {
         .or_else(|_| call!(nr::FCNTL, fd.0, F_DUPFD_CLOEXEC, limit / 2))
         .or_else(|_| call!(nr::FCNTL, fd.0, F_DUPFD_CLOEXEC, 3))
         .map(|fd| Fd(fd as i32))
+}
+
+/// The lowest free duplicate, closed on exec.
+pub fn duplicate(fd: Fd) -> Result<Fd, Errno> {
+    call!(nr::FCNTL, fd.0, F_DUPFD_CLOEXEC, 0).map(|fd| Fd(fd as i32))
 }
 
 /// The lowest free duplicate at or above `least`, inherited by exec.

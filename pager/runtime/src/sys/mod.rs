@@ -35,9 +35,11 @@ impl Errno {
     pub const ENODEV: Errno = Errno(19);
     pub const EINVAL: Errno = Errno(22);
     pub const EMFILE: Errno = Errno(24);
+    pub const ETXTBSY: Errno = Errno(26);
     pub const ENOSYS: Errno = Errno(38);
     pub const ELOOP: Errno = Errno(40);
     pub const ENAMETOOLONG: Errno = Errno(36);
+    pub const ELIBBAD: Errno = Errno(80);
     /// The kernel's own "make this call again, or EINTR if a handler without SA_RESTART runs first"; never seen by programs.
     pub const ERESTARTSYS: Errno = Errno(512);
     /// The kernel's own "make this call again, whatever runs first"; never seen by programs.

@@ -54,7 +54,9 @@ pub fn tid() -> u32 {
 
 /// Capabilities, by their bits.
 pub const CAP_IPC_LOCK: u32 = 14;
+pub const CAP_SYS_ADMIN: u32 = 21;
 pub const CAP_SYS_RESOURCE: u32 = 24;
+pub const CAP_CHECKPOINT_RESTORE: u32 = 40;
 const CAPGET: u64 = 125;
 const CAPABILITY_VERSION: u64 = 0x2008_0522;
 
@@ -63,7 +65,8 @@ pub fn is_capable(capability: u32) -> bool {
     let header = [CAPABILITY_VERSION];
     // Two of struct __user_cap_data_struct: effective, permitted, inheritable.
     let mut data = [0u32; 6];
-    call!(CAPGET, header.as_ptr(), data.as_mut_ptr()).is_ok() && data[0] >> capability & 1 != 0
+    let (word, bit) = (capability as usize / 32 * 3, capability % 32);
+    call!(CAPGET, header.as_ptr(), data.as_mut_ptr()).is_ok() && data[word] >> bit & 1 != 0
 }
 
 /// Ends the process with `code`.
