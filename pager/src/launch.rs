@@ -109,7 +109,15 @@ impl Launch {
         let control = Arc::new(ControlFile::new(plan, &swap, runtime.number())?);
         control.name(lifeline, hatch);
         control.settings.runtime_copy_fd.store(runtime_copy.number().into(), Relaxed);
-        Ok(Launch { control, runtime, _runtime_copy: runtime_copy, program_fd, swap, program, command: args.command.clone() })
+        Ok(Launch {
+            control,
+            runtime,
+            _runtime_copy: runtime_copy,
+            program_fd,
+            swap,
+            program,
+            command: args.command.clone(),
+        })
     }
 
     /// The control block.

@@ -83,7 +83,8 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
         Ok(block) => block,
         Err(errno) => die::internal(format_args!("this process cannot be prepared: {errno:?}")),
     };
-    let job = alloc::boxed::Box::leak(alloc::boxed::Box::new(Job { inherited, program_fd, filename, comm, path, itself }));
+    let job =
+        alloc::boxed::Box::leak(alloc::boxed::Box::new(Job { inherited, program_fd, filename, comm, path, itself }));
     // SAFETY: the block is new; `run` never returns.
     unsafe { gate::on_stack(block.stack_top(), run, job as *mut Job as u64) }
 }

@@ -96,20 +96,28 @@ mod tests {
 
     #[test]
     fn the_executable_has_many_names() {
-        for path in ["/proc/self/exe", "/proc/thread-self/exe", "/proc/12/exe", "//proc/./self//exe", "/proc/12/task/13/exe"] {
+        for path in
+            ["/proc/self/exe", "/proc/thread-self/exe", "/proc/12/exe", "//proc/./self//exe", "/proc/12/task/13/exe"]
+        {
             assert_eq!(named(path.as_bytes(), 12), Some(Named::Executable), "{path}");
         }
-        for path in ["proc/self/exe", "/proc/13/exe", "/proc/self/exe/", "/proc/012/exe", "/proc/self/exe/x", "/proc/self", "/"] {
+        for path in
+            ["proc/self/exe", "/proc/13/exe", "/proc/self/exe/", "/proc/012/exe", "/proc/self/exe/x", "/proc/self", "/"]
+        {
             assert_eq!(named(path.as_bytes(), 12), None, "{path}");
         }
     }
 
     #[test]
     fn a_descriptor_too() {
-        for path in ["/proc/self/fd/7", "/dev/fd/7", "/proc/12/fdinfo/7", "/proc/thread-self/fd/7/x", "/proc/self/task/12/fd/7"] {
+        for path in
+            ["/proc/self/fd/7", "/dev/fd/7", "/proc/12/fdinfo/7", "/proc/thread-self/fd/7/x", "/proc/self/task/12/fd/7"]
+        {
             assert_eq!(named(path.as_bytes(), 12), Some(Named::Descriptor(7)), "{path}");
         }
-        for path in ["/proc/self/fd", "/proc/self/fd/07", "/proc/13/fd/7", "/dev/fd/+7", "/dev/fd/99999999999", "/dev/null"] {
+        for path in
+            ["/proc/self/fd", "/proc/self/fd/07", "/proc/13/fd/7", "/dev/fd/+7", "/dev/fd/99999999999", "/dev/null"]
+        {
             assert_eq!(named(path.as_bytes(), 12), None, "{path}");
         }
     }

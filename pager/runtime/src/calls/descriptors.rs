@@ -22,15 +22,14 @@ pub fn note_own(fd: Fd) {
 
 /// Whether a call is about a descriptor of ours. To the program it is not there.
 pub fn names_ours(number: u64, args: &[u64; 6]) -> bool {
-    let named = |argument: &usize| {
-        is_ours(Fd(args[*argument] as i32))
-    };
+    let named = |argument: &usize| is_ours(Fd(args[*argument] as i32));
     pager_core::calls::descriptors(number).iter().any(named)
 }
 
 /// Whether a descriptor is the runtime's.
 pub fn is_ours(fd: Fd) -> bool {
-    fd.0 >= LEAST.load(Ordering::Relaxed) && (apart_from_images().any(|ours| ours == fd) || STATE.images.lock().holds(fd))
+    fd.0 >= LEAST.load(Ordering::Relaxed)
+        && (apart_from_images().any(|ours| ours == fd) || STATE.images.lock().holds(fd))
 }
 
 fn apart_from_images() -> impl Iterator<Item = Fd> {

@@ -12,6 +12,7 @@ mod keys;
 pub mod paths;
 mod perform;
 mod pieces;
+mod records;
 
 use pager_core::calls::{self as table, Managed, Route, Row, Virtual};
 use pager_core::shared::count;

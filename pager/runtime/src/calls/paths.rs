@@ -54,9 +54,7 @@ fn meaning(path: &[u8]) -> Meaning {
     match procfs::named(path, task::pid()) {
         Some(Named::Descriptor(fd)) if descriptors::is_ours(Fd(fd)) => Meaning::Hidden,
         Some(Named::Executable) => match program() {
-            Some(fd) => {
-                Meaning::Program(Line::format(format_args!("/proc/self/fd/{}\0", fd.0)).as_bytes().to_vec())
-            }
+            Some(fd) => Meaning::Program(Line::format(format_args!("/proc/self/fd/{}\0", fd.0)).as_bytes().to_vec()),
             None => Meaning::Itself,
         },
         _ => Meaning::Itself,

@@ -1,4 +1,7 @@
 //! Transfers that are large against the cap: made in pieces that fit, with the results that one call would have had.
+//!
+//! Only what is known to be a stream of bytes is cut. All else may be records (datagrams, requests of `/dev/fuse`, events), of which a shorter read
+//! would lose the end, or be refused, and a second one take the next: that is `records`' business.
 
 use alloc::vec::Vec;
 
@@ -7,8 +10,9 @@ use pager_core::calls::{Chunk, Direction, Shape};
 
 use super::Call;
 use super::perform::{self, Interruption};
+use super::records;
 use crate::state;
-use crate::sys::file::{self, Fd, Stat};
+use crate::sys::file::{self, Fd, Type};
 use crate::sys::memory::IoVec;
 use crate::sys::{Errno, call};
 use crate::thread::Block;
@@ -71,10 +75,20 @@ struct Cut {
 
 fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
     let total = call.args[cut.length];
-    if total <= limit() || cut.buffer != 0 && takes_messages(call) {
+    if total <= limit() {
         return perform::whole(block, call, Interruption::AsUsual);
     }
-    let onward = if cut.buffer == 0 { Onward::Plainly } else { onward(call) };
+    // Without a descriptor it is getrandom.
+    let nature = if cut.buffer == 0 { Nature::Stream(Onward::Plainly) } else { nature(call, total) };
+    let onward = match nature {
+        Nature::Stream(onward) => onward,
+        Nature::Short => {
+            let mut call = call;
+            call.args[cut.length] = limit();
+            return perform::whole(block, call, Interruption::AsUsual);
+        }
+        Nature::Records => return records::buffer(block, call, (cut.buffer, cut.length)),
+    };
     let mut done = 0;
     while done < total {
         let piece = (total - done).min(limit());
@@ -121,21 +135,40 @@ impl Onward {
     }
 }
 
-fn onward(call: Call) -> Onward {
-    let stat = file::stat_fd(Fd(call.args[0] as i32));
-    if stat.as_ref().is_ok_and(Stat::is_regular) {
-        Onward::Uninterrupted
-    } else if sends(call) || stat.is_ok_and(|stat| stat.reads_in_full()) {
-        Onward::Plainly
-    } else {
-        Onward::WithoutWaiting
+/// What the bytes of a transfer are to the file that they go to or come from.
+enum Nature {
+    /// Bytes in a row: pieces of them add up.
+    Stream(Onward),
+    /// A terminal, of which one read never gives more than fits in a piece, and says more than bytes where it is told of packets.
+    Short,
+    /// Perhaps records: to be moved by one call.
+    Records,
+}
+
+/// An append is one record to those who append to the same file, up to this size.
+const APPEND_MAX: u64 = 16 << 20;
+
+fn nature(call: Call, total: u64) -> Nature {
+    let fd = Fd(call.args[0] as i32);
+    let Ok(stat) = file::stat_fd(fd) else { return Nature::Records };
+    let appends = || file::status_flags(fd).is_ok_and(|flags| flags & file::O_APPEND != 0);
+    match stat.kind() {
+        Type::Regular if sends(call) && total <= APPEND_MAX && appends() => Nature::Records,
+        Type::Regular => Nature::Stream(Onward::Uninterrupted),
+        Type::Pipe | Type::Socket if stat.kind() == Type::Socket && !is_stream(fd) => Nature::Records,
+        Type::Pipe | Type::Socket if sends(call) => Nature::Stream(Onward::Plainly),
+        Type::Pipe | Type::Socket => Nature::Stream(Onward::WithoutWaiting),
+        _ if stat.reads_in_full() => Nature::Stream(Onward::Plainly),
+        Type::Character if file::is_terminal(fd) && sends(call) => Nature::Stream(Onward::Plainly),
+        Type::Character if file::is_terminal(fd) => Nature::Short,
+        _ => Nature::Records,
     }
 }
 
-/// Whether each call of this kind is one message: two pieces would be two messages, or one and the loss of its end.
-fn takes_messages(call: Call) -> bool {
+/// Of a socket: else each call moves one message.
+fn is_stream(fd: Fd) -> bool {
     let (mut kind, mut len) = (0i32, 4u32);
-    call!(GETSOCKOPT, call.args[0], SOL_SOCKET, SO_TYPE, &raw mut kind, &raw mut len).is_ok() && kind != SOCK_STREAM
+    call!(GETSOCKOPT, fd.0, SOL_SOCKET, SO_TYPE, &raw mut kind, &raw mut len).is_ok() && kind == SOCK_STREAM
 }
 
 /// Reads what can be had at once; descriptors that do not know of that answer EOPNOTSUPP, and then the read ends where it is.
@@ -148,7 +181,8 @@ fn read_what_is_there(block: &'static Block, call: Call, piece: IoVec) -> Result
     result
 }
 
-fn sends(call: Call) -> bool {
+/// Whether bytes go out of the program's memory.
+pub fn sends(call: Call) -> bool {
     call.row
         .pointers
         .iter()
@@ -170,10 +204,13 @@ fn vector(
         return perform::whole(block, call, Interruption::AsUsual);
     };
     let total = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.len));
-    if total <= limit() || takes_messages(call) {
+    if total <= limit() {
         return perform::whole(block, call, Interruption::AsUsual);
     }
-    let onward = onward(call);
+    let onward = match nature(call, total) {
+        Nature::Stream(onward) => onward,
+        Nature::Short | Nature::Records => return records::vector(block, call, &parts, (vector_arg, count_arg)),
+    };
     let mut done = 0;
     for part in parts.iter().filter(|part| part.len > 0) {
         let moved = vector_part(block, call, *part, done, (vector_arg, count_arg, offset_arg), onward);

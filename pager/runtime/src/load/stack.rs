@@ -92,7 +92,8 @@ impl Stack<'_> {
     /// the limit allows, and grows as it is touched.
     fn map(&self) -> Result<u64, Errno> {
         let texts: usize = self.start.argv.iter().chain(&self.start.envp).map(|text| text.len() + 1 + 8).sum();
-        let first = (texts as u64 + self.filename.len() as u64 + 2 * PAGE_SIZE + FIRST_BYTES).next_multiple_of(PAGE_SIZE);
+        let first =
+            (texts as u64 + self.filename.len() as u64 + 2 * PAGE_SIZE + FIRST_BYTES).next_multiple_of(PAGE_SIZE);
         let top = (self.start.arguments.start - APART - 2 * texts as u64) & !(PAGE_SIZE - 1);
         let mut protection = Protection::READ | Protection::WRITE;
         if self.main.program.stack_executable {
