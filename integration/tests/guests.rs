@@ -90,6 +90,7 @@ macro_rules! guest {
 }
 
 guest!(aborts);
+guest!(advices);
 guest!(assorted);
 guest!(bad_pointers);
 guest!(big_buffers);

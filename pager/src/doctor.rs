@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 
+use pager_core::shared::Engine;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
@@ -12,6 +13,9 @@ const FEATURE_WP: u64 = 1 << 0;
 const FEATURE_SIGBUS: u64 = 1 << 7;
 const FEATURE_WP_ASYNC: u64 = 1 << 15;
 const FEATURE_MOVE: u64 = 1 << 16;
+const GUARD_ANONYMOUS: &str = "guard_anonymous";
+/// The kernels that `cargo kernels` has tried, as `integration/docs/kernels.md` records: nothing is known of older ones.
+const TRIED: &str = "6.1 to 7.3";
 
 /// Whether `pager run` can do without.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -66,6 +70,8 @@ pub struct Limit {
 pub struct Diagnosis {
     /// Release of the kernel.
     pub kernel: String,
+    /// The oldest and the newest release that the tests were run on.
+    pub tried_kernels: &'static str,
     /// Whether `pager run` can work.
     pub can_run: bool,
     /// The features.
@@ -105,6 +111,7 @@ impl Diagnosis {
         let features = features();
         Diagnosis {
             kernel: read("/proc/sys/kernel/osrelease").unwrap_or_default(),
+            tried_kernels: TRIED,
             can_run: can_run(&features),
             features,
             limits: limits(),
@@ -113,7 +120,7 @@ impl Diagnosis {
 
     /// The table for people.
     pub fn to_text(&self) -> String {
-        let mut text = format!("Linux {}\n\n", self.kernel);
+        let mut text = format!("Linux {} (tried: {})\n\n", self.kernel, self.tried_kernels);
         for feature in &self.features {
             text += &feature_row(feature);
         }
@@ -144,19 +151,24 @@ impl Default for Diagnosis {
     }
 }
 
-/// Probes what `pager run` cannot do without, and whether images can be mapped through.
+/// Probes what `pager run` with this engine cannot do without.
 ///
 /// # Errors
 ///
 /// The first feature that is missing.
-pub fn require() -> Result<(), MissingFeature> {
-    let lacks = |feature: Feature| match feature {
-        Feature { need: Need::Required, found: Found::No(reason), name, instead, .. } => {
-            Some(MissingFeature { name, reason, instead })
+pub fn require(engine: Engine) -> Result<(), MissingFeature> {
+    features().into_iter().find_map(|feature| lacks(feature, engine)).map_or(Ok(()), Err)
+}
+
+fn lacks(feature: Feature, engine: Engine) -> Option<MissingFeature> {
+    let Feature { name, need, found: Found::No(reason), instead, .. } = feature else { return None };
+    match (need, name, engine) {
+        (Need::Required, ..) => Some(MissingFeature { name, reason, instead }),
+        (_, GUARD_ANONYMOUS, Engine::Sigsegv) => {
+            Some(MissingFeature { name, reason, instead: "--engine sigsegv needs Linux 6.13; leave the engine out" })
         }
         _ => None,
-    };
-    features().into_iter().find_map(lacks).map_or(Ok(()), Err)
+    }
 }
 
 /// Whether image pages can be mapped through; else they have to be read one by one.
@@ -240,14 +252,14 @@ fn other_features() -> Vec<Feature> {
             "guard_file",
             Need::Optional,
             "image pages are mapped through, shared with others (6.15)",
-            "image pages are read one by one, as with --exact",
+            "image pages are read, --fault-around at a time; shared mappings of files are the kernel's, outside the cap",
             probe::guard_file(),
         ),
         Feature::new(
-            "guard_anonymous",
+            GUARD_ANONYMOUS,
             Need::Informative,
             "every fault could come as SIGSEGV (6.13)",
-            "private pages fault as SIGBUS",
+            "private pages fault as SIGBUS; --engine sigsegv is refused",
             probe::guard_anonymous(),
         ),
         Feature::new(
@@ -333,6 +345,16 @@ mod tests {
     fn a_missing_feature_says_what_is_used_instead() {
         let row = feature_row(&feature(Need::Optional, Err(io::Error::other("gone"))));
         assert!(row.contains("instead: something else [gone]"), "{row}");
+    }
+
+    #[test]
+    fn an_engine_needs_what_it_is_made_of() {
+        let guards =
+            || Feature::new(GUARD_ANONYMOUS, Need::Informative, "purpose", "instead", Err(io::Error::other("gone")));
+        assert!(lacks(guards(), Engine::Auto).is_none());
+        let refusal = lacks(guards(), Engine::Sigsegv).expect("this engine is made of guards").to_string();
+        assert!(refusal.contains("guard_anonymous") && refusal.contains("--engine sigsegv"), "{refusal}");
+        assert!(lacks(feature(Need::Required, Err(io::Error::other("gone"))), Engine::Auto).is_some());
     }
 
     #[test]

@@ -92,12 +92,11 @@ pub fn run(args: &RunArgs) -> Result<Outcome, RunError> {
 
 /// The plan on this kernel.
 fn fitting(mut plan: Plan) -> Result<Plan, MissingFeature> {
-    doctor::require()?;
+    doctor::require(plan.engine)?;
     if plan.fill == FillMode::MapThrough && !doctor::maps_images_through() {
-        plan.fill = FillMode::Exact;
-        plan.fault_around_pages = 1;
+        plan.fill = FillMode::Read;
         if plan.verbosity == Verbosity::Events {
-            say::line("this kernel has no guard markers on files: image pages are read one by one");
+            say::line("this kernel has no guard markers on files: image pages are read, some at a time");
         }
     }
     Ok(plan)

@@ -110,6 +110,8 @@ pub enum FillMode {
     MapThrough = 0,
     /// Each page is read (`pread` of 4096 bytes) into a private page: every byte is seen by whoever serves the file.
     Exact = 1,
+    /// Runs of pages are read into private pages: for kernels that cannot guard the mapping of a file (before Linux 6.15).
+    Read = 2,
 }
 
 /// By which signal a missing page makes itself known.

@@ -6,12 +6,13 @@
 use core::sync::atomic::Ordering;
 
 use pager_core::addr::{PageNum, PageRange, VirtAddr};
-use pager_core::area::{Access, Area};
+use pager_core::area::{Access, Area, Protection};
 use pager_core::entry::{Dirt, Entry, SwapSlot};
 use pager_core::fault::{Plan, around, classify};
 use pager_core::shared::count;
 use pager_core::table::{EntryCell, Waiters};
 
+use crate::buffers::BUFFER_PAGES;
 use crate::fill;
 use crate::memory::grow;
 use crate::readahead::WINDOW;
@@ -184,8 +185,14 @@ fn take_neighbours(area: &Area, page: PageNum, entry: Entry, plan: Plan) -> Page
     // All threads may fill at once, and what they fill must not be most of the cap.
     let share = (state::reach() / 4 / thread::count()).max(1);
     let streams = &mut Block::current().own().streams;
+    let fault_around = state::settings().fault_around_pages.load(Ordering::Relaxed).clamp(1, share);
+    // Text and read-only data that have to be read are touched here and there, as those that are mapped through are.
+    let reads_around =
+        matches!(plan, Plan::FillImage { .. }) && !area.protection.contains(Protection::WRITE) && fault_around > 1;
     let near = if area.holding.lets_through() {
-        around(area, page, state::settings().fault_around_pages.load(Ordering::Relaxed).clamp(1, share))
+        around(area, page, fault_around)
+    } else if reads_around {
+        around(area, page, fault_around.min(BUFFER_PAGES as u64))
     } else {
         let window = streams.window(page).min(share);
         let ahead = PageRange::with_count(page, window).and_then(|ahead| ahead.intersect(area.range));
@@ -203,7 +210,7 @@ fn take_neighbours(area: &Area, page: PageNum, entry: Entry, plan: Plan) -> Page
     while start > near.start() && take_like(page, entry, plan, PageNum(start.0 - 1)) {
         start = PageNum(start.0 - 1);
     }
-    if !area.holding.lets_through() {
+    if !area.holding.lets_through() && !reads_around {
         streams.filled(end, end.0 - page.0);
     }
     PageRange::new(start, end).unwrap_or(PageRange::single(page))

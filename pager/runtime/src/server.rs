@@ -9,6 +9,7 @@ use pager_core::addr::VirtAddr;
 use pager_core::area::Access;
 
 use crate::clock;
+use crate::die;
 use crate::engine::has_server;
 use crate::fault::{self, Outcome};
 use crate::keys;
@@ -48,12 +49,27 @@ fn resolve(message: &uffd::Message) {
     let begin = clock::ticks();
     let page = VirtAddr(message.address).page();
     let access = if message.is_write { Access::Write } else { Access::Read };
-    if fault::on_fault(page.start(), access) == Outcome::Unreadable {
-        uffd::poison(state::uffd(), page.start().0);
+    if fault::on_fault(page.start(), access) == Outcome::Unreadable
+        && let Err(Errno::EINVAL) = uffd::poison(state::uffd(), page.start().0)
+    {
+        // The thread would fault again, without end.
+        no_poison(page.start());
     }
     // Whatever came of it, the thread looks again: where its area is gone it gets its signal.
     uffd::wake(state::uffd(), page.start().0);
     clock::record_fault(begin);
+}
+
+/// A page cannot be had and this kernel has no way to tell a thread that waits for a message: the process is killed.
+fn no_poison(addr: VirtAddr) -> ! {
+    die::say(format_args!(
+        "page {:#x} cannot be read, and before Linux 6.6 --engine thread cannot tell the program, which is killed; \
+         another engine tells it",
+        addr.0
+    ));
+    loop {
+        signal::kill_thread(task::pid(), task::tid(), signal::SIGKILL);
+    }
 }
 
 /// Whether this thread is the server.

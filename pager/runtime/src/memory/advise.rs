@@ -65,9 +65,10 @@ pub fn madvise(addr: u64, len: u64, advice: u64) -> Result<u64, Errno> {
     if given.is_covered(&areas) { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 
-/// Whether Linux takes the advice at all, which it looks at first.
+/// Whether this kernel takes the advice at all, which it looks at first: kernels and their configurations differ in it.
 fn is_known(advice: u64) -> bool {
-    matches!(advice, 0..=4 | 8..=25 | HWPOISON..=GUARD_REMOVE)
+    // What every kernel has is not asked for.
+    matches!(advice, 0..=DONTNEED | FREE..=DOFORK) || kernel::madvise(0, 0, advice).is_ok()
 }
 
 fn advise_area(areas: &mut AreaTree, area: &Area, advice: u64) -> Result<(), Errno> {

@@ -278,8 +278,8 @@ pub fn map_image(request: &Request, backing: Backing, role: Role) -> Result<u64,
 
 /// Guards a fresh file mapping if it can be held as such.
 fn choose_holding(request: &Request, range: PageRange, protection: Protection) -> Holding {
-    let exact = state::settings().image_fill.load(Ordering::Relaxed) == FillMode::Exact as u32;
-    let may = !exact && engine::maps_through() && range.bytes() <= MOST_GUARDED;
+    let through = state::settings().image_fill.load(Ordering::Relaxed) == FillMode::MapThrough as u32;
+    let may = through && engine::maps_through() && range.bytes() <= MOST_GUARDED;
     let is_files = is_shared(request) || !protection.contains(Protection::WRITE);
     match (may && is_files && fill::try_guard(range), is_shared(request)) {
         (true, false) => Holding::MapThrough,

@@ -1,5 +1,7 @@
 //! Mapping calls.
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use super::{Errno, call, nr};
 
 pub const PROT_NONE: u64 = 0;
@@ -71,9 +73,18 @@ pub fn process_madvise(ranges: &[IoVec], advice: u64) -> Result<u64, Errno> {
 
 /// Drops the pages of all `ranges` (at most 1024), batched where the kernel can.
 pub fn zap(ranges: &[IoVec]) -> Result<(), Errno> {
-    let total: u64 = ranges.iter().map(|range| range.len).sum();
-    if matches!(process_madvise(ranges, MADV_DONTNEED), Ok(done) if done == total) {
-        return Ok(());
+    /// Set once the kernel has refused a batch of ranges that it drops one by one (before Linux 6.14): it is not asked again.
+    static REFUSED: AtomicBool = AtomicBool::new(false);
+    let one_by_one = || ranges.iter().try_for_each(|range| madvise(range.base, range.len, MADV_DONTNEED));
+    if ranges.len() < 2 || REFUSED.load(Ordering::Relaxed) {
+        return one_by_one();
     }
-    ranges.iter().try_for_each(|range| madvise(range.base, range.len, MADV_DONTNEED))
+    let total: u64 = ranges.iter().map(|range| range.len).sum();
+    match process_madvise(ranges, MADV_DONTNEED) {
+        Ok(done) if done == total => Ok(()),
+        Err(Errno::EBADF | Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => {
+            one_by_one().inspect(|()| REFUSED.store(true, Ordering::Relaxed))
+        }
+        _ => one_by_one(),
+    }
 }

@@ -121,8 +121,23 @@ fn copy_once(fd: Fd, to: u64, from: *const u8, len: u64, install: Install) -> Re
     Ok(Copied::All)
 }
 
-/// Sets or lifts the write protection of a range.
+/// Sets or lifts the write protection of a range, all of it registered.
+///
+/// # Errors
+/// ENOENT where a page of it is not registered.
 pub fn protect(fd: Fd, addr: u64, len: u64, install: Install) -> Result<(), Errno> {
+    match protect_once(fd, addr, len, install) {
+        // Before Linux 6.4 a call must not cross from one mapping of the kernel's to the next: halves find where the mappings end.
+        Err(Errno::ENOENT) if len > PAGE_SIZE => {
+            let half = (len / PAGE_SIZE / 2) * PAGE_SIZE;
+            protect(fd, addr, half, install)?;
+            protect(fd, addr + half, len - half, install)
+        }
+        other => other,
+    }
+}
+
+fn protect_once(fd: Fd, addr: u64, len: u64, install: Install) -> Result<(), Errno> {
     // The kernel refuses DONTWAKE together with protecting, where nobody is woken anyway.
     let mode = if install == Install::Protected { WRITEPROTECT_MODE_WP } else { WRITEPROTECT_MODE_DONTWAKE };
     loop {
@@ -153,8 +168,11 @@ pub fn wake(fd: Fd, page: u64) {
     let _ = call!(nr::IOCTL, fd.0, UFFDIO_WAKE, range.as_mut_ptr());
 }
 
-/// Makes touching a page a SIGBUS from now on (Linux 6.6).
-pub fn poison(fd: Fd, page: u64) {
+/// Makes touching a page a SIGBUS from now on.
+///
+/// # Errors
+/// EINVAL before Linux 6.6; EEXIST, ENOENT and the like where the page is there after all, or its mapping is gone.
+pub fn poison(fd: Fd, page: u64) -> Result<(), Errno> {
     let mut arg = [page, PAGE_SIZE, 0, 0];
-    let _ = call!(nr::IOCTL, fd.0, UFFDIO_POISON, arg.as_mut_ptr());
+    call!(nr::IOCTL, fd.0, UFFDIO_POISON, arg.as_mut_ptr()).map(drop)
 }
