@@ -14,6 +14,7 @@ pub mod differential;
 pub mod floor;
 pub mod guests;
 pub mod inputs;
+pub mod kernels;
 pub mod mount;
 pub mod paged;
 pub mod processes;

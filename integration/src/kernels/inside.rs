@@ -1,0 +1,150 @@
+//! What runs inside a machine: every case natively and under the pager, told line by line.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::case::{self, Case, Command};
+use crate::binaries;
+use crate::differential::Setting;
+use crate::paged::Paging;
+use crate::run::{End, Outcome, Run};
+use crate::scratch::Scratch;
+
+const NATIVE_LIMIT: Duration = Duration::from_secs(90);
+const PAGED_LIMIT: Duration = Duration::from_secs(240);
+/// What the pager ends with where a kernel lacks what it needs.
+const REFUSED: i32 = 1;
+
+/// What the doctor says about the kernel.
+struct Doctor {
+    told: Value,
+}
+
+/// Tells on standard output what the doctor finds, how each case compares, and that this was all.
+pub fn run() {
+    let doctor = Doctor::ask();
+    tell(&json!({ "doctor": doctor.told }));
+    for case in case::all() {
+        if !case.command.is_installed() {
+            tell(&json!({ "case": case.name, "verdict": "missing" }));
+            continue;
+        }
+        compare(&case, &doctor);
+        if !doctor.can_run() {
+            // One refusal is like another.
+            break;
+        }
+    }
+    tell(&json!({ "end": true }));
+}
+
+fn tell(value: &Value) {
+    let mut out = std::io::stdout().lock();
+    // Nobody is left to be told where this fails.
+    let _ = writeln!(out, "{value}").and_then(|()| out.flush());
+}
+
+impl Doctor {
+    fn ask() -> Doctor {
+        let outcome = Run::new(binaries::pager()).args(["doctor", "--json"]).limit(NATIVE_LIMIT).outcome();
+        let told = serde_json::from_slice(&outcome.stdout);
+        Doctor { told: told.unwrap_or_else(|error| json!({ "error": format!("{error}: {}", outcome.complaint()) })) }
+    }
+
+    fn can_run(&self) -> bool {
+        self.told["can_run"] == true
+    }
+
+    /// The features that `setting` needs and this kernel lacks.
+    fn lacks(&self, setting: &Setting) -> Vec<String> {
+        let features = self.told["features"].as_array().into_iter().flatten();
+        let needed = |feature: &&Value| {
+            let required = feature["need"] == "required";
+            required || setting.engine == "sigsegv" && feature["name"] == "guard_anonymous"
+        };
+        let missing = features.filter(needed).filter(|feature| feature["present"] != true);
+        missing.filter_map(|feature| feature["name"].as_str().map(str::to_owned)).collect()
+    }
+}
+
+fn compare(case: &Case, doctor: &Doctor) {
+    let begin = Instant::now();
+    let native = in_folder(|folder| prepared(case, Run::new(program(case)), folder).limit(NATIVE_LIMIT).outcome());
+    if matches!(native.end, End::Overdue | End::Code(99 | 126 | 127)) {
+        let detail = format!("natively: {:?}: {}", native.end, last_line(&native));
+        return tell(&json!({ "case": case.name, "verdict": "different", "detail": detail }));
+    }
+    let mut seconds = HashMap::from([("native".to_owned(), begin.elapsed().as_secs_f64())]);
+    let (mut refused, mut different) = (Vec::new(), Vec::new());
+    for setting in case.command.settings() {
+        let begin = Instant::now();
+        let paged = in_folder(|folder| {
+            let paging: Paging = setting.paging();
+            paging.run(program(case), |run| prepared(case, run, folder).limit(PAGED_LIMIT)).outcome
+        });
+        seconds.insert(setting.to_string(), begin.elapsed().as_secs_f64());
+        let lacks = doctor.lacks(&setting);
+        match difference(&native, &paged, &lacks) {
+            Some(difference) => different.push(format!("{setting}: {difference}")),
+            None if lacks.is_empty() => {}
+            None => refused.push(setting.to_string()),
+        }
+    }
+    let verdict = match (different.is_empty(), refused.is_empty()) {
+        (false, _) => "different",
+        (true, false) => "refused",
+        (true, true) => "same",
+    };
+    let detail = different.join("; ");
+    tell(&json!({ "case": case.name, "verdict": verdict, "detail": detail, "refused": refused, "seconds": seconds }));
+}
+
+fn in_folder(run: impl FnOnce(&Scratch) -> Outcome) -> Outcome {
+    run(&Scratch::new("case"))
+}
+
+fn program(case: &Case) -> PathBuf {
+    match case.command {
+        Command::Shell { .. } => PathBuf::from("/bin/sh"),
+        Command::Guest(name, _) => binaries::folder().join("guests").join(name),
+    }
+}
+
+fn prepared(case: &Case, run: Run, folder: &Scratch) -> Run {
+    let run = match case.command {
+        Command::Shell { line, .. } => run.args(["-c", line]),
+        Command::Guest(_, argument) => run.args(argument),
+    };
+    let run = run.env("GUEST_WORD", "a word").env("GUEST_EMPTY", "").env("PYTHONDONTWRITEBYTECODE", "1");
+    run.folder(folder.path())
+}
+
+/// How a paged run differs from the native one; on a kernel that lacks something, from the refusal that names it.
+fn difference(native: &Outcome, paged: &Outcome, lacks: &[String]) -> Option<String> {
+    if !lacks.is_empty() {
+        let named = lacks.iter().any(|name| paged.complaint().contains(name.as_str()));
+        let refused = paged.end == End::Code(REFUSED) && named;
+        return (!refused)
+            .then(|| format!("{:?} and no refusal that names {lacks:?}: {}", paged.end, last_line(paged)));
+    }
+    if paged.end != native.end {
+        return Some(format!("{:?} and not {:?}: {}", paged.end, native.end, last_line(paged)));
+    }
+    if paged.stdout != native.stdout {
+        let (one, other) = (String::from_utf8_lossy(&native.stdout), String::from_utf8_lossy(&paged.stdout));
+        let pair = one.lines().zip(other.lines()).find(|(one, other)| one != other);
+        return Some(format!("output differs: {pair:?}"));
+    }
+    None
+}
+
+/// What a program complained of last, or the pager before its report.
+fn last_line(outcome: &Outcome) -> String {
+    let words = outcome.complaint();
+    let line = words.lines().find(|line| line.starts_with("pager")).or(words.lines().last()).unwrap_or_default();
+    line.chars().take(200).collect()
+}
