@@ -21,6 +21,7 @@ pub mod pool;
 pub mod rank;
 pub mod replacement;
 pub mod roster;
+pub mod seccomp;
 pub mod shared;
 pub mod slots;
 pub mod table;
