@@ -37,6 +37,7 @@ static const struct attack {
     ATTACK(write_to_descriptors),
     ATTACK(cut_descriptors),
     ATTACK(disable_dispatch),
+    ATTACK(forbid_everything),
     ATTACK(call_as_32_bit),
     ATTACK(trace_itself),
     ATTACK(odd_processor_state),

@@ -20,8 +20,7 @@ int main(void) {
     printf("clone3 %d\n", refused(syscall(435, buffer, 64)));
     printf("rseq %d\n", refused(syscall(334, buffer, 32, 0, 0)));
     printf("userfaultfd %d\n", refused(syscall(SYS_userfaultfd, 1)));
-    printf("seccomp %d\n", refused(syscall(SYS_seccomp, 1, 0, buffer)));
-    printf("prctl seccomp %d\n", refused(prctl(PR_SET_SECCOMP, 2, buffer)));
+    printf("seccomp listener %d\n", refused(syscall(SYS_seccomp, 1, 8, buffer)));
     printf("prctl dispatch %d\n", refused(prctl(59, 0, 0, 0, 0)));
     printf("ptrace traceme %d\n", refused(ptrace(PTRACE_TRACEME, 0, 0, 0)));
     printf("vmsplice %d\n", refused(syscall(SYS_vmsplice, ends[1], &part, 1, 0)));

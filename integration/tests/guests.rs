@@ -126,6 +126,8 @@ guest!(random_access, ["8"]);
 guest!(registers);
 guest!(reservations);
 guest!(run_data);
+guest!(sandboxes);
+guest!(seccomp_verdicts, ["1", "150"]);
 guest!(shared_buffers);
 guest!(shared_descriptors);
 guest!(shared_memory);

@@ -90,7 +90,7 @@ attacks!(withstands:
     unmap_runtime jump_into smash_the_stack return_from_nowhere exhaust_areas fork_bomb
     limit_file_size limit_data limit_address_space limit_the_rest
     close_descriptors mark_descriptors write_to_descriptors cut_descriptors
-    disable_dispatch call_as_32_bit trace_itself odd_processor_state
+    disable_dispatch forbid_everything call_as_32_bit trace_itself odd_processor_state
 );
 
 attacks!(ends_the_attacker: unmap_everything overwrite_with_zeros overwrite_with_ones overwrite_at_random use_its_syscall);

@@ -10,6 +10,7 @@
 //! | [`signals`] | where faults, calls and signals arrive; the program's frames |
 //! | [`fault`], [`fill`], [`evict`], [`engine`], [`server`] | the life of a page |
 //! | [`calls`], [`memory`], [`process`] | the program's system calls |
+//! | [`sandbox`] | the program's seccomp filters |
 //! | [`lifeline`] | the end of a process that nobody supervises any more |
 //! | [`state`], [`thread`], [`images`], [`swap`], [`queue`], [`row`], [`credit`] | what is known |
 //! | [`sys`], [`arena`], [`lock`], [`buffers`], [`user`], [`keys`], [`clock`], [`die`] | what all of it stands on |
@@ -41,6 +42,7 @@ pub mod queue;
 pub mod readahead;
 pub mod root;
 pub mod row;
+pub mod sandbox;
 pub mod server;
 pub mod signals;
 pub mod start;

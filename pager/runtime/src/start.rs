@@ -20,6 +20,7 @@ use crate::memory::limits;
 use crate::process::leave;
 use crate::process::lookup::Comm;
 use crate::row;
+use crate::sandbox;
 use crate::server;
 use crate::signals;
 use crate::state::{self, STATE};
@@ -79,7 +80,7 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
     row::take_up(row, task::pid());
     clock::calibrate();
     keys::learn();
-    let block = match prepare(program_fd) {
+    let block = match prepare(program_fd, passport.filters) {
         Ok(block) => block,
         Err(errno) => die::internal(format_args!("this process cannot be prepared: {errno:?}")),
     };
@@ -201,6 +202,8 @@ struct Passport<'a> {
     slots: Option<Fd>,
     /// Row of the program before in the roster.
     row: Option<usize>,
+    /// Seccomp filters that outlive the program before.
+    filters: Option<Fd>,
     comm: Comm,
     /// What the program is told that it was executed by.
     filename: &'a [u8],
@@ -208,11 +211,11 @@ struct Passport<'a> {
     path: &'a [u8],
 }
 
-/// `CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:COMM:LENGTH:` and the file name, so many bytes long, and the path; what there is not is -1.
+/// `CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:FILTERS_FD:COMM:LENGTH:` and the file name, so many bytes long, and the path; what there is not is -1.
 fn parse_run(run: &[u8]) -> Option<Passport<'_>> {
-    let mut parts = run.splitn(7, |byte| *byte == b':');
+    let mut parts = run.splitn(8, |byte| *byte == b':');
     let mut number = || core::str::from_utf8(parts.next()?).ok()?.parse::<i32>().ok();
-    let (control, program, slots, row) = (number()?, number()?, number()?, number()?);
+    let (control, program, slots, row, filters) = (number()?, number()?, number()?, number()?, number()?);
     let comm = if number()? == 0 { Comm::OfName } else { Comm::OfFile };
     let length = usize::try_from(number()?).ok()?;
     let (filename, path) = parts.next()?.split_at_checked(length)?;
@@ -221,6 +224,7 @@ fn parse_run(run: &[u8]) -> Option<Passport<'_>> {
         program: Fd(program),
         slots: (slots >= 0).then_some(Fd(slots)),
         row: usize::try_from(row).ok(),
+        filters: (filters >= 0).then_some(Fd(filters)),
         comm,
         filename,
         path,
@@ -243,7 +247,7 @@ fn map_control(fd: Fd) -> Result<(), Errno> {
     Ok(())
 }
 
-fn prepare(program: Fd) -> Result<&'static Block, Errno> {
+fn prepare(program: Fd, filters: Option<Fd>) -> Result<&'static Block, Errno> {
     limits::take_over();
     match engine::open() {
         Ok(fd) => state::set_uffd(fd),
@@ -259,9 +263,13 @@ fn prepare(program: Fd) -> Result<&'static Block, Errno> {
     check(unsafe { syscall(SET_TID_ADDRESS, [block.alive.as_ptr() as u64, 0, 0, 0, 0, 0]) })?;
     let own = block.own();
     own.tid = task::tid();
+    block.sandbox.belong(task::pid(), own.tid);
     own.mask = signal::set_mask(SignalSet::default());
     signal::set_mask(own.mask.for_kernel());
     *STATE.program.lock() = images::path_of(program);
+    if let Some(filters) = filters {
+        sandbox::adopt(block, filters)?;
+    }
     server::start()?;
     state::process().listen();
     Ok(block)

@@ -3,7 +3,8 @@
 //! A block is the thread's alternate signal stack with a header above it. It is found by masking the stack pointer, so no thread-local
 //! storage is needed and the program keeps FS and GS. Blocks are part of the runtime's arena and never paged.
 //!
-//! Who may touch what: `inbox` the owner, also from nested signal handlers; `own` the owner outside of them; `pins` and `alive` everybody.
+//! Who may touch what: `inbox` the owner, also from nested signal handlers; `own` the owner outside of them; `pins` and `alive` everybody;
+//! `sandbox` as it says itself.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -18,6 +19,7 @@ use crate::arena;
 use crate::lock::{Mutex, Rank, RawMutex};
 use crate::process::exec::Passed;
 use crate::readahead::Streams;
+use crate::sandbox::Sandbox;
 use crate::signals::Actions;
 use crate::sys::Errno;
 use crate::sys::memory::{self, PROT_NONE};
@@ -124,6 +126,7 @@ pub struct Block {
     pub inbox: Inbox,
     /// The kernel clears it when the thread is gone and its stack unused.
     pub alive: AtomicU32,
+    pub sandbox: Sandbox,
     pin_count: AtomicU32,
     pins: [Pin; PINS],
     /// What the thread holds of the runtime's locks.
@@ -190,6 +193,7 @@ impl Block {
             (*header).alive.store(1, Ordering::Relaxed);
             (*header).pin_count.store(0, Ordering::Relaxed);
             (*header).held_ranks.clear();
+            (&raw mut (*header).sandbox).write(Sandbox::none());
             (&raw mut (*header).own).write(UnsafeCell::new(Own::new(actions)));
         }
         THREADS.lock().live.push(NonNull::new(header).ok_or(Errno::ENOMEM)?);
@@ -301,6 +305,12 @@ impl Own {
 }
 
 impl Threads {
+    /// The blocks of the threads that there are.
+    pub fn live(&self) -> impl Iterator<Item = &'static Block> + '_ {
+        // SAFETY: blocks stay mapped; who may touch what of them is said at the module's head.
+        self.live.iter().map(|block| unsafe { block.as_ref() })
+    }
+
     fn take_ended(&mut self) -> Option<NonNull<Block>> {
         // SAFETY: blocks stay mapped; `alive` may be read by anybody.
         let at = self.ended.iter().position(|block| unsafe { block.as_ref() }.alive.load(Ordering::Acquire) == 0)?;
@@ -319,6 +329,11 @@ pub fn for_pinned(pages: &[PageNum], mut pinned: impl FnMut(usize)) {
         }
         pages.iter().enumerate().filter(|(_, page)| block.pins_page(**page)).for_each(|(i, _)| pinned(i));
     }
+}
+
+/// Does something while no thread comes or goes.
+pub fn under_lock<T>(action: impl FnOnce(&Threads) -> T) -> T {
+    action(&THREADS.lock())
 }
 
 /// Takes `block` off the list, if it is still on it; its memory is used again once the kernel has cleared `alive`.

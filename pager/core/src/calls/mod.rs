@@ -216,6 +216,7 @@ pub enum Virtual {
     GetRobustList,
     ArchPrctl,
     Prctl,
+    Seccomp,
     Ptrace,
     Close,
     CloseRange,

@@ -26,21 +26,20 @@ const ENOTTY: i32 = 25;
 const ENOPROTOOPT: i32 = 92;
 
 /// The errno to answer, unasked, when these arguments of an otherwise served call set up what a pager cannot carry: memory that the kernel or
-/// a device touches after the call, filters on system calls, dispatch of system calls.
+/// a device touches after the call, dispatch of system calls.
 pub fn refusal(row: &Row, args: &[u64; 6]) -> Option<i32> {
     const PTRACE_TRACEME: u64 = 0;
     const SOL_SOCKET: u32 = 1;
     const SO_ZEROCOPY: u32 = 60;
     const SOL_XDP: u32 = 283;
     const XDP_UMEM_REG: u32 = 4;
-    const PR_SET_SECCOMP: u32 = 22;
     const PR_SET_SYSCALL_USER_DISPATCH: u32 = 59;
     match row.number {
         SETSOCKOPT => match (args[1] as u32, args[2] as u32) {
             (SOL_SOCKET, SO_ZEROCOPY) | (SOL_XDP, XDP_UMEM_REG) => Some(ENOPROTOOPT),
             _ => None,
         },
-        PRCTL if matches!(args[0] as u32, PR_SET_SECCOMP | PR_SET_SYSCALL_USER_DISPATCH) => Some(EINVAL),
+        PRCTL if args[0] as u32 == PR_SET_SYSCALL_USER_DISPATCH => Some(EINVAL),
         // The tracer would be the supervisor, which traces nothing: every fault would stop the program for ever.
         PTRACE if args[0] == PTRACE_TRACEME => Some(EPERM),
         IOCTL if ioctl::touches_memory_later(args[1] as u32) => Some(ENOTTY),

@@ -22,9 +22,10 @@ use crate::gate;
 use crate::memory;
 use crate::process;
 use crate::row;
+use crate::sandbox::{self, Admission};
 use crate::signals;
 use crate::state;
-use crate::sys::signal::UContext;
+use crate::sys::signal::{self, UContext};
 use crate::sys::{Errno, as_return, nr};
 use crate::thread::{BackedUp, Block};
 
@@ -53,6 +54,11 @@ pub fn dispatch(block: &'static Block, context: &mut UContext) {
     let args = [machine.rdi, machine.rsi, machine.rdx, machine.r10, machine.r8, machine.r9];
     count(&state::counts().calls_trapped, 1);
     block.own().backed_up = BackedUp::No;
+    if block.sandbox.confines()
+        && sandbox::admit(block, context, signal::AUDIT_ARCH_X86_64, &args) == Admission::Settled
+    {
+        return;
+    }
     let answer = match table::row(number) {
         Some(_) if descriptors::names_ours(number, &args) => Answer::Result(Err(Errno::EBADF)),
         Some(row) => route(block, context, Call { row, args }),
@@ -64,7 +70,13 @@ pub fn dispatch(block: &'static Block, context: &mut UContext) {
 }
 
 /// A call made the 32-bit way (`int 0x80`), whose numbers mean other calls: answered as a kernel without 32-bit programs would.
-pub fn refuse_foreign(context: &mut UContext) {
+pub fn refuse_foreign(block: &'static Block, context: &mut UContext, arch: u32) {
+    let machine = &context.machine;
+    let args =
+        [machine.rbx, machine.rcx, machine.rdx, machine.rsi, machine.rdi, machine.rbp].map(|arg| arg & 0xffff_ffff);
+    if block.sandbox.confines() && sandbox::admit(block, context, arch, &args) == Admission::Settled {
+        return;
+    }
     count(&state::counts().calls_refused, 1);
     die::event!("32-bit system call {} of a 64-bit program is answered with ENOSYS", context.machine.rax as u32);
     context.machine.rax = as_return(Err(Errno::ENOSYS));
@@ -188,7 +200,9 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
             memory::limits::answer(call.row.number.into(), &call.args).unwrap_or_else(|| perform(block, call))
         }
         Virtual::Ptrace => process::trace::ptrace(block, call),
-        Virtual::Sigsuspend | Virtual::ArchPrctl | Virtual::Prctl => perform(block, call),
+        Virtual::Seccomp => sandbox::seccomp(block, a, b, c),
+        Virtual::Prctl => sandbox::prctl(block, &call.args).unwrap_or_else(|| perform(block, call)),
+        Virtual::Sigsuspend | Virtual::ArchPrctl => perform(block, call),
     })
 }
 

@@ -14,6 +14,7 @@ use super::descriptors;
 use super::{Call, perform, raw};
 use crate::die::Line;
 use crate::root;
+use crate::sandbox;
 use crate::sys::Errno;
 use crate::sys::file::{Fd, O_ACCMODE, O_PATH, O_RDONLY};
 use crate::sys::{nr, task};
@@ -129,6 +130,11 @@ fn opens_for_writing(call: &Call) -> bool {
 /// As open(2).
 pub fn open(block: &'static Block, call: Call) -> Result<u64, Errno> {
     let at = usize::from(u64::from(call.row.number) != nr::OPEN);
+    if block.sandbox.confines()
+        && let Some(result) = open_status(block, call, at)
+    {
+        return result;
+    }
     match library(call, at) {
         Some(path) => {
             let mut call = call;
@@ -137,6 +143,15 @@ pub fn open(block: &'static Block, call: Call) -> Result<u64, Errno> {
         }
         None => perform::perform(block, call),
     }
+}
+
+/// Opens the thread's own `/proc/.../status`, of which the kernel does not know all; nothing for other files.
+fn open_status(block: &'static Block, call: Call, at: usize) -> Option<Result<u64, Errno>> {
+    if call.row.number == OPENAT2 || call.args[at + 1] & O_ACCMODE != O_RDONLY {
+        return None;
+    }
+    let text = user::read_string(call.args[at], PATH_MAX).ok()?;
+    sandbox::status::open(block, &text, call.args[at + 1])
 }
 
 /// The library to open instead, zero-terminated, if there is one.

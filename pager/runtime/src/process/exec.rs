@@ -17,6 +17,7 @@ use crate::calls::paths::{self, Replaced};
 use crate::die::{self, Line};
 use crate::memory::limits;
 use crate::row::{self, Before};
+use crate::sandbox;
 use crate::state;
 use crate::sys::file::{self, AT_EMPTY_PATH, AT_EXECVE_CHECK, AT_SYMLINK_NOFOLLOW, Fd, Stat};
 use crate::sys::signal::{self, SignalSet};
@@ -259,32 +260,41 @@ fn start_paged(image: Image, fd: Fd) -> Errno {
         Ok(inherited) => inherited,
         Err(errno) => return errno,
     };
+    let filters = match sandbox::hand_over(Block::current()) {
+        Ok(filters) => filters,
+        Err(errno) => {
+            file::close(inherited);
+            return errno;
+        }
+    };
     let leaving = Leaving::take();
     let slots = leaving.hand_over();
-    let entry = passport(inherited, slots, &image);
+    let entry = passport(inherited, slots, filters, &image);
     let runtime = state::settings().runtime_fd.load(core::sync::atomic::Ordering::Relaxed);
     let empty = b"\0";
     let errno = Passed::new(image, entry).to(|passed| {
         call!(nr::EXECVEAT, runtime, empty.as_ptr(), passed.argv.as_ptr(), passed.envp.as_ptr(), AT_EMPTY_PATH)
     });
     file::close(inherited);
-    slots.into_iter().for_each(file::close);
+    slots.into_iter().chain(filters).for_each(file::close);
     leaving.stay();
     errno
 }
 
 /// The environment entry by which the next image finds its run. A vfork child has no row yet.
-fn passport(program: Fd, slots: Option<Fd>, image: &Image) -> Vec<u8> {
+fn passport(program: Fd, slots: Option<Fd>, filters: Option<Fd>, image: &Image) -> Vec<u8> {
     let (key, control) = (pager_core::shared::ENVIRONMENT_KEY, state::control_fd().0);
     let own = row::own().is_some_and(|row| row.pid.load(SeqCst) == task::pid());
     let row = row::number().filter(|_| own).map_or(-1, |row| row as i64);
-    let slots = slots.map_or(-1, |fd| fd.0);
+    let number = |fd: Option<Fd>| fd.map_or(-1, |fd| fd.0);
+    let (slots, filters) = (number(slots), number(filters));
     let name = &image.filename[..image.filename.len() - 1];
     let comm = match image.comm {
         Comm::OfName => 0,
         Comm::OfFile => 1,
     };
-    let head = Line::format(format_args!("{key}={control}:{}:{slots}:{row}:{comm}:{}:", program.0, name.len()));
+    let head =
+        Line::format(format_args!("{key}={control}:{}:{slots}:{row}:{filters}:{comm}:{}:", program.0, name.len()));
     [head.as_bytes(), name, &image.place].concat()
 }
 
@@ -312,8 +322,10 @@ fn start_native(image: Image, reason: Reason) -> Errno {
     let before = row::become_native(task::pid(), path.as_bytes());
     let leaving = Leaving::take();
     let bequest = leaving.bequeath();
-    let errno = Passed::new(image, Vec::new())
-        .to(|passed| passed.image.name.execute(passed.argv.as_ptr(), passed.envp.as_ptr()));
+    let errno = Passed::new(image, Vec::new()).to(|passed| {
+        let exec = passed.image.name.exec_call(passed.argv.as_ptr(), passed.envp.as_ptr());
+        sandbox::give_to_kernel(Block::current(), exec)
+    });
     task::disable_huge_pages();
     of_the_run().for_each(|fd| file::set_cloexec(fd, 0));
     bequest.into_iter().for_each(Bequest::take_back);

@@ -136,6 +136,7 @@ fn become_child(block: &'static Block, context: &mut UContext, request: &Request
     row::fork(task::pid(), &STATE.areas.read());
     let own = block.own();
     own.tid = task::tid();
+    block.sandbox.belong(task::pid(), own.tid);
     own.clear_tid = request.clear_tid();
     own.robust = (0, 0);
     while block.inbox.pop().is_some() {}

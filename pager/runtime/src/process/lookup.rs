@@ -101,9 +101,14 @@ impl Name {
         self.is_by_descriptor() && file::is_cloexec(Fd(self.dir as i32))
     }
 
-    /// Has the kernel execute the file; comes back only with an error.
-    pub fn execute(&self, argv: *const u64, envp: *const u64) -> Result<u64, Errno> {
-        call!(nr::EXECVEAT, self.dir, self.path.as_ptr(), argv, envp, self.flags)
+    /// The call by which the kernel executes the file: execve where that is enough, as filters and tracers know it best.
+    pub fn exec_call(&self, argv: *const u64, envp: *const u64) -> (u64, [u64; 6]) {
+        let (path, argv, envp) = (self.path.as_ptr() as u64, argv as u64, envp as u64);
+        if self.flags == 0 && (self.dir == AT_FDCWD || self.path.first() == Some(&b'/')) {
+            (nr::EXECVE, [path, argv, envp, 0, 0, 0])
+        } else {
+            (nr::EXECVEAT, [self.dir as u64, path, argv, envp, self.flags, 0])
+        }
     }
 
     /// Whether the file may be executed.

@@ -6,6 +6,7 @@ use core::ptr::NonNull;
 use super::Request;
 use crate::die;
 use crate::gate;
+use crate::sandbox::{self, Lineage};
 use crate::server;
 use crate::signals::{self, frame};
 use crate::sys::Errno;
@@ -35,6 +36,8 @@ pub fn spawn(parent: &'static Block, context: &UContext, request: &Request) -> R
     own.mask = parent.own().mask;
     own.alternate = if request.flags & CLONE_VFORK != 0 { parent.own().alternate } else { AltStack::NONE };
     own.clear_tid = request.clear_tid();
+    let same_process = request.flags & CLONE_THREAD != 0;
+    sandbox::inherit(block, parent, if same_process { Lineage::SameProcess } else { Lineage::OwnProcess });
     // SAFETY: the block is new: nobody runs on its stack.
     let resume = unsafe { frame::copy_below(block.stack_top(), context) };
     // SAFETY: `resume` was just written there.
@@ -79,6 +82,7 @@ pub unsafe extern "C" fn child_entry(start: *const Start) -> ! {
     // SAFETY: by the caller.
     let Start::Program { block, resume, request } = (unsafe { &*start }) else { server::serve() };
     block.own().tid = task::tid();
+    block.sandbox.belong(task::pid(), block.own().tid);
     let entered = signals::enter_thread(block).and_then(|()| task::dispatch_on(gate::text()));
     if let Err(errno) = entered {
         die::internal(format_args!("a new thread cannot be taken over: {errno:?}"));

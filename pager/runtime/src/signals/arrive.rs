@@ -200,7 +200,7 @@ pub unsafe extern "C" fn on_call(_number: i32, info: *mut SigInfo, context: *mut
             calls::dispatch(Block::current(), context);
             keys::note_changes(context, entered);
         } else {
-            calls::refuse_foreign(context);
+            calls::refuse_foreign(Block::current(), context, info.call_architecture());
         }
     } else if info.is_sent() {
         asynchronous(info, context);

@@ -40,6 +40,7 @@ impl Errno {
     pub const ELOOP: Errno = Errno(40);
     pub const ENAMETOOLONG: Errno = Errno(36);
     pub const ELIBBAD: Errno = Errno(80);
+    pub const EOPNOTSUPP: Errno = Errno(95);
     /// The kernel's own "make this call again, or EINTR if a handler without SA_RESTART runs first"; never seen by programs.
     pub const ERESTARTSYS: Errno = Errno(512);
     /// The kernel's own "make this call again, whatever runs first"; never seen by programs.
@@ -136,6 +137,7 @@ pub mod nr {
     pub const RT_TGSIGQUEUEINFO: u64 = 297;
     pub const PRLIMIT64: u64 = 302;
     pub const GETRANDOM: u64 = 318;
+    pub const EXECVE: u64 = 59;
     pub const EXECVEAT: u64 = 322;
     pub const USERFAULTFD: u64 = 323;
     pub const PKEY_MPROTECT: u64 = 329;

@@ -35,6 +35,7 @@ pub const SEGV_MAPERR: i32 = 1;
 pub const SEGV_ACCERR: i32 = 2;
 pub const SEGV_PKUERR: i32 = 4;
 pub const BUS_ADRERR: i32 = 2;
+pub const SYS_SECCOMP: i32 = 1;
 pub const SYS_USER_DISPATCH: i32 = 2;
 /// `si_arch` of a call made the 64-bit way.
 pub const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;

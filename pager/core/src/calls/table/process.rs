@@ -84,8 +84,7 @@ pub(super) const ROWS: &[Row] = &[
     call(312, "kcmp", 5),
     call(314, "sched_setattr", 3).fills(&[at(1, Shape::Sized(Direction::InOut, 0))]),
     call(315, "sched_getattr", 4).fills(&[output(1, Int(2, 4096))]),
-    // Filters would see, and could forbid, the calls that the pager makes.
-    call(317, "seccomp", 3).refused(EINVAL),
+    call(317, "seccomp", 3).virtualised(V::Seccomp, &[edits(2, 16)]),
     call(322, "execveat", 5).virtualised(V::Execveat, &[path(1), at(2, StringVector), at(3, StringVector)]),
     call(324, "membarrier", 3),
     call(334, "rseq", 4).refused(ENOSYS),

@@ -84,6 +84,7 @@ const UNTYPED: &[(&str, u8, u32, &str)] = &[
     ("sysfs", 2, 4096, "a name of a file system, at most a page"),
     ("name_to_handle_at", 3, 8, "a 64-bit mount number with AT_HANDLE_MNT_ID_UNIQUE"),
     ("landlock_add_rule", 2, 16, "the larger of the two rules, landlock_net_port_attr"),
+    ("seccomp", 2, 16, "a sock_fprog, the longest of what its operations take"),
     ("futex_wake", 0, 4, "a word, FUTEX2_SIZE_U32 being all there is"),
     ("futex_wait", 0, 4, "a word, FUTEX2_SIZE_U32 being all there is"),
 ];

@@ -147,7 +147,7 @@ fn setting_up_what_cannot_be_carried_is_refused() {
     let refused = |name, given: &[u64]| refusal(named(name), &args(given));
     assert_eq!(refused("setsockopt", &[3, 1, 60, 0x1000, 4]), Some(92));
     assert_eq!(refused("setsockopt", &[3, 1, 2, 0x1000, 4]), None);
-    assert_eq!(refused("prctl", &[22, 2, 0x1000]), Some(22));
+    assert_eq!(refused("prctl", &[22, 2, 0x1000]), None);
     assert_eq!(refused("prctl", &[59, 1]), Some(22));
     assert_eq!(refused("prctl", &[15, 0x1000]), None);
     assert_eq!(refused("ioctl", &[3, 0x4020_ae46, 0x1000]), Some(25));
