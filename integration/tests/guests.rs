@@ -127,7 +127,6 @@ guest!(registers);
 guest!(reservations);
 guest!(run_data);
 guest!(sandboxes);
-guest!(seccomp_verdicts, ["1", "150"]);
 guest!(shared_buffers);
 guest!(shared_descriptors);
 guest!(shared_memory);
@@ -147,6 +146,28 @@ guest!(vfork_churn);
 guest!(wait_many);
 guest!(write_barrier);
 guest!(write_text);
+
+/// At a fixed address: some filters look at where calls are made.
+mod seccomp_verdicts {
+    use super::*;
+
+    fn under(paging: Paging) {
+        same_under("seccomp_verdicts", Link::FixedDynamic, &["1", "150"], paging);
+    }
+
+    #[test]
+    fn without_a_cap_and_in_1_mebibyte() {
+        under(Paging::new());
+        under(Paging::new().resident("1M"));
+    }
+
+    #[test]
+    fn with_each_engine() {
+        for engine in ["sigsegv", "uffd", "thread"] {
+            under(Paging::new().option("--engine", engine));
+        }
+    }
+}
 
 /// Each process with the cap to itself, which is not what the guests above have: those that start processes.
 mod with_a_cap_for_each {

@@ -272,7 +272,9 @@ pub fn die_of(info: &SigInfo, context: &UContext) -> ! {
         info.address(),
         context.machine.rip
     ));
-    if [SIGSEGV, SIGBUS, SIGSYS].contains(&number) {
+    // An end by a seccomp filter is what the program asked for.
+    let is_wished = number == SIGSYS && info.code == signal::SYS_SECCOMP;
+    if [SIGSEGV, SIGBUS, SIGSYS].contains(&number) && !is_wished {
         die::report(FailureKind::Fault, info.address(), line.as_bytes());
     }
     Leaving::take().release();
