@@ -149,6 +149,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "text|json|none|FILE", default_value = "text", value_parser = OsStringValueParser::new().map(StatsTarget::from))]
     pub stats: StatsTarget,
 
+    /// Write what happens to each page (faults, evictions, mappings) to FILE, for `pager mrc`, `pager sim` and `pager events`
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
+    /// Most that the file of --record may take; what comes after is counted as dropped
+    #[arg(long, value_name = "SIZE", default_value = "4G", requires = "record")]
+    pub record_limit: ByteSize,
+
     /// Read every image page by itself (4096 bytes, no mapping, no fault-around): slower, but every byte is seen by who serves the file
     #[arg(long)]
     pub exact: bool,

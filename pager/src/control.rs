@@ -23,7 +23,7 @@ use crate::lifeline::Lifeline;
 use crate::members::Mark;
 use crate::plan::{Plan, Verbosity};
 use crate::swap::SwapFile;
-use crate::sys::map::{ControlMap, OwnersMap};
+use crate::sys::map::{ControlMap, OwnersMap, RingMap};
 
 /// The control block of a run, shared with its processes.
 pub struct ControlFile {
@@ -57,7 +57,7 @@ impl ControlFile {
     pub fn new(plan: &Plan, swap: &[SwapFile], runtime: RawFd) -> Result<ControlFile, ControlError> {
         let io_error = |action| move |source: io::Error| ControlError::Io { action, source };
         let capacities: Vec<u64> = swap.iter().map(|file| file.pages).collect();
-        let layout = Layout::new(&capacities).ok_or(ControlError::SwapTooLarge)?;
+        let layout = Layout::new(&capacities, plan.trace_cells).ok_or(ControlError::SwapTooLarge)?;
         let file = sealed_file(layout.bytes).map_err(io_error("made"))?;
         let map = ControlMap::new(&file).map_err(io_error("mapped"))?;
         let fd = HighFd::new(&file).map_err(io_error("kept open"))?;
@@ -67,6 +67,8 @@ impl ControlFile {
         for ((slot, file), map) in map.settings.swap.iter().zip(swap).zip(&layout.swap) {
             fill_in_swap(slot, file.fd.number(), map);
         }
+        map.settings.trace_offset.store(layout.trace_offset, Relaxed);
+        map.settings.trace_cells.store(plan.trace_cells, Relaxed);
         map.settings.swap_count.store(swap.len() as u32, Relaxed);
         map.magic.store(MAGIC, SeqCst);
         Ok(ControlFile { map, fd, swap: layout.swap })
@@ -102,6 +104,16 @@ impl ControlFile {
     pub(crate) fn owners(&self, number: usize) -> io::Result<OwnersMap> {
         let map = self.swap.get(number).ok_or(io::ErrorKind::NotFound)?;
         OwnersMap::new(&self.fd, map.owners_offset, map.pages as usize)
+    }
+
+    /// The ring for recorded events.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel said.
+    pub(crate) fn ring(&self) -> io::Result<RingMap> {
+        let (offset, cells) = (self.settings.trace_offset.load(Relaxed), self.settings.trace_cells.load(Relaxed));
+        RingMap::new(&self.fd, offset, cells as usize)
     }
 
     /// Descriptor number in every process.
@@ -174,6 +186,7 @@ mod tests {
             engine: pager_core::shared::Engine::Auto,
             children: pager_core::shared::Children::Own,
             verbosity: Verbosity::Normal,
+            trace_cells: 0,
             root: Some("/some/where".into()),
         };
         let control = ControlFile::new(&plan, &swap, 7).expect("made");

@@ -37,3 +37,4 @@ pub mod supervise;
 pub mod swap;
 #[allow(unsafe_code)]
 pub mod sys;
+pub mod trace;

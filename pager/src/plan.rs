@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::cli::RunArgs;
 use crate::size::{ByteSize, PAGE_BYTES};
+use crate::trace::recorder::CELLS;
 
 /// Fewest pages that a process can run in: what one instruction and the buffers of one system call may need at once, and a batch to evict.
 pub const LEAST_CAP_PAGES: u64 = 64;
@@ -38,6 +39,8 @@ pub struct Plan {
     pub children: Children,
     /// How much is told.
     pub verbosity: Verbosity,
+    /// Cells of the ring for recorded events; 0 without `--record`.
+    pub trace_cells: u64,
     /// Absolute path of the directory that stands for `/` first.
     pub root: Option<PathBuf>,
 }
@@ -107,6 +110,7 @@ impl Plan {
             fill,
             engine: args.engine.into(),
             children: args.children.into(),
+            trace_cells: if args.record.is_some() { CELLS } else { 0 },
             verbosity: if args.verbose { Verbosity::Events } else { Verbosity::Normal },
             root: args.root.as_deref().map(root).transpose()?,
         })

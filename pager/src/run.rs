@@ -1,6 +1,7 @@
 //! `pager run`: everything in its order.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,7 +23,9 @@ use crate::report::target::{Occasion, Writer};
 use crate::report::{Report, StatsTarget};
 use crate::sampler::{self, Sampler};
 use crate::say;
+use crate::size::ByteSize;
 use crate::supervise::{Duties, Signals};
+use crate::trace::recorder::{Recorder, Target};
 
 /// Why a run did not come to its end.
 #[derive(Debug, Error)]
@@ -38,6 +41,14 @@ pub enum RunError {
     Stats {
         /// As given.
         target: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The trace has nowhere to go.
+    #[error("--record {path}: the file cannot be written", path = path.display())]
+    Record {
+        /// As given.
+        path: PathBuf,
         /// What the kernel said.
         source: io::Error,
     },
@@ -61,7 +72,11 @@ impl RunError {
         match self {
             RunError::Plan(_) => 2,
             RunError::Launch(error) => error.exit_code(),
-            RunError::Feature(_) | RunError::Stats { .. } | RunError::Keeper(_) | RunError::Descriptors(_) => 1,
+            RunError::Feature(_)
+            | RunError::Stats { .. }
+            | RunError::Record { .. }
+            | RunError::Keeper(_)
+            | RunError::Descriptors(_) => 1,
             RunError::Supervise(_) => INTERNAL,
         }
     }
@@ -79,11 +94,12 @@ pub fn run(args: &RunArgs) -> Result<Outcome, RunError> {
     let launch = Launch::prepare(args, &plan, &lifeline, &hatch)?;
     let mut writer =
         Writer::open(&args.stats).map_err(|source| RunError::Stats { target: name(&args.stats), source })?;
+    let record = args.record.as_deref().map(|path| record_target(path, args.record_limit)).transpose()?;
     let signals = Signals::take_over().map_err(RunError::Supervise)?;
     let mut keeper = Keeper::start(launch.control(), lifeline, hatch.clone()).map_err(RunError::Keeper)?;
     let running = launch.start(signals.inherited)?;
     let bequests = Bequests::new(running.control.clone(), hatch);
-    supervise(&running, &signals, bequests, &mut keeper, &mut writer).map_err(|source| {
+    supervise(&running, &signals, bequests, &mut keeper, &mut writer, record).map_err(|source| {
         let _ = kill(running.pid, Signal::SIGKILL);
         let _ = keeper::end(&running.control);
         RunError::Supervise(source)
@@ -102,6 +118,10 @@ fn fitting(mut plan: Plan) -> Result<Plan, MissingFeature> {
     Ok(plan)
 }
 
+fn record_target(path: &Path, limit: ByteSize) -> Result<Target, RunError> {
+    Target::create(path, limit).map_err(|source| RunError::Record { path: path.to_owned(), source })
+}
+
 fn name(target: &StatsTarget) -> String {
     match target {
         StatsTarget::File(path) => path.display().to_string(),
@@ -115,8 +135,11 @@ fn supervise(
     bequests: Bequests,
     keeper: &mut Keeper,
     writer: &mut Writer,
+    record: Option<Target>,
 ) -> io::Result<Outcome> {
     let started = Instant::now();
+    let recorder =
+        record.map(|target| Recorder::start(running.control.clone(), &running.subject, target)).transpose()?;
     let sampler = Sampler::start(running.control.clone(), bequests)?;
     let report = |exit| Report::new(&running.subject, &running.control, &sampler.residency(), started.elapsed(), exit);
     let duties = Duties {
@@ -133,7 +156,9 @@ fn supervise(
     let outcome = signals.supervise(running.pid, duties)?;
     // Now, so that it has ended when we do.
     keeper.dismiss();
-    finish(writer, &report(Some(outcome)));
+    let report = report(Some(outcome));
+    recorder.into_iter().for_each(|recorder| recorder.finish(&report));
+    finish(writer, &report);
     Ok(outcome)
 }
 

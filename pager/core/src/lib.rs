@@ -23,5 +23,7 @@ pub mod replacement;
 pub mod roster;
 pub mod seccomp;
 pub mod shared;
+pub mod simulator;
 pub mod slots;
 pub mod table;
+pub mod trace;

@@ -9,7 +9,7 @@ use crate::pool::{Account, Pool};
 use crate::roster::Roster;
 
 /// First word of a control block; changes with its layout.
-pub const MAGIC: u64 = 0x7067_7231_0000_0003;
+pub const MAGIC: u64 = 0x7067_7231_0000_0004;
 /// Name of the environment entry by which a process finds its run: `__PAGER=CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:PATH`, with -1 for no slots and no
 /// row. Removed before the program sees it.
 pub const ENVIRONMENT_KEY: &str = "__PAGER";
@@ -88,6 +88,10 @@ pub struct Settings {
     pub children: AtomicU32,
     /// Process id of the first process, as it sees itself; 0 until it runs.
     pub first: AtomicU32,
+    /// Offset in the memory file of the ring for recorded events ([`crate::trace::ring`]).
+    pub trace_offset: AtomicU64,
+    /// Cells of that ring; 0 where nothing is recorded.
+    pub trace_cells: AtomicU64,
 }
 
 /// What becomes of the processes that the first one starts.

@@ -8,8 +8,10 @@ use alloc::vec::Vec;
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::entry::{Dirt, Entry};
 use pager_core::pool::Occasion;
+use pager_core::replacement::{LARGEST_BATCH, batch_of};
 use pager_core::shared::count;
 use pager_core::table::{EntryCell, Habit};
+use pager_core::trace::Departure;
 
 use crate::buffers::{BUFFER_PAGES, Buffer};
 use crate::credit;
@@ -19,6 +21,7 @@ use crate::fault::{settle, take};
 use crate::fill;
 use crate::gate;
 use crate::keys;
+use crate::record;
 use crate::row;
 use crate::state::{self, STATE};
 use crate::swap;
@@ -37,6 +40,8 @@ struct Victim {
     page: PageNum,
     was: Entry,
 }
+
+const _: () = assert!(LARGEST_BATCH <= BUFFER_PAGES as u64, "a batch is written from one buffer");
 
 /// Counts `pages` as resident and evicts until all fit under the cap.
 ///
@@ -70,8 +75,7 @@ fn shrink(mut now: u64) -> u64 {
     let mut attempts = 0;
     while now > state::room() && attempts < ATTEMPTS {
         let cap = state::room();
-        let batch = (cap / 16).clamp(1, BUFFER_PAGES as u64).max(now.saturating_sub(cap).min(BUFFER_PAGES as u64));
-        if evict(batch as usize) == 0 {
+        if evict(batch_of(now, cap) as usize) == 0 {
             attempts += 1;
             task::give_way();
         }
@@ -142,6 +146,7 @@ fn hand_back_pinned(victims: &mut Vec<Victim>) {
 fn unmap(mapped: &[Victim]) {
     for run in runs(mapped) {
         fill::guard(run);
+        record::evicted(run, Departure::Mapped);
     }
     for victim in mapped {
         settle(victim.page, Entry::Empty);
@@ -171,9 +176,25 @@ fn swap_out(victims: &[Victim]) -> usize {
     let mut after: Vec<(PageNum, Entry)> =
         clean().map(|victim| (victim.page, victim.was.slot().map_or(Entry::Empty, Entry::Swapped))).collect();
     save(&dirty, &mut after);
+    if record::is_on() {
+        record_departures(victims, &after);
+    }
     drop_pages(&after);
     after.iter().for_each(|(page, entry)| settle(*page, *entry));
     after.len()
+}
+
+/// Records that the pages of `after`, all of them `victims`, leave with those next entries: a run of neighbours that leave alike is one event.
+fn record_departures(victims: &[Victim], after: &[(PageNum, Entry)]) {
+    let how = |(page, next): &(PageNum, Entry)| {
+        let was = victims.iter().find(|victim| victim.page == *page).map_or(Entry::Empty, |victim| victim.was);
+        record::departure(was, *next)
+    };
+    for run in after.chunk_by(|a, b| a.0.0 + 1 == b.0.0 && how(a) == how(b)) {
+        PageRange::with_count(run[0].0, run.len() as u64)
+            .into_iter()
+            .for_each(|range| record::evicted(range, how(&run[0])));
+    }
 }
 
 /// Copies and writes dirty pages; those that are safe now are added to `after` with their next entry.

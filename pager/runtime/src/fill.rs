@@ -20,6 +20,7 @@ use crate::evict;
 use crate::fault::{Fill, Outcome, settle, take_at_work};
 use crate::gate;
 use crate::keys;
+use crate::record;
 use crate::state::{self, STATE};
 use crate::swap;
 use crate::sys::Errno;
@@ -31,9 +32,18 @@ use crate::thread::Block;
 /// What zero pages are copied from.
 static ZEROS: [u8; 32 * PAGE_SIZE as usize] = [0; 32 * PAGE_SIZE as usize];
 
-/// Acts on a plan.
+/// Acts on a plan, and has it recorded.
 pub fn fill(work: &Fill) -> Outcome {
     let _keys = keys::open_all();
+    let begin = record::begin();
+    let outcome = act(work);
+    if outcome == Outcome::Resolved {
+        record::fault(work, begin);
+    }
+    outcome
+}
+
+fn act(work: &Fill) -> Outcome {
     match work.plan {
         Plan::Unprotect => unprotect(work),
         Plan::FillZero => fill_zero(work),

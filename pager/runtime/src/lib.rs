@@ -11,6 +11,7 @@
 //! | [`fault`], [`fill`], [`evict`], [`engine`], [`server`] | the life of a page |
 //! | [`calls`], [`memory`], [`process`] | the program's system calls |
 //! | [`sandbox`] | the program's seccomp filters |
+//! | [`record`] | what happens to pages, told to the supervisor |
 //! | [`lifeline`] | the end of a process that nobody supervises any more |
 //! | [`state`], [`thread`], [`images`], [`swap`], [`queue`], [`row`], [`credit`] | what is known |
 //! | [`sys`], [`arena`], [`lock`], [`buffers`], [`user`], [`keys`], [`clock`], [`die`] | what all of it stands on |
@@ -40,6 +41,7 @@ pub mod memory;
 pub mod process;
 pub mod queue;
 pub mod readahead;
+pub mod record;
 pub mod root;
 pub mod row;
 pub mod sandbox;

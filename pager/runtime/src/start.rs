@@ -19,6 +19,7 @@ use crate::load::{self, Executed};
 use crate::memory::limits;
 use crate::process::leave;
 use crate::process::lookup::Comm;
+use crate::record;
 use crate::row;
 use crate::sandbox;
 use crate::server;
@@ -109,6 +110,7 @@ unsafe extern "C" fn run(job: u64) -> ! {
         Comm::OfName => name_process(&job.filename, &job.path),
         Comm::OfFile => name_process(file_name(&STATE.program.lock()), &job.path),
     }
+    record::executed();
     let executed = Executed { fd: job.program_fd, path: &job.path, filename: &job.filename, itself: job.itself };
     let ready = load::load(&executed, &job.inherited);
     file::close(job.program_fd);

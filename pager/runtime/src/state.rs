@@ -20,6 +20,7 @@ use crate::die;
 use crate::images::Images;
 use crate::lock::{Mutex, Rank, RwLock};
 use crate::queue::Queue;
+use crate::record;
 use crate::row;
 use crate::swap;
 use crate::sys::file::Fd;
@@ -95,6 +96,7 @@ pub fn set_control(control: *mut Control, fd: Fd) {
     STATE.control_fd.store(fd.0, Ordering::Relaxed);
     STATE.control.store(control, Ordering::Release);
     swap::learn(must_control());
+    record::learn(must_control());
     calls::of_the_run().for_each(calls::note_own);
 }
 

@@ -116,6 +116,8 @@ pub struct Own {
     pub streams: Streams,
     /// Address and instruction of the last fault that found its page already there, and how often in a row.
     pub last_spurious: (u64, u64, u32),
+    /// Address of the program's instruction whose fault is being resolved; 0 otherwise.
+    pub instruction: u64,
     /// Whether a poke came while a call waited, which the kernel then ended with EINTR.
     pub cut_short: bool,
 }
@@ -293,6 +295,7 @@ impl Own {
             held: crate::signals::held::Held::NONE,
             streams: Streams::none(),
             last_spurious: (0, 0, 0),
+            instruction: 0,
             cut_short: false,
         }
     }

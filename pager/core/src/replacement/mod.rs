@@ -71,6 +71,14 @@ pub trait Policy {
     fn memory_bytes(&self) -> usize;
 }
 
+/// The most pages that leave in one batch.
+pub const LARGEST_BATCH: u64 = 64;
+
+/// How many pages are asked for at once when `now` pages are resident, those that are about to come included, and `cap` may be.
+pub fn batch_of(now: u64, cap: u64) -> u64 {
+    (cap / 16).clamp(1, LARGEST_BATCH).max(now.saturating_sub(cap).min(LARGEST_BATCH))
+}
+
 /// [`Policy::overgrown`] for `tracked` pages under a cap.
 fn exceeds_twice(cap_pages: u64, tracked: usize) -> bool {
     tracked as u64 > cap_pages.saturating_mul(2).saturating_add(1024)

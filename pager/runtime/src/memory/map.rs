@@ -164,7 +164,9 @@ fn clear(areas: &mut AreaTree, request: &Request) -> Result<(), Errno> {
 fn insert(areas: &mut AreaTree, area: Area) -> Result<(), Errno> {
     areas.insert(area).map_err(|error| {
         crate::die::internal(format_args!("the kernel mapped over an area: {error}"));
-    })
+    })?;
+    crate::record::mapped(&area);
+    Ok(())
 }
 
 fn range_of(addr: u64, len: u64) -> Result<PageRange, Errno> {

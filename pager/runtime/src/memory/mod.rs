@@ -36,6 +36,7 @@ use crate::engine;
 use crate::fault::{settle, take, wait};
 use crate::fill;
 use crate::keys;
+use crate::record;
 use crate::row;
 use crate::state::{self, STATE};
 use crate::swap;
@@ -87,7 +88,7 @@ pub fn drop_contents(area: &Area) {
 
 /// Forgets what pages hold that `chosen` names; how many of them were in memory.
 pub fn discard_where(range: PageRange, chosen: impl Fn(Entry) -> bool) -> u64 {
-    let mut dropped = 0;
+    let (mut dropped, mut changed) = (0, false);
     for (page, cell) in STATE.table.existing_in(range) {
         let was = own(page, cell);
         if was == Entry::Empty {
@@ -100,6 +101,10 @@ pub fn discard_where(range: PageRange, chosen: impl Fn(Entry) -> bool) -> u64 {
         dropped += u64::from(was.is_resident());
         was.slot().into_iter().for_each(swap::release);
         settle(page, Entry::Empty);
+        changed = true;
+    }
+    if changed {
+        record::discarded(range);
     }
     state::remove_resident(dropped);
     dropped

@@ -20,6 +20,7 @@ use super::{
 use crate::engine;
 use crate::fault::settle;
 use crate::fill;
+use crate::record;
 use crate::state::{self, STATE};
 use crate::swap;
 use crate::sys::Errno;
@@ -260,6 +261,7 @@ fn move_piece(piece: &Area, flags: u64, to: PageNum) -> Result<(), Errno> {
         _ => Ok(()),
     };
     move_entries(taken, from, to);
+    record::moved(piece.range, to);
     registered
 }
 

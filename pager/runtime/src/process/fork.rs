@@ -20,6 +20,7 @@ use crate::gate;
 use crate::lifeline::{self, Descriptors};
 use crate::memory::locks;
 use crate::queue::everything;
+use crate::record;
 use crate::row;
 use crate::server;
 use crate::state::{self, STATE};
@@ -175,6 +176,7 @@ fn take_over(block: &'static Block, request: &Request) -> Result<(), Errno> {
         .for_each(|area| engine::mark(area.range, area.protection));
     drop(areas);
     adopt_pages();
+    record::forked(task::parent());
     server::start()
 }
 

@@ -81,7 +81,12 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
     let begin = clock::ticks();
     let block = Block::current();
     let outcome = match page_fault(info, context) {
-        Some(access) => fault::on_fault(VirtAddr(info.address()), access),
+        Some(access) => {
+            block.own().instruction = context.machine.rip;
+            let outcome = fault::on_fault(VirtAddr(info.address()), access);
+            block.own().instruction = 0;
+            outcome
+        }
         // Denied by a key, or no page fault: a non-canonical address, a segment violation, an alignment check.
         None => Outcome::NotOurs,
     };
