@@ -5,8 +5,12 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use pager_core::replacement::PolicyKind;
+use pager_core::simulator::policies::PolicyName;
 
+use crate::analysis::caps::Caps;
 use crate::limit::Limit;
+use crate::need::search::Slowdown;
 use crate::report::StatsTarget;
 use crate::size::ByteSize;
 
@@ -43,6 +47,32 @@ Exit status: the program's own; if a signal ended it, pager ends by the same one
     2  wrong usage
     1  anything else that kept the program from starting";
 
+const NEED_EXAMPLES: &str = "\
+Examples:
+  pager need -- sort big.txt
+      the memory at which sort is at most 5 %, and at most 25 %, slower
+  pager need --slowdown 10% --json -- make -B
+  pager need -- python3 job.py < input
+      standard input is kept, and given to every run
+
+The program is run some ten to twenty times, natively and at caps: it must do the same each time, and end with 0.
+What it prints is thrown away. Ctrl-C ends the search and tells what is known by then.
+
+Exit status: 0 if there is an answer, 1 if the program cannot be run or does not end well.";
+
+const MRC_EXAMPLES: &str = "\
+Examples:
+  pager run --resident 4M --record sort.trace -- sort big.txt
+      record at a small cap: a hit is never seen, so a trace says nothing about caps below its own
+  pager mrc sort.trace
+      misses at 10 % to 100 % of the working set, for each policy and the optimum
+  pager sim sort.trace --policy 2q,lru,opt --cap 8M,16M,32M --json
+      chosen policies and caps, for scripts
+
+Under fifo, clock, lru, mru, random, arc and s3-fifo the simulator shows the policy each recorded reference,
+hits included; 2q is the live pager's own code and is shown misses only. Times are the recorded run's own time
+and the recorded mean cost of each kind of fault.";
+
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
   pager doctor            a table: what is there, what is missing, what is used instead
@@ -68,6 +98,17 @@ pub enum Command {
     /// Look at what this kernel offers and say what is used
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArgs),
+    /// How much memory does a program need? Finds the smallest cap at which it stays within a slowdown
+    #[command(after_help = NEED_EXAMPLES, override_usage = "pager need [OPTIONS] [--] PROGRAM [ARGS]...")]
+    Need(NeedArgs),
+    /// How many faults other caps and policies would cost, from a recorded run: a table and a plot
+    #[command(after_help = MRC_EXAMPLES)]
+    Mrc(CurveArgs),
+    /// The same as `mrc`, for chosen policies and caps
+    #[command(after_help = MRC_EXAMPLES)]
+    Sim(CurveArgs),
+    /// Print a recorded run event by event
+    Events(EventsArgs),
     /// Change the cap of a run that is under way; its paged processes keep to it at once, whichever of them is named
     Limit(LimitArgs),
 }
@@ -81,6 +122,146 @@ pub struct LimitArgs {
     /// The new cap, such as 64M, or `none`
     #[arg(value_name = "SIZE")]
     pub limit: Limit,
+}
+
+/// Arguments of `pager mrc` and `pager sim`.
+#[derive(Args, Debug)]
+pub struct CurveArgs {
+    /// A trace written by `pager run --record`, at a cap smaller than all that are asked about
+    pub file: PathBuf,
+
+    /// Policies: fifo, clock, lru, mru, random, 2q (the live one), arc, s3-fifo, opt (the lower bound), or all
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = CurvePolicy::parse, default_value = "all")]
+    pub policy: Vec<CurvePolicy>,
+
+    /// Caps: sizes (64M), parts of the working set (50%), series of parts (10%..100%)
+    #[arg(long, value_name = "CAPS", value_delimiter = ',', default_value = "10%..100%")]
+    pub cap: Vec<Caps>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `pager need`.
+#[derive(Args, Debug)]
+pub struct NeedArgs {
+    /// How much slower it may be; repeatable
+    #[arg(long, value_name = "PERCENT", value_delimiter = ',', default_value = "5%,25%")]
+    pub slowdown: Vec<Slowdown>,
+
+    /// For how many caps the recorded run's prediction is shown
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(2..=100))]
+    pub caps: u64,
+
+    /// Replacement policy, as for `pager run`
+    #[arg(long, value_enum, default_value_t)]
+    pub policy: PolicyChoice,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// The program, looked for in $PATH if it has no slash, and its arguments
+    #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+}
+
+/// The replacement policies of the live pager. They see misses only.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum PolicyChoice {
+    /// 2Q: pages that are missed again soon after they went are protected from those that are used once
+    #[default]
+    #[value(name = "2q")]
+    TwoQueue,
+    /// First in, first out
+    Fifo,
+}
+
+impl PolicyChoice {
+    /// Name for people and scripts.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            PolicyChoice::TwoQueue => "2q",
+            PolicyChoice::Fifo => "fifo",
+        }
+    }
+}
+
+impl From<PolicyChoice> for PolicyKind {
+    fn from(choice: PolicyChoice) -> Self {
+        match choice {
+            PolicyChoice::TwoQueue => Self::TwoQueue,
+            PolicyChoice::Fifo => Self::Fifo,
+        }
+    }
+}
+
+/// A policy of the simulator, or the lower bound of all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CurvePolicy {
+    /// What can be done without knowing the future.
+    Live(PolicyName),
+    /// What needs the future.
+    Opt,
+    /// Each of them.
+    All,
+}
+
+impl CurvePolicy {
+    /// The live pager's own.
+    pub const fn live() -> CurvePolicy {
+        CurvePolicy::Live(PolicyName::TwoQueue)
+    }
+
+    /// Name for people and scripts.
+    pub const fn name(self) -> &'static str {
+        match self {
+            CurvePolicy::Live(policy) => policy.as_str(),
+            CurvePolicy::Opt => "opt",
+            CurvePolicy::All => "all",
+        }
+    }
+
+    /// The policies that are meant.
+    pub fn expand(self) -> Vec<CurvePolicy> {
+        match self {
+            CurvePolicy::All => PolicyName::ALL.into_iter().map(CurvePolicy::Live).chain([CurvePolicy::Opt]).collect(),
+            one => vec![one],
+        }
+    }
+
+    fn parse(text: &str) -> Result<CurvePolicy, String> {
+        let live = PolicyName::ALL.into_iter().map(CurvePolicy::Live);
+        let known = || live.clone().chain([CurvePolicy::Opt, CurvePolicy::All]);
+        known().find(|policy| policy.name() == text).ok_or_else(|| {
+            let names: Vec<&str> = known().map(CurvePolicy::name).collect();
+            format!("the policies are {}", names.join(", "))
+        })
+    }
+}
+
+/// Forms of `pager events`.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum EventsFormat {
+    /// A line for people
+    #[default]
+    Text,
+    /// A JSON object a line
+    Json,
+    /// Comma-separated values
+    Csv,
+}
+
+/// Arguments of `pager events`.
+#[derive(Args, Debug)]
+pub struct EventsArgs {
+    /// A trace written by `pager run --record`
+    pub file: PathBuf,
+
+    /// Form
+    #[arg(long, value_enum, default_value_t)]
+    pub format: EventsFormat,
 }
 
 /// The engines by name.
@@ -165,6 +346,10 @@ pub struct RunArgs {
     #[arg(long, value_enum, default_value_t)]
     pub engine: EngineChoice,
 
+    /// Which pages go when the cap is reached
+    #[arg(long, value_enum, default_value_t)]
+    pub policy: PolicyChoice,
+
     /// What becomes of the processes that the program starts
     #[arg(long, value_enum, default_value_t)]
     pub children: ChildrenChoice,
@@ -202,7 +387,7 @@ mod tests {
         let words = ["pager", "run"].iter().chain(line);
         match Cli::try_parse_from(words)?.command {
             Command::Run(args) => Ok(args),
-            Command::Doctor(_) | Command::Limit(_) => unreachable!("the line says run"),
+            _ => unreachable!("the line says run"),
         }
     }
 

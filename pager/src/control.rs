@@ -153,6 +153,7 @@ fn fill_in(settings: &Settings, plan: &Plan, runtime: RawFd) {
     settings.fault_around_pages.store(plan.fault_around_pages, Relaxed);
     settings.image_fill.store(plan.fill as u32, Relaxed);
     settings.engine.store(plan.engine as u32, Relaxed);
+    settings.policy.store(plan.policy as u32, Relaxed);
     settings.children.store(plan.children as u32, Relaxed);
     settings.verbose.store(u32::from(plan.verbosity == Verbosity::Events), Relaxed);
     settings.supervisor.store(std::process::id(), Relaxed);
@@ -186,6 +187,7 @@ mod tests {
             engine: pager_core::shared::Engine::Auto,
             children: pager_core::shared::Children::Own,
             verbosity: Verbosity::Normal,
+            policy: pager_core::replacement::PolicyKind::Fifo,
             trace_cells: 0,
             root: Some("/some/where".into()),
         };

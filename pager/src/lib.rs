@@ -7,6 +7,7 @@
 //! `unsafe` is only in [`sys`].
 #![deny(unsafe_code)]
 
+pub mod analysis;
 pub mod balance;
 pub mod bequests;
 pub mod cli;
@@ -23,6 +24,7 @@ pub mod layout;
 pub mod lifeline;
 pub mod limit;
 pub mod members;
+pub mod need;
 pub mod outcome;
 pub mod plan;
 pub mod program;

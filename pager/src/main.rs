@@ -4,9 +4,12 @@ use std::process::exit;
 
 use anyhow::Error;
 use clap::Parser;
+use pager::analysis::curve::curve;
+use pager::analysis::events::events;
 use pager::cli::{Cli, Command};
 use pager::doctor::Diagnosis;
 use pager::limit::limit;
+use pager::need::need;
 use pager::run::{RunError, run};
 use pager::say;
 use pager::supervise::end_as;
@@ -22,6 +25,9 @@ fn main() {
             say::to_stdout(&if args.json { diagnosis.to_json() } else { diagnosis.to_text() });
             exit(if diagnosis.can_run { 0 } else { 1 })
         }
+        Command::Mrc(args) | Command::Sim(args) => curve(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
+        Command::Need(args) => need(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
+        Command::Events(args) => events(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Limit(args) => {
             if let Err(error) = limit(args.pid, args.limit) {
                 let code = error.exit_code();

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use pager_core::replacement::PolicyKind;
 use pager_core::shared::{Children, Engine, FillMode, PATH_BYTES, SWAP_FILES};
 use thiserror::Error;
 
@@ -35,6 +36,8 @@ pub struct Plan {
     pub fill: FillMode,
     /// By which signal missing pages make themselves known.
     pub engine: Engine,
+    /// Which pages go when the cap is reached.
+    pub policy: PolicyKind,
     /// What becomes of the processes that the program starts.
     pub children: Children,
     /// How much is told.
@@ -109,6 +112,7 @@ impl Plan {
             fault_around_pages,
             fill,
             engine: args.engine.into(),
+            policy: args.policy.into(),
             children: args.children.into(),
             trace_cells: if args.record.is_some() { CELLS } else { 0 },
             verbosity: if args.verbose { Verbosity::Events } else { Verbosity::Normal },
@@ -145,7 +149,7 @@ mod tests {
         let words = ["pager", "run"].iter().chain(line).chain(&["--", "true"]);
         match crate::cli::Cli::parse_from(words).command {
             crate::cli::Command::Run(args) => Plan::new(&args),
-            crate::cli::Command::Doctor(_) | crate::cli::Command::Limit(_) => unreachable!("the line says run"),
+            _ => unreachable!("the line says run"),
         }
     }
 

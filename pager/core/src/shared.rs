@@ -88,6 +88,8 @@ pub struct Settings {
     pub children: AtomicU32,
     /// Process id of the first process, as it sees itself; 0 until it runs.
     pub first: AtomicU32,
+    /// [`crate::replacement::PolicyKind`] as a number.
+    pub policy: AtomicU32,
     /// Offset in the memory file of the ring for recorded events ([`crate::trace::ring`]).
     pub trace_offset: AtomicU64,
     /// Cells of that ring; 0 where nothing is recorded.

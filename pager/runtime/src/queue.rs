@@ -1,17 +1,18 @@
 //! The order of replacement: a policy of `pager_core` over the pages of this process.
 
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use pager_core::addr::{PageNum, PageRange, USER_END, VirtAddr};
 use pager_core::entry::Entry;
-use pager_core::replacement::{Install, Policy, TwoQueue};
+use pager_core::replacement::{Install, Policy, PolicyKind, Replacement};
 use pager_core::table::EntryCell;
 
-use crate::state::STATE;
+use crate::state::{self, STATE};
 
 /// The process's resident pages in the order in which they may have to go. Nothing is tracked while there is no cap.
 pub struct Queue {
-    policy: Option<TwoQueue>,
+    policy: Option<Replacement>,
     cap_pages: u64,
 }
 
@@ -26,7 +27,8 @@ impl Queue {
             return;
         }
         self.cap_pages = cap_pages;
-        self.policy = (cap_pages != u64::MAX).then(|| TwoQueue::new(cap_pages));
+        let kind = PolicyKind::from_number(state::settings().policy.load(Ordering::Relaxed));
+        self.policy = (cap_pages != u64::MAX).then(|| Replacement::new(kind, cap_pages));
         if let Some(policy) = &mut self.policy {
             let resident = STATE.table.existing_in(everything()).filter(|(page, _)| is_resident(*page));
             resident.for_each(|(page, _)| policy.installed(page, Install::Around));

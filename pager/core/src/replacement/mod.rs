@@ -94,6 +94,16 @@ pub enum PolicyKind {
     TwoQueue = 1,
 }
 
+impl PolicyKind {
+    /// The policy with this number; 2Q for any other.
+    pub fn from_number(number: u32) -> PolicyKind {
+        match number {
+            0 => PolicyKind::Fifo,
+            _ => PolicyKind::TwoQueue,
+        }
+    }
+}
+
 /// A policy chosen at run time.
 #[derive(Debug)]
 pub enum Replacement {
