@@ -173,6 +173,8 @@ mod tests {
             engine: Engine::Auto,
             children: Children::Share,
             verbosity: Verbosity::Normal,
+            policy: pager_core::replacement::PolicyKind::TwoQueue,
+            trace_cells: 0,
             root: None,
         };
         ControlFile::new(&plan, &[], -1).expect("made")

@@ -227,6 +227,8 @@ mod tests {
             engine: pager_core::shared::Engine::Auto,
             children: pager_core::shared::Children::Own,
             verbosity: Verbosity::Normal,
+            policy: pager_core::replacement::PolicyKind::TwoQueue,
+            trace_cells: 0,
             root: None,
         };
         ControlFile::new(&plan, &[], -1).expect("made")

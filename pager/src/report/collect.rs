@@ -268,6 +268,8 @@ mod tests {
             engine: pager_core::shared::Engine::Auto,
             children: pager_core::shared::Children::Own,
             verbosity: Verbosity::Normal,
+            policy: pager_core::replacement::PolicyKind::TwoQueue,
+            trace_cells: 0,
             root: None,
         };
         let swap_names = swap.iter().map(|file| (file.path.clone(), file.kind)).collect();
