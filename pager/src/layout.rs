@@ -88,7 +88,7 @@ mod tests {
             }
             proptest::prop_assert_eq!(layout.trace_offset == 0, cells == 0);
             if cells > 0 {
-                proptest::prop_assert!(layout.trace_offset >= free_from && layout.trace_offset % 4096 == 0);
+                proptest::prop_assert!(layout.trace_offset >= free_from && layout.trace_offset.is_multiple_of(4096));
                 free_from = layout.trace_offset + Ring::bytes(cells);
             }
             proptest::prop_assert!(layout.bytes >= free_from);

@@ -9,7 +9,7 @@ pub fn bar(value: u64, most: u64, width: usize) -> String {
     }
     let eighths = (u128::from(value.min(most)) * width as u128 * 8 / u128::from(most)).max(1) as usize;
     let mut bar = "█".repeat(eighths / 8);
-    if eighths % 8 > 0 {
+    if !eighths.is_multiple_of(8) {
         bar.push(EIGHTHS[eighths % 8]);
     }
     bar
