@@ -72,6 +72,9 @@ fn the_sums_of_the_events_are_those_of_the_report() {
         assert_eq!(pages(&events, "evict", Some("written")), out.number("written"), "{guest}");
         assert_eq!(pages(&events, "evict", Some("zero")), out.number("zero_dropped"), "{guest}");
         assert_eq!(pages(&events, "fault", Some("swap-in")), out.number("swap_in"), "{guest}");
+        let of_images: u64 = report.list("images").iter().map(|image| image.number("pages_evicted")).sum();
+        assert_eq!(pages(&events, "evict", Some("mapped")), of_images, "{guest}");
+        assert_eq!(of_images > 0, cap.is_some(), "{guest}: a cap has pages of files leave");
     }
 }
 

@@ -13,7 +13,8 @@
 //! | Empty, Guard | Busy, then the other | madvise, which lays and lifts guards |
 //! | Busy | what it was | the same thread, when it gives up (I/O error, pinned page) |
 //!
-//! The low 32 bits hold all state, so they can serve as a futex word; the high 32 bits hold the slot's index.
+//! The low 32 bits hold all state, so they can serve as a futex word; the high 32 bits hold the slot's index, or the row of a mapped
+//! page's image.
 
 /// A place in a swap file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -39,6 +40,10 @@ impl SwapSlot {
     }
 }
 
+/// Number of a file in the run's table of images ([`crate::shared::Control::images`]).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ImageRow(pub u16);
+
 /// Whether memory holds what no file holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dirt {
@@ -55,8 +60,9 @@ pub enum Entry {
     Empty,
     /// In memory. A clean page may keep the slot it came from (the swap cache).
     Resident(Dirt, Option<SwapSlot>),
-    /// In memory as a page of the image file itself, mapped through: always clean, dropped without being written.
-    Mapped,
+    /// In memory as a page of the image file itself, mapped through: always clean, dropped without being written. The file is named, so that who
+    /// evicts the page can count it there without a look at the areas, whose lock it may not take.
+    Mapped(ImageRow),
     /// Evicted while it held only zeros: nothing is kept, and whatever backs the area is not asked again.
     Zero,
     /// Guarded by the program (`MADV_GUARD_INSTALL`): a touch is its own SIGSEGV.
@@ -92,7 +98,7 @@ impl Entry {
             Entry::Empty => TAG_EMPTY,
             Entry::Resident(Dirt::Clean, slot) => TAG_RESIDENT | pack_slot(slot),
             Entry::Resident(Dirt::Dirty, slot) => TAG_RESIDENT | DIRTY | pack_slot(slot),
-            Entry::Mapped => TAG_RESIDENT | THROUGH,
+            Entry::Mapped(ImageRow(row)) => TAG_RESIDENT | THROUGH | (row as u64) << INDEX_SHIFT,
             Entry::Zero => TAG_EMPTY | THROUGH,
             Entry::Guard => TAG_EMPTY | DIRTY,
             Entry::Swapped(slot) => TAG_SWAPPED | pack_slot(Some(slot)),
@@ -110,7 +116,7 @@ impl Entry {
             TAG_EMPTY if bits & THROUGH != 0 => Entry::Zero,
             TAG_EMPTY if bits & DIRTY != 0 => Entry::Guard,
             TAG_EMPTY => Entry::Empty,
-            TAG_RESIDENT if bits & THROUGH != 0 => Entry::Mapped,
+            TAG_RESIDENT if bits & THROUGH != 0 => Entry::Mapped(ImageRow((bits >> INDEX_SHIFT) as u16)),
             TAG_RESIDENT if bits & DIRTY != 0 => Entry::Resident(Dirt::Dirty, slot),
             TAG_RESIDENT => Entry::Resident(Dirt::Clean, slot),
             TAG_BUSY => Entry::Busy(slot),
@@ -124,7 +130,7 @@ impl Entry {
     /// The slot that the entry names.
     pub const fn slot(self) -> Option<SwapSlot> {
         match self {
-            Entry::Empty | Entry::Mapped | Entry::Zero | Entry::Guard => None,
+            Entry::Empty | Entry::Mapped(_) | Entry::Zero | Entry::Guard => None,
             Entry::Resident(_, slot) | Entry::Busy(slot) => slot,
             Entry::Swapped(slot) => Some(slot),
         }
@@ -132,7 +138,7 @@ impl Entry {
 
     /// Whether the page is in memory.
     pub const fn is_resident(self) -> bool {
-        matches!(self, Entry::Resident(..) | Entry::Mapped)
+        matches!(self, Entry::Resident(..) | Entry::Mapped(_))
     }
 }
 

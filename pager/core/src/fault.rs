@@ -59,7 +59,7 @@ pub fn classify(area: Option<&Area>, page: PageNum, entry: Entry, access: Access
         Entry::Resident(Dirt::Clean, _) if access == Access::Write && area.holding == Holding::Private => {
             Plan::Unprotect
         }
-        Entry::Resident(..) | Entry::Mapped => Plan::AlreadyThere,
+        Entry::Resident(..) | Entry::Mapped(_) => Plan::AlreadyThere,
         Entry::Guard => Plan::Guarded,
         Entry::Zero => Plan::FillZero,
         Entry::Empty if area.holding.lets_through() => Plan::MapThrough,

@@ -305,7 +305,7 @@ pub struct Image {
     pub bytes_read: AtomicU64,
     /// Of `bytes_read`, for headers.
     pub bytes_headers: AtomicU64,
-    /// Its pages dropped to make room.
+    /// Pages mapped through from it that were dropped to make room.
     pub pages_evicted: AtomicU64,
     /// Bytes of it mapped into processes, summed over mappings.
     pub bytes_mapped: AtomicU64,

@@ -4,7 +4,7 @@ use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::area::{
     Access, Area, Backing, ForkPolicy, Growth, Holding, ImageId, KernelReason, Key, Locking, Protection, Role, Sealing,
 };
-use pager_core::entry::{Dirt, Entry, SwapSlot};
+use pager_core::entry::{Dirt, Entry, ImageRow, SwapSlot};
 use pager_core::fault::{Plan, around, classify};
 
 const SLOT: SwapSlot = SwapSlot { file: 1, index: 77, tag: 0xabcd };
@@ -24,7 +24,7 @@ const ENTRIES: [Entry; 11] = [
     Entry::Resident(Dirt::Clean, Some(SLOT)),
     Entry::Resident(Dirt::Dirty, None),
     Entry::Resident(Dirt::Dirty, Some(SLOT)),
-    Entry::Mapped,
+    Entry::Mapped(ImageRow(3)),
     Entry::Zero,
     Entry::Guard,
     Entry::Swapped(SLOT),
@@ -80,7 +80,7 @@ fn expected(area: &Area, entry: Entry, access: Access, fill: Plan) -> Plan {
         (_, true, Entry::Swapped(slot)) => Plan::SwapIn(slot),
         (_, true, Entry::Busy(_)) => Plan::Wait,
         (_, true, Entry::Resident(Dirt::Clean, _)) if access == Access::Write && !through => Plan::Unprotect,
-        (_, true, Entry::Resident(..) | Entry::Mapped) => Plan::AlreadyThere,
+        (_, true, Entry::Resident(..) | Entry::Mapped(_)) => Plan::AlreadyThere,
     }
 }
 

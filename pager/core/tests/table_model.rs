@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, VirtAddr};
-use pager_core::entry::{Dirt, Entry, SwapSlot};
+use pager_core::entry::{Dirt, Entry, ImageRow, SwapSlot};
 use pager_core::table::{EntryCell, PageTable, Waiters};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ fn entry() -> impl Strategy<Value = Entry> {
     let maybe_slot = || prop::option::of(slot());
     prop_oneof![
         Just(Entry::Empty),
-        Just(Entry::Mapped),
+        any::<u16>().prop_map(|row| Entry::Mapped(ImageRow(row))),
         Just(Entry::Zero),
         Just(Entry::Guard),
         (prop_oneof![Just(Dirt::Clean), Just(Dirt::Dirty)], maybe_slot())
@@ -41,11 +41,14 @@ proptest! {
         prop_assert_eq!(entry.pack() == other.pack(), entry == other);
     }
 
-    /// All state but the slot's index is in the low half, which is the futex word.
+    /// All state but the slot's index and the image's row is in the low half, which is the futex word.
     #[test]
     fn the_low_half_tells_the_state(entry in entry()) {
-        let index = entry.slot().map_or(0, |slot| slot.index);
-        prop_assert_eq!(entry.pack() >> 32, u64::from(index));
+        let high = match entry {
+            Entry::Mapped(ImageRow(row)) => row.into(),
+            other => other.slot().map_or(0, |slot| slot.index),
+        };
+        prop_assert_eq!(entry.pack() >> 32, u64::from(high));
     }
 
     #[test]

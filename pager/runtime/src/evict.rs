@@ -20,6 +20,7 @@ use crate::engine;
 use crate::fault::{settle, take};
 use crate::fill;
 use crate::gate;
+use crate::images;
 use crate::keys;
 use crate::record;
 use crate::row;
@@ -90,7 +91,7 @@ fn evict(wanted: usize) -> usize {
     let mut victims = choose(wanted);
     hand_back_pinned(&mut victims);
     victims.sort_unstable_by_key(|victim| victim.page);
-    let (mapped, private): (Vec<_>, Vec<_>) = victims.iter().partition(|victim| victim.was == Entry::Mapped);
+    let (mapped, private): (Vec<_>, Vec<_>) = victims.iter().partition(|victim| matches!(victim.was, Entry::Mapped(_)));
     unmap(&mapped);
     let mut gone = mapped.len();
     for batch in private.chunks(BUFFER_PAGES) {
@@ -149,6 +150,9 @@ fn unmap(mapped: &[Victim]) {
         record::evicted(run, Departure::Mapped);
     }
     for victim in mapped {
+        if let Entry::Mapped(row) = victim.was {
+            count(&images::row_at(row).pages_evicted, 1);
+        }
         settle(victim.page, Entry::Empty);
     }
 }

@@ -108,11 +108,12 @@ fn bring_in(addr: VirtAddr, access: Access, at_first_wait: impl Fn()) -> Outcome
 /// A page of the file itself goes without our doing when the file ends before it, and one in a hole may find no place on the disk when it is
 /// written to: then it cannot be had.
 fn still_there(page: PageNum, access: Access) -> Outcome {
-    if !take_at_work(page, Entry::Mapped) {
+    let seen = STATE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
+    if !matches!(seen, Entry::Mapped(_)) || !take_at_work(page, seen) {
         return Outcome::Spurious;
     }
     let there = fill::can_be_had(page, access);
-    settle(page, Entry::Mapped);
+    settle(page, seen);
     if there { Outcome::Spurious } else { Outcome::Unreadable }
 }
 

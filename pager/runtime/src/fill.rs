@@ -314,13 +314,14 @@ fn let_through(work: &Fill) -> Outcome {
 /// Settles what the kernel maps from now on.
 fn let_in(work: &Fill, run: PageRange) {
     arrived(run, work.page, Arrival::First);
+    let row = STATE.images.lock().row_number(image_of(work));
     for page in run.iter() {
-        settle(page, Entry::Mapped);
+        settle(page, Entry::Mapped(row));
     }
 }
 
 fn counted(work: &Fill, run: PageRange) -> Outcome {
-    let row = image_row(work);
+    let row = STATE.images.lock().row(image_of(work));
     row.pages_filled.fetch_add(run.count(), Ordering::Relaxed);
     row.pages_mapped.fetch_add(run.count(), Ordering::Relaxed);
     count(&state::counts().faults_image, 1);
@@ -335,12 +336,11 @@ fn unreadable(run: PageRange) -> Outcome {
     Outcome::Unreadable
 }
 
-fn image_row(work: &Fill) -> &'static pager_core::shared::Image {
-    let image = match work.area.backing {
+fn image_of(work: &Fill) -> ImageId {
+    match work.area.backing {
         pager_core::area::Backing::Image { image, .. } => image,
         pager_core::area::Backing::Zero => ImageId(u16::MAX),
-    };
-    STATE.images.lock().row(image)
+    }
 }
 
 fn populate(run: PageRange) -> Result<(), Errno> {

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 
 use pager_core::addr::PageRange;
 use pager_core::area::{AreaTree, Backing, ImageId};
+use pager_core::entry::ImageRow;
 use pager_core::shared::{IMAGES, Image as Row};
 
 use crate::state;
@@ -94,13 +95,15 @@ impl Images {
         self.images.get(usize::from(id.0)).copied().flatten()?.fd
     }
 
+    /// The number of the image's row in the control block; that of the row for all others where it has none of its own.
+    pub fn row_number(&self, id: ImageId) -> ImageRow {
+        let at = self.images.get(usize::from(id.0)).copied().flatten().map_or(IMAGES - 1, |image| image.row);
+        ImageRow(at as u16)
+    }
+
     /// The row of the control block.
     pub fn row(&self, id: ImageId) -> &'static Row {
-        let at = self.images.get(usize::from(id.0)).copied().flatten().map_or(IMAGES - 1, |image| image.row);
-        match state::control() {
-            Some(control) => &control.images[at],
-            None => crate::die::internal(format_args!("no control block")),
-        }
+        row_at(self.row_number(id))
     }
 
     /// Whether `fd` is one of ours.
@@ -131,6 +134,14 @@ impl Images {
         }
         let left = self.images.iter().flatten().count();
         self.sweep_at = (left * 2).max(FIRST_SWEEP);
+    }
+}
+
+/// The row with this number.
+pub fn row_at(number: ImageRow) -> &'static Row {
+    match state::control() {
+        Some(control) => &control.images[usize::from(number.0).min(IMAGES - 1)],
+        None => crate::die::internal(format_args!("no control block")),
     }
 }
 

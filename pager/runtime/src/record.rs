@@ -9,11 +9,11 @@
 use core::slice;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
-use pager_core::addr::{PageNum, PageRange};
+use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::area::{Area, Backing};
 use pager_core::entry::{Dirt, Entry};
 use pager_core::fault::Plan;
-use pager_core::shared::{Control, IMAGES, Image};
+use pager_core::shared::Control;
 use pager_core::trace::ring::{Cell, Head, Raw, Ring};
 use pager_core::trace::{Departure, FaultKind, What};
 
@@ -121,9 +121,7 @@ pub fn mapped(area: &Area) {
         return;
     }
     let image = match area.backing {
-        Backing::Image { image, offset, .. } => {
-            Some((row_number(STATE.images.lock().row(image)), offset / pager_core::addr::PAGE_SIZE))
-        }
+        Backing::Image { image, offset, .. } => Some((STATE.images.lock().row_number(image).0, offset / PAGE_SIZE)),
         Backing::Zero => None,
     };
     note(What::Map { range: area.range, protection: area.protection, image });
@@ -137,10 +135,4 @@ pub fn forked(parent: u32) {
 /// This process begins to execute a program.
 pub fn executed() {
     note(What::Exec);
-}
-
-/// Number of a row in the run's table of images.
-fn row_number(row: &'static Image) -> u16 {
-    let Some(control) = state::control() else { return 0 };
-    control.images.iter().position(|other| core::ptr::eq(other, row)).unwrap_or(IMAGES - 1) as u16
 }

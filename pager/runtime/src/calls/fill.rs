@@ -51,8 +51,8 @@ fn ready_page(page: PageNum, end: PageNum, direction: Direction, brought: &mut u
     let entry = STATE.table.existing(page).map_or(Entry::Empty, pager_core::table::EntryCell::load);
     match entry {
         Entry::Resident(Dirt::Dirty, _) => return page.plus(1),
-        Entry::Resident(Dirt::Clean, _) | Entry::Mapped if !direction.writes() => return page.plus(1),
-        Entry::Mapped if is_shared_for_writing(page) => return page.plus(1),
+        Entry::Resident(Dirt::Clean, _) | Entry::Mapped(_) if !direction.writes() => return page.plus(1),
+        Entry::Mapped(_) if is_shared_for_writing(page) => return page.plus(1),
         _ => {}
     }
     let access = if direction.writes() { Access::Write } else { Access::Read };
