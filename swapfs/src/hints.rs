@@ -3,7 +3,7 @@
 
 use crate::accounting::{FileClass, FileSnapshot, Snapshot};
 use crate::table::Selection;
-use crate::units::show_bytes;
+use crate::units::{show_bytes, show_name};
 
 /// Fewer reads say nothing.
 const FEWEST_READS: u64 = 64;
@@ -25,7 +25,7 @@ pub fn hints(snapshot: &Snapshot, selection: &Selection) -> Vec<String> {
 
 fn of_file(file: &FileSnapshot, strict: bool) -> Vec<String> {
     let said = [again(file, strict), amplified(file, strict), compressed(file)];
-    said.into_iter().flatten().map(|hint| format!("{}: {hint}", file.path)).collect()
+    said.into_iter().flatten().map(|hint| format!("{}: {hint}", show_name(&file.path))).collect()
 }
 
 /// Blocks that came more than once.

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use arguments::{Caller, Verb};
 use commands::mount::DaemonEnded;
 use swapfs::process::survive_size_limit;
+use swapfs::units::show_text;
 
 fn main() -> ExitCode {
     if let Err(error) = commands::mount::stand_apart().and_then(|()| survive_size_limit()) {
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let said = error.downcast_ref::<DaemonEnded>();
             if said.is_none() {
-                eprintln!("swapfs: {error:#}");
+                eprintln!("swapfs: {}", show_text(&format!("{error:#}")));
             }
             match caller {
                 Caller::User => ExitCode::from(said.and_then(|daemon| daemon.code).unwrap_or(1)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::accounting::{Figures, LatencySummary, ProcessSnapshot, Snapshot, Tally};
 use crate::hints::hints;
-use crate::units::{show_bytes, show_count, show_nanoseconds};
+use crate::units::{show_bytes, show_count, show_name, show_nanoseconds};
 
 /// Which files to show: all, or those with one of these paths or below one of them.
 #[derive(Debug, Clone, Default)]
@@ -131,7 +131,8 @@ fn header(snapshot: &Snapshot) -> String {
         0 => String::new(),
         n => format!(", {n} requests held back by the throttle"),
     };
-    format!("{}  pid {}, {} open files{waiting}; {note}\n", snapshot.mountpoint, snapshot.pid, snapshot.open_files)
+    let (place, pid, open) = (show_name(&snapshot.mountpoint), snapshot.pid, snapshot.open_files);
+    format!("{place}  pid {pid}, {open} open files{waiting}; {note}\n")
 }
 
 fn total_row(path: &str, size_bytes: u64, figures: &Figures) -> [String; 14] {
@@ -196,9 +197,10 @@ fn rate_row(path: &str, spent: &Figures, time: Duration) -> [String; 11] {
 
 /// First column to the left, the others to the right.
 fn write_rows<const N: usize>(text: &mut String, rows: &[[String; N]]) {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| show_name(cell))).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..N).map(width).collect();
-    for row in rows {
+    for row in &rows {
         let _ = write!(text, "{:<width$}", row[0], width = widths[0]);
         for (cell, width) in row.iter().zip(&widths).skip(1) {
             let _ = write!(text, "  {cell:>width$}");

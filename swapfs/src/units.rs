@@ -3,6 +3,7 @@
 //! One rule everywhere: `K`, `M`, `G`, `T` (also `KiB`, `MiB`, ...) are powers of 1024, `KB`, `MB`, `GB`, `TB` of 1000.
 //! Nothing here does I/O.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 /// Why a size, rate or duration was refused.
@@ -173,9 +174,39 @@ fn unknown(text: &str, unit: &str, known: &'static str) -> UnitError {
     UnitError::UnknownUnit { text: text.to_owned(), unit: unit.to_owned(), known }
 }
 
+/// Text with names that may hold anything, fit for a terminal: control characters, which could do what they like with it, and those that turn
+/// the direction of writing around are written as escapes. Line ends stay.
+pub fn show_text(text: &str) -> Cow<'_, str> {
+    let is_plain =
+        |c: char| c == '\n' || !(c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
+    if text.chars().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |c: char| match c {
+        c if is_plain(c) => c.to_string(),
+        c if (c as u32) < 0x80 => format!("\\x{:02x}", c as u32),
+        c => format!("\\u{{{:x}}}", c as u32),
+    };
+    Cow::Owned(text.chars().map(shown).collect())
+}
+
+/// The same for one name, in which line ends are escaped too.
+pub fn show_name(name: &str) -> String {
+    show_text(name).replace('\n', "\\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_cannot_drive_a_terminal() {
+        assert_eq!(
+            show_name("a\x1b[2J\n\u{7f}\u{9b}1m\u{202e}b\u{e9} c"),
+            "a\\x1b[2J\\n\\x7f\\u{9b}1m\\u{202e}b\u{e9} c"
+        );
+        assert_eq!(show_text("a\nb\tc"), "a\nb\\x09c");
+    }
     use proptest::prelude::*;
 
     #[test]

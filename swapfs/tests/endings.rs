@@ -240,3 +240,64 @@ fn a_mount_right_after_umount_gets_the_store() {
     assert!(complaint(&refused).contains("in use by another swapfs"), "{}", complaint(&refused));
     assert!(mount.unmount().status.success());
 }
+
+#[test]
+fn umount_is_unmount() {
+    if !can_mount() {
+        return;
+    }
+    let mount = Mount::scratch();
+    mount.start(&["--swap", "a:1M"]);
+    let ended = finish(program().arg("umount").arg(mount.point()));
+    assert!(ended.status.success() && !mount.is_mounted(), "{}", complaint(&ended));
+}
+
+/// As mount(8) calls its helper for lines of fstab with these options.
+#[test]
+fn flags_of_fstab_hold() {
+    if !can_unshare() {
+        return;
+    }
+    let mount = Mount::scratch();
+    fs::copy("/bin/true", mount.source().join("true")).unwrap();
+    let helper = mount.scratch_path().join("mount.fuse.swapfs");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_swapfs"), &helper).unwrap();
+    let call =
+        |options: &str| finish(Command::new(&helper).arg(mount.source()).arg(mount.point()).args(["-o", options]));
+    let shown = || {
+        let output = finish(Command::new("findmnt").args(["-no", "OPTIONS"]).arg(mount.point()));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    let runs = || finish_or_error(Command::new(mount.at("images/source/true")).arg("--version"));
+    for (options, held, program_runs) in [
+        ("rw,noexec,nosuid,nodev,user", "noexec", false),
+        ("rw,noexec,nosuid,nodev,users,exec", "", true),
+        ("rw,sync,dirsync,noatime", "sync,dirsync,noatime", true),
+        ("rw,lazytime,nodiratime,nosymfollow", "lazytime,nodiratime,nosymfollow", true),
+        (
+            "defaults,nofail,_netdev,group,owner,silent,mand,iversion,strictatime,x-systemd.automount,X-mount.mkdir,comment=x",
+            "",
+            true,
+        ),
+    ] {
+        let mounted = call(options);
+        assert!(mounted.status.success(), "{options}: {}", complaint(&mounted));
+        let shown = shown();
+        for flag in held.split(',').filter(|flag| !flag.is_empty()) {
+            assert!(shown.split(',').any(|known| known == flag), "{options}: {shown}");
+        }
+        assert_eq!(runs(), program_runs, "{options}");
+        assert!(mount.unmount().status.success());
+    }
+    for (options, words) in
+        [("ro", "read-only in any case"), ("remount,noexec", "unmount and mount again"), ("noexce", "unknown option")]
+    {
+        let refused = call(options);
+        assert_eq!(refused.status.code(), Some(1), "{options}");
+        assert!(complaint(&refused).contains(words), "{options}: {}", complaint(&refused));
+    }
+}
+
+fn finish_or_error(command: &mut Command) -> bool {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}

@@ -104,3 +104,37 @@ assert os.stat('file').st_size == 8 and os.listxattr('file') is not None
         python(WALK, &mount.at("images"));
     });
 }
+
+/// As archivers go by the size, and would cut the text.
+#[test]
+fn a_link_is_as_large_as_what_readlink_gives() {
+    let prepare = |mount: &Mount| {
+        let source = mount.source();
+        fs::create_dir_all(source.join("d/e")).unwrap();
+        fs::write(source.join("d/file"), "x").unwrap();
+        let inside = source.canonicalize().unwrap().join("d/file");
+        for (name, target) in
+            [("d/e/absolute", inside.to_str().unwrap()), ("d/e/folded", "./../e/../file"), ("plain", "d/file")]
+        {
+            std::os::unix::fs::symlink(target, source.join(name)).unwrap();
+        }
+        // In archives an absolute link counts from the top.
+        fs::create_dir(mount.scratch_path().join("other")).unwrap();
+        let other = mount.scratch_path().join("other");
+        std::os::unix::fs::symlink("/usr/../etc/passwd", other.join("absolute")).unwrap();
+        let script = "tar -C other -cf t.tar . && mksquashfs other t.sqfs -quiet -no-progress";
+        assert!(Command::new("sh").args(["-c", script]).current_dir(mount.scratch_path()).status().unwrap().success());
+    };
+    let arguments = ["--image", "it=@/source", "--image", "tar=@/t.tar", "--image", "squashfs=@/t.sqfs"];
+    with_mount(&arguments, prepare, |mount| {
+        for name in ["it/d/e/absolute", "it/d/e/folded", "it/plain", "tar/absolute", "squashfs/absolute"] {
+            let link = mount.at("images").join(name);
+            let (size, target) = (fs::symlink_metadata(&link).unwrap().len(), fs::read_link(&link).unwrap());
+            assert_eq!(size, target.as_os_str().len() as u64, "{name} -> {target:?}");
+        }
+        let script = "bsdtar -C mnt/images/it -cf b.tar . && mkdir b && tar -C b -xf b.tar && cat b/d/e/absolute b/d/e/folded b/plain && \
+            mkdir c && (cd mnt/images/it && find . | cpio -o --quiet -H newc) | (cd c && cpio -idm --quiet) && cat c/d/e/absolute c/d/e/folded";
+        let output = finish(Command::new("sh").args(["-c", script]).current_dir(mount.scratch_path()));
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "xxxxx", "{}", complaint(&output));
+    });
+}

@@ -62,6 +62,7 @@ pub enum Verb {
     /// Mount images and swap files; serves until Ctrl-C, SIGTERM or `swapfs unmount`
     Mount(Box<MountArguments>),
     /// Unmount, and wait until the daemon is gone; a mount in use is detached and its users' files fail
+    #[command(visible_alias = "umount")]
     Unmount(UnmountArguments),
     /// Show what was read from and written to a live mount
     Stat(StatArguments),
@@ -110,7 +111,10 @@ pub enum Caller {
 
 /// Who calls by this line.
 pub fn caller(line: &[OsString]) -> Caller {
-    let verbs: Vec<String> = definition().get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let names = |verb: &clap::Command| {
+        [verb.get_name()].into_iter().chain(verb.get_all_aliases()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let verbs: Vec<String> = definition().get_subcommands().flat_map(names).collect();
     if mount_call::is_call(line, &verbs) { Caller::Mount } else { Caller::User }
 }
 

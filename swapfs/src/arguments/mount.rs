@@ -14,7 +14,7 @@ use swapfs::faults::{FaultRule, parse_faults};
 use swapfs::filesystem::caching::Strictness;
 use swapfs::images::{ImageSpec, is_image_name};
 use swapfs::mounting::{
-    Audience, Encryption, Host, MountOptions, PageCache, StoreOptions, StorePlace, SwapSpec, usual_threads,
+    Audience, Encryption, Host, MountFlag, MountOptions, PageCache, StoreOptions, StorePlace, SwapSpec, usual_threads,
 };
 use swapfs::service::is_swap_name;
 use swapfs::throttle::{Latency, Limits, Rule, Selector, parse_rules};
@@ -98,6 +98,10 @@ pub struct MountArguments {
     /// Let other users in, as far as the files' modes allow
     #[arg(long)]
     allow_other: bool,
+    /// Have the kernel keep to this, as mount(8) knows it: noexec, sync, dirsync, noatime, nodiratime, relatime, strictatime, lazytime or
+    /// nosymfollow (repeatable)
+    #[arg(long, value_name = "FLAG")]
+    mount_flag: Vec<MountFlag>,
     /// What /proc/mounts and df show as the source
     #[arg(long, value_name = "NAME", default_value = "swapfs")]
     fsname: String,
@@ -260,6 +264,7 @@ fn mount_command(arguments: MountArguments) -> Result<MountCommand, String> {
         strictness: if arguments.strict { Strictness::EveryRead } else { Strictness::CacheMisses },
         host: Host::Daemon,
         audience: if arguments.allow_other { Audience::Everyone } else { Audience::Owner },
+        flags: arguments.mount_flag,
         rules,
         faults,
         seed: arguments.seed,

@@ -9,6 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use swapfs::config::{Entry, Setting, Takes};
+use swapfs::mounting::MountFlag;
 
 use super::settings;
 
@@ -18,7 +19,7 @@ const NAMES: [&str; 2] = ["mount.swapfs", "mount.fuse.swapfs"];
 const NO_SOURCE: [&str; 3] = ["swapfs", "none", "-"];
 /// Options that are not for us: fstab(5), mount(8), and what holds in any case (`nosuid,nodev`) or not at all (`dev,suid`, which libfuse's
 /// helper always gives).
-const IGNORED: [&str; 22] = [
+const IGNORED: [&str; 37] = [
     "defaults",
     "rw",
     "auto",
@@ -26,21 +27,58 @@ const IGNORED: [&str; 22] = [
     "user",
     "nouser",
     "users",
+    "nousers",
     "owner",
+    "noowner",
     "group",
+    "nogroup",
     "nofail",
     "_netdev",
-    "exec",
     "dev",
     "nodev",
     "suid",
     "nosuid",
     "async",
     "atime",
-    "noatime",
-    "relatime",
     "diratime",
-    "nodiratime",
+    "norelatime",
+    "nostrictatime",
+    "nolazytime",
+    "symfollow",
+    "iversion",
+    "noiversion",
+    "mand",
+    "nomand",
+    "silent",
+    "loud",
+    "uhelper",
+    "helper",
+    "comment",
+    "exec",
+    "clone-fd",
+    "nonempty",
+];
+/// What takes back which flag that stands before it; the others of mount(8) say what holds anyway.
+const TAKES_BACK: [(&str, &str); 8] = [
+    ("exec", "noexec"),
+    ("async", "sync"),
+    ("atime", "noatime"),
+    ("diratime", "nodiratime"),
+    ("norelatime", "relatime"),
+    ("nostrictatime", "strictatime"),
+    ("nolazytime", "lazytime"),
+    ("symfollow", "nosymfollow"),
+];
+/// What cannot be done, and why.
+const REFUSED: [(&str, &str); 5] = [
+    ("ro", "images are read-only in any case, swap files never"),
+    (
+        "remount",
+        "unmount and mount again; rules of the throttle change by `swapfs throttle`, swap files by `swapfs swap`",
+    ),
+    ("bind", "mount(8) does that without us: `mount --bind`"),
+    ("rbind", "mount(8) does that without us: `mount --rbind`"),
+    ("loop", "an image file is given as `image=NAME=FILE`, or by its configuration"),
 ];
 
 /// What mount(8) wants.
@@ -106,8 +144,13 @@ pub(super) fn request(line: &[OsString]) -> Result<Request, String> {
     name.push(source);
     mount.push(name);
     let known = settings::known();
-    for option in split(&options) {
-        mount.extend(of_option(&option, sloppy, &known)?);
+    let options = split(&options);
+    for (at, option) in options.iter().enumerate() {
+        let is_taken_back =
+            TAKES_BACK.iter().any(|(by, what)| option == what && options[at..].iter().any(|later| later == by));
+        if !is_taken_back {
+            mount.extend(of_option(option, sloppy, &known)?);
+        }
     }
     mount.extend(["--".into(), mountpoint.clone()]);
     Ok(if fake { Request::Nothing } else { Request::Mount(mount) })
@@ -146,11 +189,14 @@ fn of_option(option: &str, sloppy: bool, known: &[(String, Takes)]) -> Result<Ve
     let takes = known.map(|(_, takes)| *takes);
     let setting = match (takes, value) {
         (None, Some(file)) if key == settings::CONFIG => return Ok(vec![format!("--config={file}").into()]),
-        (None, _) if IGNORED.contains(&name) || name.starts_with("x-") || name == "comment" => return Ok(vec![]),
-        (None, _) if sloppy => return Ok(vec![]),
-        (None, _) if name == "ro" => {
-            return Err("option `ro` is not served: images are read-only in any case, swap files never".into());
+        (None, None) if name.parse::<MountFlag>().is_ok() => return Ok(vec![format!("--mount-flag={name}").into()]),
+        (None, _) if IGNORED.contains(&name) || name.starts_with("x-") || name.starts_with("X-") => return Ok(vec![]),
+        (None, _) if sloppy && name == "ro" => return Ok(vec![]),
+        (None, _) if REFUSED.iter().any(|(refused, _)| *refused == name) => {
+            let why = REFUSED.iter().find(|(refused, _)| *refused == name).map_or("", |(_, why)| why);
+            return Err(format!("option `{name}` is not served: {why}"));
         }
+        (None, _) if sloppy => return Ok(vec![]),
         (None, _) => {
             return Err(format!(
                 "unknown option `{name}`; options are those of `swapfs mount --help` without their dashes"
@@ -220,6 +266,27 @@ mod tests {
         assert_eq!(mount(&["mount.swapfs", "none", "/m", "-f", "-o", "rw"]).unwrap(), Request::Nothing);
     }
 
+    #[test]
+    fn flags_of_the_kernel_are_passed_on_and_the_last_word_counts() {
+        let flags = |options: &str| match mount(&["mount.swapfs", "none", "/m", "-o", options]).unwrap() {
+            Request::Mount(words) => {
+                let flag = |word: &OsString| word.to_str()?.strip_prefix("--mount-flag=").map(str::to_owned);
+                words.iter().filter_map(flag).collect::<Vec<_>>().join(",")
+            }
+            Request::Nothing => String::new(),
+        };
+        assert_eq!(flags("rw,noexec,nosuid,nodev,user=me"), "noexec");
+        assert_eq!(flags("users,noexec,exec,uhelper=udisks2,X-mount.mkdir"), "");
+        assert_eq!(
+            flags("exec,noexec,sync,dirsync,lazytime,noatime,nodiratime,nosymfollow"),
+            "noexec,sync,dirsync,lazytime,noatime,nodiratime,nosymfollow"
+        );
+        assert_eq!(
+            flags("sync,async,lazytime,nolazytime,strictatime,relatime,mand,silent,iversion,_netdev"),
+            "strictatime,relatime"
+        );
+    }
+
     proptest! {
         #[test]
         fn no_call_panics(words in proptest::collection::vec("(-o|-t|-f|\\PC|swap=|none|/m|,|\"|=){0,4}", 0..6)) {
@@ -240,6 +307,7 @@ mod tests {
             (&["mount.swapfs", "none", "/m", "-o", "strict=1"], "takes no value"),
             (&["mount.swapfs", "none", "/m", "-o", "mountpoint=/x"], "unknown option"),
             (&["mount.swapfs", "none", "/m", "-o", "ro"], "`ro`"),
+            (&["mount.swapfs", "none", "/m", "-s", "-o", "rw,remount"], "unmount and mount again"),
             (&["mount.swapfs", "none", "/m", "-t", "ext4"], "not swapfs"),
             (&["mount.swapfs", "none", "/m", "-N", "3"], "namespace"),
             (&["mount.swapfs", "none", "/m", "-q"], "unknown flag -q"),

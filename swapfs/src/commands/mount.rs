@@ -75,11 +75,17 @@ fn serve(command: &MountCommand) -> anyhow::Result<()> {
     if mounted.found() == Found::DeadMount {
         eprintln!("swapfs: {}", recovery(&command.options, &place));
     }
+    for doubt in mounted.doubts() {
+        eprintln!("swapfs: {doubt}");
+    }
     let ender = place.clone();
     std::thread::Builder::new().name("swapfs-signals".into()).spawn(move || end_on_signal(&signals, &ender))?;
-    let (banner, served) = (banner(&command.options, &place), place.clone());
+    if background.is_none() {
+        eprintln!("{}", banner(&command.options, &place));
+    }
+    let served = place.clone();
     let ready = move || {
-        if let Err(error) = announce(background, &banner) {
+        if let Err(error) = announce(background) {
             eprintln!("swapfs: {error:#}");
             let _ = served.take_away();
             std::process::exit(1);
@@ -115,10 +121,9 @@ fn settle_in_memory(memory: Memory) -> anyhow::Result<()> {
 }
 
 /// Says that the mount serves.
-fn announce(background: Option<Background>, banner: &str) -> anyhow::Result<()> {
+fn announce(background: Option<Background>) -> anyhow::Result<()> {
     match background {
         None => {
-            eprintln!("{banner}");
             // Does nothing where no service manager waits for it.
             if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
                 tracing::warn!("cannot tell the service manager that the mount serves: {error}");

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use swapfs::units::show_text;
+
 use super::client;
 
 /// `swapfs swap`.
@@ -53,6 +55,8 @@ pub fn run(arguments: &SwapArguments) -> anyhow::Result<()> {
             client::command(mountpoint, &format!("swap resize {name} {size}")).map(drop)
         }
         SwapVerb::Remove { mountpoint, name } => client::command(mountpoint, &format!("swap remove {name}")).map(drop),
-        SwapVerb::List { mountpoint } => client::print(&client::command(mountpoint, "swap list")?).map(drop),
+        SwapVerb::List { mountpoint } => {
+            client::print(&show_text(&client::command(mountpoint, "swap list")?)).map(drop)
+        }
     }
 }

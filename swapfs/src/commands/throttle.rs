@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::Args;
 use swapfs::throttle::profiles::PROFILES;
+use swapfs::units::show_text;
 
 use super::client;
 
@@ -79,6 +80,7 @@ fn exchange(arguments: &RuleArguments, file: &str) -> anyhow::Result<()> {
         None if arguments.set.is_empty() => None,
         None => Some(arguments.set.join("\n") + "\n"),
     };
+    let is_changed = text.is_some();
     let rules = match text {
         // An empty write would never reach the mount.
         Some(text) if text.is_empty() => client::exchange(point, file, "# none\n")?,
@@ -89,7 +91,12 @@ fn exchange(arguments: &RuleArguments, file: &str) -> anyhow::Result<()> {
         let lines: Vec<&str> = rules.lines().collect();
         client::print(&(serde_json::to_string(&lines)? + "\n"))?;
     } else if arguments.set.is_empty() && arguments.file.is_none() && !arguments.clear {
-        client::print(&rules)?;
+        client::print(&show_text(&rules))?;
+    }
+    if is_changed {
+        for doubt in client::command(point, &format!("doubts {file}"))?.lines() {
+            eprintln!("swapfs: {}", show_text(doubt));
+        }
     }
     Ok(())
 }

@@ -106,7 +106,7 @@ fn record(
 fn take_lines(partial: &mut Vec<u8>, more: &[u8], exporter: &mut Exporter<Box<dyn Write>>) -> io::Result<()> {
     partial.extend_from_slice(more);
     let Some(end) = partial.iter().rposition(|byte| *byte == b'\n') else { return Ok(()) };
-    for line in String::from_utf8_lossy(&partial[..end]).split('\n') {
+    for line in partial[..end].split(|byte| *byte == b'\n') {
         exporter.line(line)?;
     }
     partial.drain(..=end);

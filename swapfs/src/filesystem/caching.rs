@@ -76,6 +76,8 @@ pub const LINK_TTL: Duration = Duration::ZERO;
 pub const ARCHIVE_TTL: Duration = Duration::from_secs(60);
 /// The same for swap files, which come, go and change their size by command.
 pub const SWAP_TTL: Duration = Duration::ZERO;
+/// The same for files below `.swapfs`, whose text, and so size, is another at each opening.
+pub const CONTROL_TTL: Duration = Duration::ZERO;
 /// The same for our own directories, which do not change.
 pub const OWN_TTL: Duration = Duration::from_secs(60);
 

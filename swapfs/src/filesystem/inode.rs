@@ -33,6 +33,9 @@ const FIRST_IMAGE: u64 = 16;
 /// Still a number that programs with 32-bit inode numbers can read.
 const FIRST_SWAP: u64 = 1 << 31;
 
+/// The device of files that are on none, such as those of an archive.
+pub const NO_DEVICE: (u32, u32) = (0, 0);
+
 /// Which of the mount's sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SourceIndex(pub usize);
@@ -97,7 +100,7 @@ pub enum Node {
 }
 
 /// The files below `.swapfs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ControlFile {
     /// `stats.json`.
     Stats,

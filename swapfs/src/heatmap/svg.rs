@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{Colour, cells, colour, most, shape};
 use crate::accounting::Heat;
-use crate::units::show_bytes;
+use crate::units::{show_bytes, show_name};
 
 const CELL: usize = 10;
 const MARGIN: usize = 16;
@@ -22,7 +22,7 @@ pub fn svg(heat: &Heat) -> String {
         hex(Colour::PAPER)
     );
     let each = heat.size_bytes.div_ceil(4096).div_ceil(heat.reads.len().max(1) as u64) * 4096;
-    let title = format!("{}  {}, {} a cell", heat.path, show_bytes(heat.size_bytes), show_bytes(each));
+    let title = format!("{}  {}, {} a cell", show_name(&heat.path), show_bytes(heat.size_bytes), show_bytes(each));
     let _ = writeln!(text, "<text x=\"{MARGIN}\" y=\"26\" font-size=\"15\">{}</text>", escape(&title));
     let all: Vec<Colour> = cells(heat).collect();
     for (row, line) in all.chunks(columns).enumerate() {

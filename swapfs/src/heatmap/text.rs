@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{most, warmth};
 use crate::accounting::Heat;
-use crate::units::show_bytes;
+use crate::units::{show_bytes, show_name};
 
 const SHADES: [char; 5] = ['·', '░', '▒', '▓', '█'];
 
@@ -18,7 +18,7 @@ pub fn text(heat: &Heat, columns: usize) -> String {
     let Heat { path, size_bytes, reads, writes } = heat;
     let (cells, most) = (reads.len().max(1), most(heat));
     let each = size_bytes.div_ceil(4096).div_ceil(cells as u64);
-    let mut text = format!("{path}  {}; a cell is {}\n", show_bytes(*size_bytes), show_bytes(each * 4096));
+    let mut text = format!("{}  {}; a cell is {}\n", show_name(path), show_bytes(*size_bytes), show_bytes(each * 4096));
     for (name, counts) in [("read", reads), ("written", writes)] {
         let touched = counts.iter().filter(|count| **count > 0).count();
         if touched == 0 {

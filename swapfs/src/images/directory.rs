@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use super::listing::list;
 use super::tree::{ImageBytes, Listed, OpenImage, Seen, Space, Tree, Xattrs};
-use super::walk::{look, look_at, open_image, read_link};
+use super::walk::{link_target, look_and_hold, look_at, open_image, read_link};
 use super::xattr::XattrPlace;
 use crate::filesystem::caching::{IMAGE_TTL, LINK_TTL};
 use crate::filesystem::inode::Identity;
@@ -37,18 +37,24 @@ impl DirectoryTree {
 
     /// An absolute target may reach the inside by another way (`/lib` for `/usr/lib`): ask where it really is. Only on the
     /// root's own mount, as a walk into other mounts may end in this one and wait for itself.
-    fn read_absolute_link(&self, path: &Path, target: &Path) -> Result<PathBuf, FsError> {
-        let real = real_path_on_root(target).map_err(|_| FsError::NotPermitted)?;
-        match confine(&self.root, path, &real) {
-            LinkTarget::Inside(shown) => Ok(shown),
-            LinkTarget::Escapes => Err(FsError::NotPermitted),
+    fn shown_target(&self, path: &Path, target: &Path) -> LinkTarget {
+        match confine(&self.root, path, target) {
+            LinkTarget::Escapes if target.is_absolute() => match real_path_on_root(target) {
+                Ok(real) => confine(&self.root, path, &real),
+                Err(_) => LinkTarget::Escapes,
+            },
+            decided => decided,
         }
     }
 }
 
 impl Tree for DirectoryTree {
     fn look(&self, path: &Path) -> Result<Seen, FsError> {
-        look(self.directory.as_fd(), path)
+        let (place, seen) = look_and_hold(self.directory.as_fd(), path)?;
+        match seen.kind {
+            FileKind::Symlink => Ok(seen.showing(&self.shown_target(path, &link_target(place.as_fd())?))),
+            _ => Ok(seen),
+        }
     }
 
     fn open(&self, path: &Path, identity: Identity) -> Result<OpenImage, FsError> {
@@ -58,9 +64,8 @@ impl Tree for DirectoryTree {
 
     fn read_link(&self, path: &Path, identity: Identity) -> Result<PathBuf, FsError> {
         let target = read_link(self.directory.as_fd(), path, identity)?;
-        match confine(&self.root, path, &target) {
+        match self.shown_target(path, &target) {
             LinkTarget::Inside(shown) => Ok(shown),
-            LinkTarget::Escapes if target.is_absolute() => self.read_absolute_link(path, &target),
             LinkTarget::Escapes => Err(FsError::NotPermitted),
         }
     }

@@ -84,6 +84,8 @@ pub enum Body<L> {
     Symlink(PathBuf),
     /// A regular file.
     File(L),
+    /// A device, pipe or socket: it has its name, and may have others, but is not shown.
+    NotShown,
 }
 
 #[derive(Debug)]
@@ -176,7 +178,20 @@ impl<L: Leaf> Index<L> {
             let Component::Normal(name) = component else { return Err(FsError::NotFound) };
             at = self.child(at, name).map_err(|_| FsError::NotADirectory)?.ok_or(FsError::NotFound)?;
         }
-        Ok(at)
+        if self.is_shown(at) { Ok(at) } else { Err(FsError::NotFound) }
+    }
+
+    /// What `stat` says of what is at `path`: of a symlink, the length of the text that is shown of it there.
+    ///
+    /// # Errors
+    /// [`FsError::NotFound`].
+    pub fn look(&self, path: &Path) -> Result<Seen, FsError> {
+        let node = self.find(path)?;
+        let seen = self.seen(node);
+        match &self.nodes[node.0].body {
+            Body::Symlink(target) => Ok(seen.showing(&confine(Path::new("/"), path, target))),
+            _ => Ok(seen),
+        }
     }
 
     /// What `stat` says of a node.
@@ -186,6 +201,7 @@ impl<L: Leaf> Index<L> {
             Body::Directory(_) => (FileKind::Directory, 0, 0, 2 + links),
             Body::Symlink(target) => (FileKind::Symlink, target.as_os_str().len() as u64, 0, *links),
             Body::File(leaf) => (FileKind::Regular, leaf.size_bytes(), leaf.allocated_bytes(), *links),
+            Body::NotShown => (FileKind::Regular, 0, 0, *links),
         };
         let when = system_time(meta.modified.0, meta.modified.1);
         let attr = Attr {
@@ -253,7 +269,12 @@ impl<L: Leaf> Index<L> {
         let Body::Directory(children) = &self.nodes[self.find(path)?.0].body else {
             return Err(FsError::NotADirectory);
         };
-        Ok(children.iter().map(|(name, node)| Listed { name: name.clone(), kind: self.seen(*node).kind }).collect())
+        let shown = children.iter().filter(|(_, node)| self.is_shown(**node));
+        Ok(shown.map(|(name, node)| Listed { name: name.clone(), kind: self.seen(*node).kind }).collect())
+    }
+
+    fn is_shown(&self, node: NodeIndex) -> bool {
+        !matches!(self.nodes[node.0].body, Body::NotShown)
     }
 
     fn is_directory(&self, node: NodeIndex) -> bool {

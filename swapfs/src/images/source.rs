@@ -5,10 +5,11 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::archive::{ArchiveError, open_archive};
+use super::archive::{ArchiveError, note, open_archive};
 use super::closure::{ClosureError, ClosureTree};
 use super::directory::DirectoryTree;
 use super::tree::Tree;
+use crate::units::show_name;
 
 /// A source as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,7 +131,13 @@ impl Source {
         let failed = |source: io::Error| SourceError::Open { path: given.to_owned(), source };
         let real = given.canonicalize().map_err(failed)?;
         let metadata = real.metadata().map_err(failed)?;
+        let noted = || {
+            if let Some(what) = note(&real) {
+                tracing::warn!("image source {} is {what}", show_name(&given.to_string_lossy()));
+            }
+        };
         if metadata.is_dir() {
+            noted();
             let tree = Box::new(DirectoryTree::open(&real).map_err(failed)?);
             return Ok(Source { tree, placement: spec.placement(PathBuf::new())? });
         }
@@ -143,6 +150,7 @@ impl Source {
                 return Ok(Source { tree, placement: spec.placement(PathBuf::new())? });
             }
         }
+        noted();
         let (Some(parent), Some(base)) = (real.parent(), real.file_name()) else {
             return Err(SourceError::Kind(given.to_owned()));
         };
@@ -181,6 +189,14 @@ impl Source {
     /// Where it is shown.
     pub fn placement(&self) -> &Placement {
         &self.placement
+    }
+
+    /// What is shown, below the source's top: a single file, or all of it (an empty path).
+    pub fn base(&self) -> &Path {
+        match &self.placement {
+            Placement::Named { base, .. } => base,
+            Placement::Contents => Path::new(""),
+        }
     }
 
     /// The visible path, from the top of the mount, of what is at `path` below the source's top.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::filesystem::inode::{Identity, Version};
+use crate::filesystem::symlink::LinkTarget;
 use crate::filesystem::{Attr, FileKind, FsError, Ino};
 use crate::store::Whence;
 
@@ -25,6 +26,14 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// A symlink of which this is shown: as large as the text is long, which archivers go by.
+    pub(super) fn showing(mut self, target: &LinkTarget) -> Self {
+        if let LinkTarget::Inside(shown) = target {
+            self.attr.size_bytes = shown.as_os_str().len() as u64;
+        }
+        self
+    }
+
     /// Its attributes under the number `ino`.
     pub fn attr(&self, ino: Ino) -> Attr {
         Attr { ino, ..self.attr }

@@ -65,8 +65,17 @@ fn open_in_one(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Result<
 /// # Errors
 /// [`FsError::NotFound`] also for what we do not show: devices, sockets, pipes, other mounts.
 pub fn look(directory: BorrowedFd<'_>, path: &Path) -> Result<Seen, FsError> {
-    let file = open_below(directory, path, OFlags::PATH).map_err(FsError::from_walk)?;
-    look_at(file.as_fd())
+    look_and_hold(directory, path).map(|(_, seen)| seen)
+}
+
+/// The same, and holds it as a place.
+///
+/// # Errors
+/// As [`look`].
+pub fn look_and_hold(directory: BorrowedFd<'_>, path: &Path) -> Result<(OwnedFd, Seen), FsError> {
+    let place = open_below(directory, path, OFlags::PATH).map_err(FsError::from_walk)?;
+    let seen = look_at(place.as_fd())?;
+    Ok((place, seen))
 }
 
 /// What an open file is.
@@ -97,11 +106,9 @@ pub fn open_image(directory: BorrowedFd<'_>, path: &Path, identity: Identity) ->
 /// # Errors
 /// [`FsError::Stale`] if nothing that we show is there any more.
 fn hold(directory: BorrowedFd<'_>, path: &Path) -> Result<(OwnedFd, Seen), FsError> {
-    let held = open_below(directory, path, OFlags::PATH).map_err(FsError::from_walk);
-    match held.and_then(|place| Ok((look_at(place.as_fd())?, place))) {
+    match look_and_hold(directory, path) {
         Err(FsError::NotFound | FsError::NotADirectory) => Err(FsError::Stale),
-        Err(error) => Err(error),
-        Ok((seen, place)) => Ok((place, seen)),
+        held => held,
     }
 }
 

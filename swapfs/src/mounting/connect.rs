@@ -47,7 +47,9 @@ fn mount(path: &Path, device: &OwnedFd, owner: Owner, options: &MountOptions) ->
     let (fd, Owner { uid, gid }) = (device.as_raw_fd(), owner);
     let data = format!("fd={fd},rootmode=40000,user_id={uid},group_id={gid},default_permissions{others}");
     let data = CString::new(data).map_err(|_| Errno::INVAL)?;
-    rustix::mount::mount(&options.shown_as, path, FILE_SYSTEM, MountFlags::NOSUID | MountFlags::NODEV, data.as_c_str())
+    let asked: MountFlags = options.flags.iter().map(|flag| flag.bits()).collect();
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | asked;
+    rustix::mount::mount(&options.shown_as, path, FILE_SYSTEM, flags, data.as_c_str())
 }
 
 /// Runs `fusermount3`, which finds our socket's number in its environment.
@@ -60,7 +62,9 @@ fn ask_helper(path: &Path, mount: &MountOptions) -> io::Result<OwnedFd> {
     };
     // It takes a comma for the end of the name unless it is told.
     let name = mount.shown_as.replace('\\', "\\\\").replace(',', "\\,");
-    let options = format!("fsname={name},subtype=swapfs,default_permissions,nosuid,nodev{others}");
+    let asked: String =
+        mount.flags.iter().filter(|flag| flag.is_known_to_helper()).map(|flag| format!(",{}", flag.name())).collect();
+    let options = format!("fsname={name},subtype=swapfs,default_permissions,nosuid,nodev{others}{asked}");
     let mut helper = Command::new(HELPER)
         .args(["-o", &options, "--"])
         .arg(path)

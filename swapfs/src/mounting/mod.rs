@@ -4,6 +4,7 @@
 //! hit another mount at the same place.
 
 mod connect;
+mod flag;
 mod place;
 mod unmount;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use fuser::{Config, Session, SessionACL};
 
 pub use crate::store::{Encryption, PageCache, StoreOptions, StorePlace};
+pub use flag::MountFlag;
 pub use place::{Found, PlaceError, resolve};
 pub use unmount::{GRACE, Unmounted, unmount};
 
@@ -27,7 +29,7 @@ use crate::fuse::Adapter;
 use crate::images::{ImageSpec, Source, SourceError};
 use crate::mountinfo;
 use crate::process::{is_reading, threads_named};
-use crate::service::{Plan, Service, SwapFile};
+use crate::service::{Plan, RuleKind, Service, SwapFile};
 use crate::store::{Store, StoreError, Stores};
 use crate::throttle::Rule;
 use crate::wake::{Wake, Wakes};
@@ -90,6 +92,8 @@ pub struct MountOptions {
     pub host: Host,
     /// Who may use it.
     pub audience: Audience,
+    /// What the kernel is asked for besides, as mount(8) knows it.
+    pub flags: Vec<MountFlag>,
     /// What is held back.
     pub rules: Vec<Rule>,
     /// What fails on purpose.
@@ -144,6 +148,7 @@ pub struct Mounted {
     threads: usize,
     place: Place,
     found: Found,
+    doubts: Vec<String>,
 }
 
 /// Which mount is ours, to take away that one and no other.
@@ -168,6 +173,7 @@ impl Mounted {
         let thread_failed = |source| MountError::Connect { path: path.clone(), source, hint: "" };
         let wakes = Arc::new(Wakes::start(options.wake, clock).map_err(&thread_failed)?);
         let service = Service::new(plan, wakes.clone(), clock).map_err(thread_failed)?;
+        let doubts = [service.doubts(RuleKind::Throttle), service.doubts(RuleKind::Faults)].concat();
         let turn = place::Turn::wait();
         place::check_free(&path)?;
         let connection = connect::connect(&path, owner, options)?;
@@ -177,7 +183,7 @@ impl Mounted {
         let adapter = Adapter::new(service, wakes, clock);
         // The kernel checks who may come in (allow_other, default_permissions), so fuser need not.
         match Session::from_fd(adapter, connection, SessionACL::All, config) {
-            Ok(session) => Ok(Mounted { session, threads: options.threads, place, found }),
+            Ok(session) => Ok(Mounted { session, threads: options.threads, place, found, doubts }),
             Err(source) => {
                 let _ = unmount::take_away(&place);
                 Err(MountError::Handshake { path: place.path, source })
@@ -193,6 +199,11 @@ impl Mounted {
     /// What stood at its place before, and was cleared.
     pub fn found(&self) -> Found {
         self.found
+    }
+
+    /// Rules that match nothing, a line each.
+    pub fn doubts(&self) -> &[String] {
+        &self.doubts
     }
 
     /// Serves until the mount is gone. `ready` is called, in a thread of its own, once all threads serve: nothing is left then that can fail

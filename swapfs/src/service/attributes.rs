@@ -1,10 +1,12 @@
 //! Extended attributes, and how large what is shown is.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::Service;
-use crate::filesystem::inode::Node;
+use crate::filesystem::inode::{NO_DEVICE, Node};
 use crate::filesystem::{FsError, Ino};
 use crate::images::Space;
 
@@ -51,13 +53,32 @@ impl Service {
     /// # Errors
     /// What the source says.
     pub fn space(&self, ino: Ino) -> Result<Space, FsError> {
-        if let Node::Image(node) = self.node(ino)? {
-            return self.tree(node.source).space();
+        match self.node(ino)? {
+            Node::Image(node) => return self.tree(node.source).space(),
+            Node::Images => return self.sources_space(),
+            _ => {}
         }
         let files: Vec<_> = self.swaps.read().named().map(|(_, file)| file.clone()).collect();
         let stores = || files.iter().map(|file| &file.store);
         let total_bytes: u64 = stores().map(|store| store.size_bytes()).sum();
         let used: u64 = stores().map(|store| store.allocated_bytes()).sum();
-        Ok(Space { total_bytes, free_bytes: total_bytes.saturating_sub(used), files: files.len() as u64 })
+        // What takes no room yet cannot have more than the store has left.
+        let free_bytes = total_bytes.saturating_sub(used).min(self.plan.store.room_bytes());
+        Ok(Space { total_bytes, free_bytes, files: files.len() as u64 })
+    }
+
+    /// All sources together; directories on one file system count once.
+    fn sources_space(&self) -> Result<Space, FsError> {
+        let (mut sum, mut devices) = (Space { total_bytes: 0, free_bytes: 0, files: 0 }, HashSet::new());
+        for source in &self.plan.sources {
+            let tree = source.tree();
+            let device = tree.look(Path::new(""))?.identity.device;
+            if device == NO_DEVICE || devices.insert(device) {
+                let Space { total_bytes, files, .. } = tree.space()?;
+                sum.total_bytes = sum.total_bytes.saturating_add(total_bytes);
+                sum.files = sum.files.saturating_add(files);
+            }
+        }
+        Ok(sum)
     }
 }

@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 
 use super::answers::complaint;
 use super::swap_names::AddError;
-use super::{Service, since_1970_ns};
+use super::{RuleKind, Service, since_1970_ns};
 use crate::filesystem::FsError;
 use crate::units::parse_bytes;
 
@@ -18,14 +18,14 @@ const LONGEST: usize = 8192;
 /// Parts that a heatmap may have.
 const MOST_CELLS: usize = 1 << 20;
 
-const KNOWN: &str =
-    "`reset`, `heat CELLS PATH`, `swap add NAME SIZE`, `swap resize NAME SIZE`, `swap remove NAME`, `swap list`";
+const KNOWN: &str = "`reset`, `heat CELLS PATH`, `doubts throttle`, `doubts faults`, `swap add NAME SIZE`, `swap resize NAME SIZE`, `swap remove NAME`, `swap list`";
 
 /// A command, read from its line.
 #[derive(Debug, PartialEq, Eq)]
 enum Command<'a> {
     Reset,
     Heat { cells: usize, path: &'a Path },
+    Doubts(RuleKind),
     SwapAdd(&'a str, u64),
     SwapResize(&'a str, u64),
     SwapRemove(&'a str),
@@ -85,6 +85,7 @@ impl Service {
                 Ok(format!("removed {name}\n"))
             }
             Command::SwapList => Ok(self.list_swaps()),
+            Command::Doubts(about) => Ok(self.doubts(about).iter().map(|line| format!("{line}\n")).collect()),
             Command::Heat { cells, path } => match self.books.ledger.heat(path, cells) {
                 Some(heat) => Ok(serde_json::to_string(&heat).unwrap_or_default() + "\n"),
                 None => Err(Refusal {
@@ -132,6 +133,8 @@ fn parse(line: &str) -> Result<Command<'_>, Refusal> {
                 _ => Err(Refusal::invalid(format!("write `heat CELLS PATH`, with 1 to {MOST_CELLS} cells"))),
             }
         }
+        "doubts" if rest == "throttle" => Ok(Command::Doubts(RuleKind::Throttle)),
+        "doubts" if rest == "faults" => Ok(Command::Doubts(RuleKind::Faults)),
         "swap" => parse_swap(rest),
         _ => Err(Refusal::invalid(format!("`{line}` is not a command; known are {KNOWN}"))),
     }

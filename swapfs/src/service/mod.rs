@@ -9,6 +9,7 @@
 mod answers;
 mod attributes;
 mod commands;
+mod doubts;
 mod handles;
 mod names;
 mod open;
@@ -16,6 +17,7 @@ mod rules;
 mod swap_files;
 mod swap_names;
 mod swap_table;
+mod texts;
 mod transfer;
 
 use std::io;
@@ -25,6 +27,7 @@ use std::time::SystemTime;
 
 use parking_lot::{Mutex, RwLock};
 
+pub use doubts::RuleKind;
 pub use handles::HandleId;
 pub use names::{DirectoryEntry, Entry};
 pub use open::{Access, Opened};
@@ -49,6 +52,7 @@ use crate::wake::Wakes;
 use handles::Handles;
 use rules::Wants;
 use swap_table::SwapTable;
+use texts::TextSizes;
 
 /// What a mount serves and how.
 #[derive(Debug)]
@@ -100,6 +104,7 @@ pub struct Service {
     faults: Mutex<Faults>,
     throttle_wants: Wants,
     fault_wants: Wants,
+    text_sizes: TextSizes,
 }
 
 impl Service {
@@ -122,6 +127,7 @@ impl Service {
             throttle_wants: Wants::new(plan.rules.iter().map(|rule| &rule.selector)),
             fault_wants: Wants::new(faults.iter().map(|rule| &rule.selector)),
             faults: Mutex::new(Faults::new(faults, plan.seed)),
+            text_sizes: TextSizes::default(),
             plan,
         }))
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Service;
 use super::handles::{Body, Handle, HandleId};
 use crate::filesystem::attr::{Attr, FileKind};
-use crate::filesystem::caching::{IMAGE_TTL, OWN_TTL, SWAP_TTL};
+use crate::filesystem::caching::{CONTROL_TTL, IMAGE_TTL, OWN_TTL, SWAP_TTL};
 use crate::filesystem::inode::{
     COMMAND, CONTROL, ControlFile, FAULTS, IMAGES, ImageNode, InodeTable, METRICS, Node, ROOT, STATS, SWAP,
     SourceIndex, SwapIndex, THROTTLE, TRACE,
@@ -184,11 +184,15 @@ impl Service {
         let (owner, when) = (self.plan.owner, self.started);
         let attr = match self.node(ino)? {
             Node::Root | Node::Images | Node::Swap | Node::Control => Attr::directory(ino, owner, when),
-            Node::ControlFile(ControlFile::Trace) => Attr { permissions: 0o400, ..Attr::regular(ino, owner, when, 0) },
-            Node::ControlFile(ControlFile::Command | ControlFile::Throttle | ControlFile::Faults) => {
-                Attr { permissions: 0o600, ..Attr::regular(ino, owner, when, 0) }
+            Node::ControlFile(file) => {
+                let permissions = match file {
+                    ControlFile::Trace => 0o400,
+                    ControlFile::Command | ControlFile::Throttle | ControlFile::Faults => 0o600,
+                    ControlFile::Stats | ControlFile::Metrics => 0o444,
+                };
+                let attr = Attr { permissions, ..Attr::regular(ino, owner, when, self.text_bytes(file)) };
+                return Ok(Entry { attr, ttl: CONTROL_TTL });
             }
-            Node::ControlFile(_) => Attr::regular(ino, owner, when, 0),
             Node::SwapFile(index) => return Ok(Entry { attr: self.swap_attr(index)?, ttl: SWAP_TTL }),
             Node::Image(_) => return Err(FsError::Stale),
         };

@@ -55,7 +55,11 @@ impl Service {
             (Node::ControlFile(ControlFile::Trace), Access::Read) => {
                 Ok(self.opened(Handle::Trace(self.books.tracers.start().ok_or(FsError::TooManyTraces)?)))
             }
-            (Node::ControlFile(file), Access::Read) => Ok(self.open_text(text(file))),
+            (Node::ControlFile(file), Access::Read) => {
+                let text = text(file);
+                self.text_sizes.note(file, self.clock.now(), text.len() as u64);
+                Ok(self.open_text(text))
+            }
             (Node::Image(_) | Node::ControlFile(_), Access::Write) => Err(FsError::ReadOnly),
             (Node::Root | Node::Images | Node::Swap | Node::Control, _) => Err(FsError::IsADirectory),
         }

@@ -7,7 +7,7 @@ use super::handles::{Body, HandleId};
 use super::{Service, handles::CountedFile};
 use crate::accounting::{FileClass, FileSnapshot, Occasion};
 use crate::filesystem::attr::Attr;
-use crate::filesystem::extent::whole_range;
+use crate::filesystem::extent::{part_in_file, whole_range};
 use crate::filesystem::inode::{ControlFile, InodeTable, Node, SwapIndex};
 use crate::filesystem::{FsError, Ino};
 use crate::store::{Store, Whence};
@@ -84,9 +84,18 @@ impl Service {
         let store = &swap.store;
         let keep_size = FallocateFlags::KEEP_SIZE;
         let mode = FallocateFlags::from_bits_retain(mode);
+        let keeps_size = mode.contains(keep_size);
+        // As on other file systems: with the size kept, what lies past the end is left alone.
+        let range = |store: &dyn Store| match keeps_size {
+            true => part_in_file(store.size_bytes(), offset, bytes),
+            false => whole_range(store.size_bytes(), offset, bytes).map(|()| offset..offset + bytes),
+        };
         if mode == FallocateFlags::PUNCH_HOLE | keep_size || mode - keep_size == FallocateFlags::ZERO_RANGE {
-            whole_range(store.size_bytes(), offset, bytes)?;
-            store.punch(offset, bytes)?;
+            let range = range(&**store)?;
+            let (offset, bytes) = (range.start, range.end - range.start);
+            if bytes > 0 {
+                store.punch(offset, bytes)?;
+            }
             file.account.punched(bytes);
             let process = self.books.ledger.processes().account(tid, Occasion::Request);
             process.enter(|counters| counters.punched(bytes));
@@ -94,8 +103,11 @@ impl Service {
             return Ok(());
         }
         if (mode - keep_size).is_empty() {
-            whole_range(store.size_bytes(), offset, bytes)?;
-            return Ok(store.reserve(offset, bytes)?);
+            let range = range(&**store)?;
+            if !range.is_empty() {
+                store.reserve(range.start, range.end - range.start)?;
+            }
+            return Ok(());
         }
         Err(FsError::Unsupported)
     }

@@ -38,6 +38,11 @@ impl Budget {
         Budget { most_bytes: most_bytes.unwrap_or(u64::MAX), used_bytes: AtomicU64::new(0) }
     }
 
+    /// How much is left.
+    pub fn left_bytes(&self) -> u64 {
+        self.most_bytes.saturating_sub(self.used_bytes.load(Ordering::Acquire))
+    }
+
     /// Takes what a block grows by, or gives back what it shrinks by.
     fn exchange(&self, old_bytes: u64, new_bytes: u64) -> io::Result<()> {
         let changed = self.used_bytes.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {

@@ -79,6 +79,17 @@ impl Stores {
         })
     }
 
+    /// How much more can be stored, as far as that is known.
+    pub fn room_bytes(&self) -> u64 {
+        match &self.options.place {
+            StorePlace::Memory => u64::MAX,
+            StorePlace::Compressed => self.budget.left_bytes(),
+            StorePlace::Directory(directory) => {
+                rustix::fs::statvfs(directory).map_or(u64::MAX, |space| space.f_bavail.saturating_mul(space.f_frsize))
+            }
+        }
+    }
+
     /// Takes the store's name away: its bytes go with its last user.
     ///
     /// # Errors

@@ -12,6 +12,9 @@ use super::claims::{Claim, Claims, Use};
 use super::direct::DirectFile;
 use super::{BLOCK, Store, StoreError, Whence, around, seek_sparse, within};
 
+/// memfd_create(2).
+const LONGEST_LABEL: usize = 249;
+
 /// Which way data takes to a file in a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PageCache {
@@ -41,7 +44,9 @@ impl SparseStore {
     /// [`StoreError::Memory`].
     pub fn in_memory(name: &str, size_bytes: u64) -> Result<Self, StoreError> {
         let create = || -> io::Result<File> {
-            let file = File::from(rustix::fs::memfd_create(format!("swapfs-{name}"), MemfdFlags::CLOEXEC)?);
+            // Only a label, for /proc/PID/maps; the kernel takes no more of it.
+            let label: Vec<u8> = format!("swapfs-{name}").into_bytes().into_iter().take(LONGEST_LABEL).collect();
+            let file = File::from(rustix::fs::memfd_create(label.as_slice(), MemfdFlags::CLOEXEC)?);
             file.set_len(size_bytes)?;
             Ok(file)
         };
@@ -249,6 +254,14 @@ mod tests {
         let mut buffer = [1; 8192];
         store.read_at(&mut buffer, 0).unwrap();
         assert_eq!((buffer[4095], buffer[4096], buffer[8191]), (7, 0, 0));
+    }
+
+    #[test]
+    fn names_may_be_as_long_as_file_names() {
+        for len in [242, 243, 249, 250, 255] {
+            assert!(SparseStore::in_memory(&"n".repeat(len), 4096).is_ok(), "{len}");
+            assert!(SparseStore::in_memory(&"\u{e9}".repeat(len / 2), 4096).is_ok(), "{len}");
+        }
     }
 
     #[test]

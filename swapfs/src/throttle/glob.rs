@@ -14,6 +14,21 @@ impl Glob {
 
     /// Whether `path` is of this pattern. Takes time in proportion to both lengths multiplied, whatever the pattern.
     pub fn holds(&self, path: &[u8]) -> bool {
+        let mut whole = path.is_empty();
+        self.walk(path, |is_reached| whole = is_reached);
+        whole
+    }
+
+    /// Whether a path that begins with `start` can be of this pattern: some beginning of the pattern is of `start`, and what is left is of some
+    /// rest.
+    pub fn can_begin(&self, start: &[u8]) -> bool {
+        let mut any = start.is_empty();
+        self.walk(start, |is_reached| any |= is_reached);
+        any
+    }
+
+    /// Tells, for the pattern up to each of its signs, whether all of `path` is of that.
+    fn walk(&self, path: &[u8], mut tell: impl FnMut(bool)) {
         let mut reached = vec![false; path.len() + 1];
         reached[0] = true;
         let mut pattern = self.0.as_bytes();
@@ -31,8 +46,8 @@ impl Glob {
                 }
                 reached[0] = false;
             }
+            tell(reached[path.len()]);
         }
-        reached[path.len()]
     }
 }
 
@@ -45,6 +60,18 @@ impl fmt::Display for Glob {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_path_may_begin_with() {
+        let can = |glob: &str, start: &str| Glob::new(glob).can_begin(start.as_bytes());
+        for glob in ["**", "*/x", "images/**", "ima*", "i?ages/a", "images/*.so", "im**/x", "**/bin/ls", "images/"] {
+            assert!(can(glob, "images/") || glob == "ima*", "{glob}");
+        }
+        for glob in ["/images/**", "image/**", "swap/*", "ima*", "", "images", "/", "Images/**"] {
+            assert!(!can(glob, "images/"), "{glob}");
+        }
+        assert!(can("images/usr/*/x", "images/usr/lib/") && !can("images/usr/*/x", "images/etc/"));
+    }
 
     #[test]
     fn stars_and_components() {

@@ -5,7 +5,9 @@
 //! is all that belongs to a name that fio cannot read ([`Exporter::left_out`] counts it).
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use super::line::{HEADER, Line, LineError, Parsed, parse};
@@ -22,6 +24,8 @@ pub enum Format {
 }
 
 const LONGEST_NAME: usize = 255;
+/// What fio's scanf takes for a blank, too.
+const VERTICAL_TAB: u8 = 0x0b;
 
 /// Writes the lines of a trace in another format.
 #[derive(Debug)]
@@ -32,7 +36,7 @@ pub struct Exporter<W> {
     top: PathBuf,
     begin_ns: Option<u64>,
     last_us: u64,
-    opened: BTreeSet<String>,
+    opened: BTreeSet<Vec<u8>>,
     requests: u64,
     dropped: u64,
     left_out: u64,
@@ -57,7 +61,7 @@ impl<W: Write> Exporter<W> {
     ///
     /// # Errors
     /// What the output says; [`LineError`] inside, if it is not such a line.
-    pub fn line(&mut self, text: &str) -> io::Result<()> {
+    pub fn line(&mut self, text: &[u8]) -> io::Result<()> {
         match parse(text).map_err(|error: LineError| io::Error::new(io::ErrorKind::InvalidData, error))? {
             Parsed::Header => Ok(()),
             Parsed::Dropped(count) => self.note_dropped(count),
@@ -65,7 +69,7 @@ impl<W: Write> Exporter<W> {
                 self.requests += 1;
                 match self.format {
                     Format::Fio => self.fio(&line),
-                    Format::Csv => writeln!(self.out, "{text}"),
+                    Format::Csv => self.write_all(&[text, b"\n"]),
                     Format::Json => {
                         serde_json::to_writer(&mut self.out, &line)?;
                         self.out.write_all(b"\n")
@@ -89,7 +93,8 @@ impl<W: Write> Exporter<W> {
     /// What the output says.
     pub fn finish(&mut self) -> io::Result<()> {
         for name in std::mem::take(&mut self.opened) {
-            writeln!(self.out, "{} {name} close", self.last_us)?;
+            let us = self.last_us.to_string();
+            self.write_all(&[us.as_bytes(), b" ", &name, b" close\n"])?;
         }
         self.out.flush()
     }
@@ -127,8 +132,9 @@ impl<W: Write> Exporter<W> {
             "punch" => ("trim", line.asked_bytes),
             _ => return Ok(()),
         };
-        let name = self.top.join(&line.path).to_string_lossy().into_owned();
-        let readable = name.len() <= LONGEST_NAME && !name.contains(|c: char| c.is_whitespace());
+        let name = self.top.join(OsStr::from_bytes(&line.path)).into_os_string().into_vec();
+        let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == VERTICAL_TAB;
+        let readable = name.len() <= LONGEST_NAME && !name.iter().any(is_blank);
         if !readable || line.errno != 0 || (bytes == 0 && action != "sync") {
             self.left_out += 1;
             return Ok(());
@@ -138,12 +144,18 @@ impl<W: Write> Exporter<W> {
         let us = (line.arrived_ns.saturating_sub(begin_ns) / 1000).max(self.last_us);
         self.last_us = us;
         if self.opened.insert(name.clone()) {
-            writeln!(self.out, "{us} {name} add\n{us} {name} open")?;
+            let us = us.to_string();
+            self.write_all(&[us.as_bytes(), b" ", &name, b" add\n", us.as_bytes(), b" ", &name, b" open\n"])?;
         }
-        match action {
-            "sync" => writeln!(self.out, "{us} {name} sync 0 0"),
-            _ => writeln!(self.out, "{us} {name} {action} {} {bytes}", line.offset),
-        }
+        let what = match action {
+            "sync" => " sync 0 0\n".to_owned(),
+            _ => format!(" {action} {} {bytes}\n", line.offset),
+        };
+        self.write_all(&[us.to_string().as_bytes(), b" ", &name, what.as_bytes()])
+    }
+
+    fn write_all(&mut self, parts: &[&[u8]]) -> io::Result<()> {
+        parts.iter().try_for_each(|part| self.out.write_all(part))
     }
 }
 
@@ -166,7 +178,7 @@ arrived_ns,operation,offset,asked_bytes,bytes,errno,service_ns,wait_ns,depth,pid
     fn export(format: Format) -> (String, u64, u64, u64) {
         let mut out = vec![];
         let mut exporter = Exporter::new(&mut out, format, "/mnt".into()).unwrap();
-        TRACE.lines().for_each(|line| exporter.line(line).unwrap());
+        TRACE.lines().for_each(|line| exporter.line(line.as_bytes()).unwrap());
         exporter.finish().unwrap();
         let counts = (exporter.requests(), exporter.dropped(), exporter.left_out());
         (String::from_utf8(out).unwrap(), counts.0, counts.1, counts.2)

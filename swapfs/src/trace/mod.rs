@@ -103,7 +103,7 @@ impl Ring {
         let mut text = self.text.lock();
         while text.len() < buffer.len() {
             let (batch, dropped) = self.take(1024);
-            let mut more = String::new();
+            let mut more = Vec::new();
             batch.iter().for_each(|event| line::write_event(&mut more, event));
             if dropped > 0 {
                 line::write_dropped(&mut more, dropped);
@@ -111,7 +111,7 @@ impl Ring {
             if more.is_empty() {
                 break;
             }
-            text.extend(more.bytes());
+            text.extend(more);
         }
         let bytes = text.len().min(buffer.len());
         for (to, from) in buffer.iter_mut().zip(text.drain(..bytes)) {
@@ -172,7 +172,7 @@ pub(crate) mod tests {
     use crate::accounting::{FileClass, Ledger, Occasion};
     use crate::filesystem::Ino;
 
-    pub(crate) fn event(path: &str, offset: u64) -> Event {
+    pub(crate) fn event(path: impl AsRef<std::ffi::OsStr>, offset: u64) -> Event {
         let ledger = Ledger::default();
         Event {
             arrived: Nanos(1_500_000),
@@ -185,7 +185,7 @@ pub(crate) mod tests {
             wait_ns: 0,
             depth: 1,
             process: ledger.processes().account(0, Occasion::Request),
-            account: ledger.account(Ino(1), FileClass::Image, || path.into()),
+            account: ledger.account(Ino(1), FileClass::Image, || path.as_ref().into()),
         }
     }
 

@@ -2,8 +2,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::fs::{AtFlags, StatxFlags};
 use rustix::io::Errno;
 
@@ -22,12 +26,35 @@ pub trait Medium: Send + Sync + std::fmt::Debug {
 }
 
 /// An archive that is a file of the host, held open. As long as it is not written to, it gives the bytes of the moment when it was
-/// opened, also when its name is gone; once it was written to, `ESTALE`.
+/// opened, also when its name is gone; once it was written to, `ESTALE`. Its times may be set to anything (`touch`): the contents
+/// are the same. (A new time of change alone, `touch -m`, is told by the kernel as a write is, and counts as one.)
 #[derive(Debug)]
 pub struct HostArchive {
     file: File,
-    state: State,
+    size_bytes: u64,
+    /// Held for a look only.
+    known: Mutex<Known>,
+    /// Tells a new time of change that was set from one that a write brought; where there is none, every new time counts as a write.
+    watch: Option<OwnedFd>,
 }
+
+/// What is known of the contents by now.
+#[derive(Debug)]
+struct Known {
+    /// A state in which they are those that were opened.
+    same: State,
+    was_written: bool,
+}
+
+/// What inotify(7) has told since the last look.
+#[derive(Debug, Default)]
+struct Told {
+    written: bool,
+    attributes_set: bool,
+}
+
+/// How long the kernel may take from setting a time to telling of it, or from a write's beginning to its end.
+const TOLD_WITHIN: Duration = Duration::from_millis(20);
 
 /// What changes when a file is written to. (The time of change also moves when it is renamed.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +69,52 @@ impl HostArchive {
     /// # Errors
     /// What `statx` says.
     pub fn new(file: File) -> io::Result<Self> {
-        let state = State::of(&file)?;
-        Ok(HostArchive { file, state })
+        // Before the look, so that nothing falls between them.
+        let watch = watch(&file).inspect_err(|error| tracing::debug!("archive is not watched: {error}")).ok();
+        let same = State::of(&file)?;
+        let known = Mutex::new(Known { same, was_written: false });
+        Ok(HostArchive { file, size_bytes: same.size_bytes, known, watch })
     }
+
+    /// Whether the file that is in the state `now` still has the contents that were opened.
+    fn is_unchanged(&self, now: State) -> bool {
+        let began = Instant::now();
+        loop {
+            let mut known = self.known.lock();
+            if known.was_written || now == known.same {
+                return !known.was_written;
+            }
+            let told = self.watch.as_ref().map(told).unwrap_or_default();
+            known.was_written = told.written || now.size_bytes != self.size_bytes;
+            if told.attributes_set && !known.was_written {
+                known.same = now;
+                return true;
+            }
+            drop(known);
+            if self.watch.is_none() || began.elapsed() > TOLD_WITHIN {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn watch(file: &File) -> rustix::io::Result<OwnedFd> {
+    let watch = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    inotify::add_watch(&watch, path, WatchFlags::MODIFY | WatchFlags::ATTRIB)?;
+    Ok(watch)
+}
+
+fn told(watch: &OwnedFd) -> Told {
+    let mut buffer = [MaybeUninit::uninit(); 1024];
+    let (mut events, mut told) = (inotify::Reader::new(watch, &mut buffer), Told::default());
+    while let Ok(event) = events.next() {
+        let what = event.events();
+        told.written |= what.intersects(ReadFlags::MODIFY | ReadFlags::QUEUE_OVERFLOW);
+        told.attributes_set |= what.contains(ReadFlags::ATTRIB);
+    }
+    told
 }
 
 impl State {
@@ -56,13 +126,13 @@ impl State {
 
 impl Medium for HostArchive {
     fn size_bytes(&self) -> u64 {
-        self.state.size_bytes
+        self.size_bytes
     }
 
     /// Looks at the file's state after reading, so bytes that were written before the read are never taken for the old ones.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let filled = read_up_to(&self.file, buffer, offset)?;
-        if State::of(&self.file)? != self.state {
+        if !self.is_unchanged(State::of(&self.file)?) {
             return Err(Errno::STALE.into());
         }
         if filled == buffer.len() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
@@ -85,7 +155,34 @@ impl Medium for Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::FileTimes;
     use std::os::unix::fs::FileExt;
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    #[test]
+    fn times_that_are_set_change_nothing_but_a_write_does() {
+        let scratch = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(scratch.path(), "old bytes").unwrap();
+        let archive = HostArchive::new(File::open(scratch.path()).unwrap()).unwrap();
+        let mut buffer = [0; 3];
+        let writer = File::options().write(true).open(scratch.path()).unwrap();
+        // Both times, as touch(1) does: the kernel tells of a new time of change alone as of a write.
+        let set = |time: SystemTime| writer.set_times(FileTimes::new().set_accessed(time).set_modified(time)).unwrap();
+        for seconds in [1, 1 << 30, 77] {
+            set(UNIX_EPOCH + Duration::from_secs(seconds));
+            archive.read_exact_at(&mut buffer, 0).unwrap();
+            archive.read_exact_at(&mut buffer, 4).unwrap();
+        }
+        set(SystemTime::now());
+        archive.read_exact_at(&mut buffer, 0).unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        writer.write_all_at(b"x", 0).unwrap();
+        set(UNIX_EPOCH);
+        assert_eq!(archive.read_exact_at(&mut buffer, 4).unwrap_err().raw_os_error(), Some(116));
+        // That one is for good.
+        set(UNIX_EPOCH + Duration::from_secs(77));
+        assert_eq!(archive.read_exact_at(&mut buffer, 4).unwrap_err().raw_os_error(), Some(116));
+    }
 
     #[test]
     fn an_archive_that_was_written_to_is_stale() {

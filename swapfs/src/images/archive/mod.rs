@@ -7,15 +7,18 @@
 mod medium;
 mod squashfs;
 mod tar;
+mod unserved;
 
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
 pub use medium::{HostArchive, Medium};
 pub use squashfs::SquashfsTree;
 pub use tar::TarTree;
+pub(super) use unserved::note;
 
 use super::index::IndexError;
 use super::tree::Tree;
@@ -28,9 +31,15 @@ pub enum ArchiveError {
     Read(#[from] io::Error),
     /// Compressed as one stream, so that nothing in its middle can be found.
     #[error(
-        "it is compressed as a whole, so nothing in it can be read in place; decompress it, or make a squashfs of it"
+        "it is compressed as a whole, so nothing in it can be read in place; decompress it (`{tool} -dc {path} > root.tar`), or make a squashfs \
+         of it (`mkdir root && tar -xf {path} -C root && mksquashfs root root.sqfs`), and show that"
     )]
-    Compressed,
+    Compressed {
+        /// What decompresses it.
+        tool: &'static str,
+        /// The archive.
+        path: String,
+    },
     /// It ends too early.
     #[error("it is cut off: {needed} bytes are needed at byte {at}")]
     Truncated {
@@ -77,13 +86,12 @@ pub(super) fn open_archive(path: &Path) -> Result<Option<Box<dyn Tree>>, Archive
     if tar::is_tar(&start) {
         return Ok(Some(Box::new(TarTree::open(medium)?)));
     }
-    if is_compressed(&start) && is_called_tar(path) { Err(ArchiveError::Compressed) } else { Ok(None) }
-}
-
-/// gzip, bzip2, xz, zstd.
-fn is_compressed(start: &[u8]) -> bool {
-    let magics: [&[u8]; 4] = [b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"];
-    magics.iter().any(|magic| start.starts_with(magic))
+    match unserved::compression(&start) {
+        Some(tool) if is_called_tar(path) || unserved::holds_tar(tool, path) => {
+            Err(ArchiveError::Compressed { tool, path: printable(path.as_os_str().as_bytes()) })
+        }
+        _ => Ok(None),
+    }
 }
 
 fn is_called_tar(path: &Path) -> bool {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::binary::Binary;
@@ -50,7 +50,9 @@ impl Linker {
         if let Some((interpreter, argument)) = interpreters {
             self.add_program(&interpreter, depth + 1)?;
             // `env` runs what it is told to.
-            return match argument.filter(|_| interpreter.file_name() == Some(OsStr::new("env"))) {
+            let is_env = interpreter.file_name() == Some(OsStr::new("env"));
+            return match argument.filter(|_| is_env).and_then(|argument| told_to_env(&argument)) {
+                Some(told) if told.as_bytes().contains(&b'/') => self.add_program(Path::new(&told), depth + 1),
                 Some(told) => self.add_program(&in_path(&told)?, depth + 1),
                 None => Ok(()),
             };
@@ -130,15 +132,61 @@ fn read(path: &Path) -> Result<Option<Binary>, ClosureError> {
     Binary::read(file).map_err(|source| ClosureError::Damaged { path: path.to_owned(), source })
 }
 
-/// The interpreter of a script and its first argument.
-fn script(path: &Path) -> std::io::Result<Option<(PathBuf, Option<OsString>)>> {
+/// The program that `env` runs when a script's first line gives it `argument`, by env(1): the first word that is neither an option nor an
+/// assignment. `-S`, by which it has several words, may be glued to other options and to its text.
+fn told_to_env(argument: &[u8]) -> Option<OsString> {
+    let mut words = split_as_env(argument).into_iter();
+    while let Some(word) = words.next() {
+        let text = word.to_string_lossy().into_owned();
+        match text.strip_prefix('-') {
+            None if text.contains('=') => {}
+            None => return Some(word),
+            Some("u" | "C" | "-unset" | "-chdir") => drop(words.next()),
+            Some(long) if long.starts_with('-') => {
+                if let Some(glued) = long.strip_prefix("-split-string=").filter(|glued| !glued.is_empty()) {
+                    return Some(glued.into());
+                }
+            }
+            // `-u` and `-C` take the rest of the word for their value.
+            Some(short) => match short.find(['S', 'u', 'C']) {
+                Some(at) if short[at..].starts_with('S') && at + 1 < short.len() => {
+                    return Some(short[at + 1..].into());
+                }
+                _ => {}
+            },
+        }
+    }
+    None
+}
+
+/// Words as `env -S` splits them, as far as scripts use it: at blanks that do not stand between quotes.
+fn split_as_env(text: &[u8]) -> Vec<OsString> {
+    let (mut words, mut quote) = (vec![None::<Vec<u8>>], None);
+    for byte in text {
+        match (byte, quote) {
+            (byte, Some(mark)) if *byte == mark => quote = None,
+            (b'"' | b'\'', None) => {
+                quote = Some(*byte);
+                words.last_mut().into_iter().for_each(|word| _ = word.get_or_insert_default());
+            }
+            (byte, None) if byte.is_ascii_whitespace() => words.push(None),
+            (byte, _) => words.last_mut().into_iter().for_each(|word| word.get_or_insert_default().push(*byte)),
+        }
+    }
+    words.into_iter().flatten().map(OsString::from_vec).collect()
+}
+
+/// The interpreter of a script and all that its line gives it: one argument, as the kernel sees it.
+fn script(path: &Path) -> std::io::Result<Option<(PathBuf, Option<Vec<u8>>)>> {
     let mut start = Vec::new();
     File::open(path)?.take(FIRST_LINE).read_to_end(&mut start)?;
     let Some(line) = start.strip_prefix(b"#!").and_then(|rest| rest.split(|byte| *byte == b'\n').next()) else {
         return Ok(None);
     };
-    let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).map(OsStr::from_bytes);
-    Ok(words.next().map(|interpreter| (interpreter.into(), words.next().map(OsStr::to_owned))))
+    let line = line.trim_ascii();
+    let end = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+    let (interpreter, argument) = (OsStr::from_bytes(&line[..end]), line[end..].trim_ascii());
+    Ok((end > 0).then(|| (interpreter.into(), (!argument.is_empty()).then(|| argument.to_vec()))))
 }
 
 fn in_path(name: &OsStr) -> Result<PathBuf, ClosureError> {
@@ -151,4 +199,30 @@ fn in_path(name: &OsStr) -> Result<PathBuf, ClosureError> {
 
 fn unreadable(path: &Path, source: std::io::Error) -> ClosureError {
     ClosureError::Read { path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_env_is_told_to_run() {
+        for (argument, program) in [
+            ("bash", Some("bash")),
+            ("-S bash -e", Some("bash")),
+            ("-Sbash -e", Some("bash")),
+            ("-vS python3 -u", Some("python3")),
+            ("-iS PATH=/bin X='a b' \"perl\" -w", Some("perl")),
+            ("-S -i -u HOME -C /tmp --unset=X awk -f", Some("awk")),
+            ("--split-string=node --harmony", Some("node")),
+            ("--split-string node --harmony", Some("node")),
+            ("-S /bin/sh -e", Some("/bin/sh")),
+            ("-S -- ruby", Some("ruby")),
+            ("- ruby", Some("ruby")),
+            ("-S A=b", None),
+            ("-i", None),
+        ] {
+            assert_eq!(told_to_env(argument.as_bytes()), program.map(OsString::from), "{argument}");
+        }
+    }
 }

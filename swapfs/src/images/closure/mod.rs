@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::directory::HostFile;
-use super::index::{Index, IndexError, Leaf, NodeIndex};
+use super::index::{Index, IndexError, Leaf};
 use super::tree::{Listed, OpenImage, Seen, Space, Tree, Xattrs};
 use super::walk::{look_at, reopen};
 use super::xattr::XattrPlace;
@@ -125,14 +125,6 @@ impl ClosureTree {
         linker::collect(programs).map(ClosureTree)
     }
 
-    /// What is at a node: of files, as they are by now.
-    fn seen(&self, node: NodeIndex) -> Result<Seen, FsError> {
-        match self.0.leaf(node) {
-            Ok(file) => look_at(file.place.as_fd()),
-            Err(_) => Ok(self.0.seen(node)),
-        }
-    }
-
     /// The file at `path`, if it is the one with `identity`.
     fn held(&self, path: &Path, identity: Identity) -> Result<(&HeldFile, Seen), FsError> {
         let file = self.0.leaf(self.0.find(path)?)?;
@@ -142,8 +134,12 @@ impl ClosureTree {
 }
 
 impl Tree for ClosureTree {
+    /// Of files, as they are by now.
     fn look(&self, path: &Path) -> Result<Seen, FsError> {
-        self.seen(self.0.find(path)?)
+        match self.0.leaf(self.0.find(path)?) {
+            Ok(file) => look_at(file.place.as_fd()),
+            Err(_) => self.0.look(path),
+        }
     }
 
     fn open(&self, path: &Path, identity: Identity) -> Result<OpenImage, FsError> {

@@ -44,6 +44,9 @@ fn a_script_brings_its_interpreter_and_what_env_is_told_to_run() {
     let mut both = plain;
     both.extend([path("by-env"), real("/usr/bin/env")]);
     assert!(files(&closure(&[&path("by-env"), &path("plain")]).unwrap()).is_superset(&both));
+    fs::write(path("by-split"), "#!/usr/bin/env -S LC_ALL=C bash -e\n").unwrap();
+    let split = files(&closure(&[&path("by-split")]).unwrap());
+    assert!(split.is_superset(&[path("by-split"), real("/usr/bin/env"), real("/bin/bash")].into()), "{split:?}");
 }
 
 #[test]

@@ -81,6 +81,10 @@ impl SquashfsTree {
     }
 }
 
+fn shown_target(link: &Path, target: &[u8]) -> LinkTarget {
+    confine(Path::new("/"), link, Path::new(OsStr::from_bytes(target)))
+}
+
 impl Image {
     fn inode(&self, at: InodeRef) -> io::Result<Inode> {
         inode::read(&self.metadata, &self.superblock, at)
@@ -134,7 +138,12 @@ impl Image {
 
 impl Tree for SquashfsTree {
     fn look(&self, path: &Path) -> Result<Seen, FsError> {
-        Ok(self.0.seen(&self.0.find(path)?))
+        let inode = self.0.find(path)?;
+        let seen = self.0.seen(&inode);
+        match &inode.what {
+            What::Symlink(target) => Ok(seen.showing(&shown_target(path, target))),
+            _ => Ok(seen),
+        }
     }
 
     fn open(&self, path: &Path, identity: Identity) -> Result<OpenImage, FsError> {
@@ -150,7 +159,7 @@ impl Tree for SquashfsTree {
 
     fn read_link(&self, path: &Path, _identity: Identity) -> Result<PathBuf, FsError> {
         let What::Symlink(target) = self.0.find(path)?.what else { return Err(FsError::Invalid) };
-        match confine(Path::new("/"), path, Path::new(OsStr::from_bytes(&target))) {
+        match shown_target(path, &target) {
             LinkTarget::Inside(shown) => Ok(shown),
             LinkTarget::Escapes => Err(FsError::NotPermitted),
         }

@@ -34,8 +34,10 @@ pub(super) enum What {
     Directory,
     Symlink(Vec<u8>),
     HardLink(Vec<u8>),
-    /// A device, a pipe, a label.
+    /// A device, a pipe.
     NotShown,
+    /// A label: no file at all.
+    NoFile,
 }
 
 /// Goes through an archive.
@@ -54,6 +56,12 @@ struct Extension {
     long_name: Option<Vec<u8>>,
     long_link: Option<Vec<u8>>,
     pax: Option<Pax>,
+}
+
+impl Extension {
+    fn is_empty(&self) -> bool {
+        self.long_name.is_none() && self.long_link.is_none() && self.pax.is_none()
+    }
 }
 
 /// Whether `start`, the first bytes of a file, is a header of a tar archive.
@@ -75,7 +83,7 @@ impl<'m> Members<'m> {
         Members { medium, window: Vec::new(), window_at: 0, at: 0, global: Pax::default() }
     }
 
-    /// The next member; none after the mark of the end.
+    /// The next member; none after the mark of the end, or, as for GNU tar, where the archive ends after a whole member.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -84,6 +92,9 @@ impl<'m> Members<'m> {
         loop {
             let at = self.at;
             let damaged = |why| ArchiveError::Damaged { at, why };
+            if at >= self.medium.size_bytes() && extension.is_empty() {
+                return Ok(None);
+            }
             let block = *self.block(at)?;
             if block.iter().all(|byte| *byte == 0) {
                 return Ok(None);
@@ -160,7 +171,7 @@ impl<'m> Members<'m> {
         let mut pax = pax.unwrap_or_else(|| self.global.clone());
         let (at, data) = (self.at, self.at + BLOCK_BYTES);
         let named = pax.sparse.name.take().or(pax.path.take()).or(long_name);
-        let path = named.unwrap_or_else(|| header.path_bytes().into_owned());
+        let path = named.unwrap_or_else(|| short_path(header));
         let link = || header.link_name_bytes().map(Cow::into_owned).unwrap_or_default();
         let link = pax.link_path.take().or(long_link).unwrap_or_else(link);
         let size = || pax.size_bytes.map_or_else(|| stored_bytes(header, at), Ok);
@@ -184,10 +195,10 @@ impl<'m> Members<'m> {
         let (at, data) = (self.at, self.at + BLOCK_BYTES);
         match kind.as_byte() {
             b'D' => return Ok(What::Directory),
-            b'V' => return Ok(What::NotShown),
+            b'V' => return Ok(What::NoFile),
             b'M' | b'N' => return Err(ArchiveError::Damaged { at, why: "a piece of an archive of several volumes" }),
             // Before there was a type for directories, a slash told them.
-            0 if path.ends_with(b"/") => return Ok(What::Directory),
+            0 | b'0' | b'7' if path.ends_with(b"/") => return Ok(What::Directory),
             _ => {}
         }
         Ok(What::File(match pax.sparse.real_bytes {
@@ -195,6 +206,15 @@ impl<'m> Members<'m> {
             Some(_) => sparse::pax(self, &pax.sparse, data, size)?,
         }))
     }
+}
+
+/// The name in the header itself. A prefix counts by the magic alone, as for GNU tar: some writers leave the version out.
+fn short_path(header: &Header) -> Vec<u8> {
+    const MAGIC: &[u8] = b"ustar\0";
+    let block = header.as_bytes();
+    let name = until_zero(block[..100].to_vec());
+    let prefix = until_zero(block[345..500].to_vec());
+    if block[257..263] != *MAGIC || prefix.is_empty() { name } else { [prefix, name].join(&b'/') }
 }
 
 fn stored_bytes(header: &Header, at: u64) -> Result<u64, ArchiveError> {

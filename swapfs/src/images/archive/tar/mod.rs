@@ -60,7 +60,8 @@ fn take_in(index: &mut Index<Extents>, member: Member) -> Result<(), IndexError>
     let Member { path, meta, what, .. } = member;
     let body = match what {
         What::HardLink(target) => return index.link(&path, &target),
-        What::NotShown => return Ok(()),
+        What::NoFile => return Ok(()),
+        What::NotShown => Body::NotShown,
         What::Directory => Body::Directory(BTreeMap::new()),
         What::Symlink(target) => Body::Symlink(PathBuf::from(OsStr::from_bytes(&target))),
         What::File(extents) => {
@@ -73,7 +74,7 @@ fn take_in(index: &mut Index<Extents>, member: Member) -> Result<(), IndexError>
 
 impl Tree for TarTree {
     fn look(&self, path: &Path) -> Result<Seen, FsError> {
-        Ok(self.0.index.seen(self.0.index.find(path)?))
+        self.0.index.look(path)
     }
 
     fn open(&self, path: &Path, identity: Identity) -> Result<OpenImage, FsError> {

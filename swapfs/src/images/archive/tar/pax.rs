@@ -50,6 +50,10 @@ impl Pax {
 
     fn set(&mut self, key: &[u8], value: &[u8]) -> Option<()> {
         let id = |value| Some(u32::try_from(decimal(value)?).unwrap_or(NOBODY));
+        if value.is_empty() {
+            self.unset(key);
+            return Some(());
+        }
         match key {
             b"path" => self.path = Some(value.to_vec()),
             b"linkpath" => self.link_path = Some(value.to_vec()),
@@ -71,6 +75,26 @@ impl Pax {
             }
         }
         Some(())
+    }
+}
+
+impl Pax {
+    /// A record without a value takes back what earlier ones said.
+    fn unset(&mut self, key: &[u8]) {
+        match key {
+            b"path" => self.path = None,
+            b"linkpath" => self.link_path = None,
+            b"size" => self.size_bytes = None,
+            b"uid" => self.uid = None,
+            b"gid" => self.gid = None,
+            b"mtime" => self.modified = None,
+            b"GNU.sparse.map" => self.sparse.map.clear(),
+            _ => {
+                if let Some(name) = key.strip_prefix(XATTR).filter(|name| !name.is_empty() && !name.contains(&0)) {
+                    self.xattrs.insert(OsStr::from_bytes(name).to_owned(), vec![]);
+                }
+            }
+        }
     }
 }
 
