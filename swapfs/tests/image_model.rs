@@ -185,6 +185,7 @@ impl Unmounted {
             owner: Owner { uid: 0, gid: 0 },
             mountpoint: "/nowhere".into(),
             threads: 1,
+            stats_files: 100,
         };
         Unmounted {
             service: Service::new(plan, Arc::new(Wakes::start(Wake::Plain, clock).unwrap()), clock).unwrap(),

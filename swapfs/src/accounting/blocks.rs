@@ -1,20 +1,24 @@
 //! Which blocks of files were touched, and how often: a sparse table of block numbers.
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 
 use crate::filesystem::Ino;
 
 /// Size of a block, in bytes.
 pub const BLOCK_BYTES: u64 = 4096;
 
-const BLOCKS_PER_CHUNK: u64 = 1024;
+/// Few enough that a small file takes little, and enough that a large one takes no more for its chunks' places than for its counts.
+const BLOCKS_PER_CHUNK: u64 = 64;
 type Chunk = [u16; BLOCKS_PER_CHUNK as usize];
 
-/// How often each block was touched, up to 65535 times. Takes 2 KiB for each 4 MiB of a file in which something was touched.
+/// How often each block was touched, up to 65535 times. Takes some 170 bytes for each 256 KiB of a file in which something was touched.
 #[derive(Debug, Default, Clone)]
 pub struct BlockCounts {
     chunks: HashMap<(Ino, u64), Box<Chunk>>,
     distinct: u64,
+    /// Where there is one: at most so many chunks are known. With one more all are forgotten, and blocks that come again count as new ones.
+    most_chunks: Option<NonZeroUsize>,
 }
 
 /// What a touch of some blocks came to.
@@ -27,6 +31,11 @@ pub struct Touched {
 }
 
 impl BlockCounts {
+    /// Counts that take a bounded room.
+    pub fn bounded(most_chunks: NonZeroUsize) -> Self {
+        BlockCounts { most_chunks: Some(most_chunks), ..BlockCounts::default() }
+    }
+
     /// Number of different blocks touched.
     pub fn distinct(&self) -> u64 {
         self.distinct
@@ -38,6 +47,11 @@ impl BlockCounts {
         let (first, last) = (offset / BLOCK_BYTES, last_byte / BLOCK_BYTES);
         let mut fresh = 0;
         for chunk in first / BLOCKS_PER_CHUNK..=last / BLOCKS_PER_CHUNK {
+            if self.most_chunks.is_some_and(|most| self.chunks.len() >= most.get())
+                && !self.chunks.contains_key(&(ino, chunk))
+            {
+                self.chunks = HashMap::new();
+            }
             let counts = self.chunks.entry((ino, chunk)).or_insert_with(|| Box::new([0; BLOCKS_PER_CHUNK as usize]));
             let begin = first.max(chunk * BLOCKS_PER_CHUNK) % BLOCKS_PER_CHUNK;
             let end = last.min(chunk * BLOCKS_PER_CHUNK + BLOCKS_PER_CHUNK - 1) % BLOCKS_PER_CHUNK;
@@ -84,6 +98,16 @@ mod tests {
         assert_eq!(counts.touch(FILE, u64::MAX, 1).fresh, 1);
         assert_eq!(counts.touch(Ino(10), 0, 1).fresh, 1, "another file's block");
         assert_eq!(counts.distinct(), 4);
+    }
+
+    #[test]
+    fn bounded_counts_forget_all_at_once() {
+        let mut counts = BlockCounts::bounded(NonZeroUsize::new(10).unwrap());
+        for file in 0..1000 {
+            assert_eq!(counts.touch(Ino(file), 0, 4096).fresh, 1);
+            assert!(counts.chunks.len() <= 10);
+        }
+        assert_eq!((counts.touch(Ino(999), 0, 1).repeated, counts.touch(Ino(1), 0, 1).repeated), (1, 0));
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! The counts of one file or process: plain data, one recording at a time.
 
+use std::num::NonZeroUsize;
+
 use super::blocks::{BLOCK_BYTES, BlockCounts};
 use super::figures::Figures;
 use super::latency::Latencies;
 use super::tally::Tally;
 use crate::filesystem::Ino;
 use crate::throttle::Direction;
+
+/// As many as a gigabyte has that is read in sequence, or as so many small files; some 700 KiB.
+const MOST_CHUNKS_OF_PROCESS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
 /// A request that was answered.
 #[derive(Debug, Clone, Copy)]
@@ -114,6 +119,17 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Those of a process, which may use any number of files: which blocks it has touched is known within a bounded room.
+    pub fn of_process() -> Self {
+        let lane = || Lane { blocks: BlockCounts::bounded(MOST_CHUNKS_OF_PROCESS), ..Lane::default() };
+        Counters { read: lane(), write: lane(), ..Counters::default() }
+    }
+
+    /// Reads and writes.
+    pub fn transfers(&self) -> u64 {
+        self.read.operations + self.write.operations
+    }
+
     /// Counts a request.
     pub fn record(&mut self, answered: &Answered) {
         match answered.direction {

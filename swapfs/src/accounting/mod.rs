@@ -20,7 +20,7 @@ pub use depth::{DepthFigures, QueueDepth};
 pub use figures::Figures;
 pub use heat::Heat;
 pub use latency::{Latencies, LatencySummary};
-pub use ledger::{Account, FileClass, Ledger};
+pub use ledger::{Account, AllFigures, FileClass, Ledger, OTHERS, USUAL_FILES};
 pub use names::Names;
 pub use processes::{Occasion, ProcessAccount, ProcessSnapshot, Processes};
 pub use snapshot::{FileSnapshot, Snapshot, VERSION};

@@ -109,7 +109,7 @@ impl ProcessAccount {
             tag: NameTag::new(pid, comm),
             used: AtomicU64::new(0),
             depth: QueueDepth::default(),
-            entries: Mutex::new(Entries::Own(Box::default())),
+            entries: Mutex::new(Entries::Own(Box::new(Counters::of_process()))),
         })
     }
 
@@ -211,16 +211,10 @@ impl Processes {
         all
     }
 
-    /// Forgets all counts.
+    /// Forgets all counts, and the processes too: who goes on is found again.
     pub fn reset(&self) {
-        let mut known = self.known.lock();
-        known.earlier = None;
-        let all: Vec<_> = known.processes.values().cloned().collect();
-        drop(known);
-        for account in all {
-            account.enter(|counters| *counters = Counters::default());
-            account.depth.reset();
-        }
+        let old = std::mem::take(&mut *self.known.lock());
+        drop(old);
     }
 }
 

@@ -33,9 +33,15 @@ pub struct Snapshot {
     pub waiting_requests: u64,
     /// Files that are open now.
     pub open_files: u64,
+    /// How many files have rows of their own in `files`, besides those that are open.
+    #[serde(default)]
+    pub stats_files: u64,
+    /// How many rows were added to that of the others.
+    #[serde(default)]
+    pub folded_files: u64,
     /// Sum over all files.
     pub total: Figures,
-    /// Each file that was ever opened, sorted by path.
+    /// Files that were opened since the mount or the last reset, sorted by path; those of which least was read and written may be one row, `(others)`.
     pub files: Vec<FileSnapshot>,
     /// Faults made on purpose.
     #[serde(default)]
@@ -167,6 +173,8 @@ impl Snapshot {
             block_bytes: 4096,
             waiting_requests: 0,
             open_files: 0,
+            stats_files: 4096,
+            folded_files: 0,
             total: figures.clone(),
             files: paths.iter().map(file).collect(),
             faults: crate::faults::FaultCounts::default(),

@@ -10,6 +10,7 @@ use clap::{ArgMatches, Args};
 
 use super::settings::Provenance;
 use super::usage_error;
+use swapfs::accounting::USUAL_FILES;
 use swapfs::faults::{FaultRule, parse_faults};
 use swapfs::filesystem::caching::Strictness;
 use swapfs::images::{ImageSpec, is_image_name};
@@ -118,6 +119,9 @@ pub struct MountArguments {
     /// Fail on purpose, such as 'swap/*: eio=1e-4, hang=10s@p0.001' (repeatable; first match wins)
     #[arg(long, value_name = "RULE")]
     fault: Vec<String>,
+    /// Count at most N files apart, and those that are open; the least used of the others are counted in one row
+    #[arg(long, value_name = "N", default_value_t = USUAL_FILES, value_parser = stats_files)]
+    stats_files: usize,
     /// What all that is random follows from
     #[arg(long, value_name = "N", default_value = "0")]
     seed: u64,
@@ -268,6 +272,7 @@ fn mount_command(arguments: MountArguments) -> Result<MountCommand, String> {
         rules,
         faults,
         seed: arguments.seed,
+        stats_files: arguments.stats_files,
         threads: arguments.threads,
         wake: arguments.wake,
     };
@@ -369,6 +374,13 @@ fn threads(text: &str) -> Result<usize, String> {
         ("auto", _) => Ok(usual_threads()),
         (_, Ok(number @ 1..=64)) => Ok(number),
         _ => Err("give `auto` or a number from 1 to 64".to_owned()),
+    }
+}
+
+fn stats_files(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number @ 1..=1_000_000) => Ok(number),
+        _ => Err("give a number from 1 to 1000000".to_owned()),
     }
 }
 

@@ -33,7 +33,7 @@ pub struct StatArguments {
     /// Show only what came after this snapshot, saved by `swapfs stat --json`
     #[arg(long, value_name = "FILE.json", conflicts_with = "interval")]
     pub since: Option<PathBuf>,
-    /// Set all counts to zero (shows nothing)
+    /// Set all counts to zero, and forget the rows of what is not open (shows nothing)
     #[arg(long, conflicts_with_all = ["json", "latency", "interval", "since", "files"])]
     pub reset: bool,
 }

@@ -2,9 +2,12 @@
 //!
 //! Numbers belong to identities, not to paths: two names of one file are one inode, and a file that was replaced under its
 //! name is another. But of a symlink each directory that it is in has another inode, as the text that is shown counts from there. A number
-//! is never given twice in a mount's life, so nothing that the kernel caches by number can belong to another file.
+//! is never given to two files that the kernel, or the counts, know at one time, so nothing that is cached or counted by number can belong to another
+//! file. It follows from the identity, so a file that was forgotten has its number again when it is looked up, unless another took it meanwhile (then
+//! it has one that no file had); nothing is kept of files that are forgotten and not counted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use super::attr::{FileKind, Ino};
@@ -32,6 +35,8 @@ pub const FAULTS: Ino = Ino(10);
 const FIRST_IMAGE: u64 = 16;
 /// Still a number that programs with 32-bit inode numbers can read.
 const FIRST_SWAP: u64 = 1 << 31;
+/// From here on for files whose own number is taken.
+const FIRST_SPARE: u64 = 1 << 32;
 
 /// The device of files that are on none, such as those of an archive.
 pub const NO_DEVICE: (u32, u32) = (0, 0);
@@ -128,10 +133,31 @@ struct Remembered {
 /// All inodes of a mount.
 #[derive(Debug, Default)]
 pub struct InodeTable {
-    /// Numbers ever given; kept for good.
-    numbers: HashMap<(SourceIndex, Identity, Option<PathBuf>), Ino>,
+    /// Numbers of the files that the kernel remembers or that are counted.
+    numbers: HashMap<Key, Ino>,
+    /// The same numbers.
+    taken: HashSet<Ino>,
     /// Files that the kernel remembers.
     remembered: HashMap<Ino, Remembered>,
+    /// Files that are counted, by their numbers.
+    counted: HashMap<Ino, Key>,
+    spares_given: u64,
+}
+
+/// What has one number: a file; a symlink within one directory of its source.
+type Key = (SourceIndex, Identity, Option<PathBuf>);
+
+fn key_of(node: &ImageNode) -> Key {
+    let directory = if node.kind == FileKind::Symlink { node.path.parent() } else { None };
+    (node.source, node.identity, directory.map(Path::to_owned))
+}
+
+/// The number that a file has unless another has it already.
+fn own_number(key: &Key) -> Ino {
+    // Without secrets, so that the number is the same again. Who makes files of one number on purpose gets spare ones.
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    Ino(FIRST_IMAGE + hasher.finish() % (FIRST_SWAP - FIRST_IMAGE))
 }
 
 impl ControlFile {
@@ -152,16 +178,59 @@ impl InodeTable {
         Ino(FIRST_SWAP + index.0 as u64)
     }
 
-    /// The number of a file of a source, without counting a lookup; of a symlink, in this directory of the source.
-    pub fn number(&mut self, source: SourceIndex, identity: Identity, directory: Option<&Path>) -> Ino {
-        let next = Ino(FIRST_IMAGE + self.numbers.len() as u64);
-        *self.numbers.entry((source, identity, directory.map(Path::to_owned))).or_insert(next)
+    /// The number of a directory of a source, without counting a lookup: the one that it has or would get.
+    pub fn number(&self, source: SourceIndex, identity: Identity) -> Ino {
+        let key = (source, identity, None);
+        self.numbers.get(&key).copied().unwrap_or_else(|| own_number(&key))
+    }
+
+    fn take_number(&mut self, key: Key) -> Ino {
+        if let Some(ino) = self.numbers.get(&key) {
+            return *ino;
+        }
+        let mut ino = own_number(&key);
+        if self.taken.contains(&ino) {
+            ino = Ino(FIRST_SPARE + self.spares_given);
+            self.spares_given += 1;
+        }
+        self.taken.insert(ino);
+        self.numbers.insert(key, ino);
+        ino
+    }
+
+    fn release_number(&mut self, key: &Key) {
+        if let Some(ino) = self.numbers.remove(key) {
+            self.taken.remove(&ino);
+        }
+        // A walk over millions of files leaves nothing behind.
+        if self.numbers.len() < self.numbers.capacity() / 8 {
+            self.numbers.shrink_to(self.numbers.len() * 2);
+            self.taken.shrink_to(self.taken.len() * 2);
+            self.remembered.shrink_to(self.remembered.len() * 2);
+        }
+    }
+
+    /// Keeps the number of a remembered file, as its counts are kept by it.
+    pub fn count(&mut self, ino: Ino) {
+        if let Some(entry) = self.remembered.get(&ino) {
+            self.counted.entry(ino).or_insert_with(|| key_of(&entry.node));
+        }
+    }
+
+    /// Notes that nothing is counted any more of these files by their numbers.
+    pub fn uncount(&mut self, files: impl IntoIterator<Item = Ino>) {
+        for ino in files {
+            if let Some(key) = self.counted.remove(&ino)
+                && !self.remembered.contains_key(&ino)
+            {
+                self.release_number(&key);
+            }
+        }
     }
 
     /// Notes that the kernel is told of `node`. Of several names of one file the last counts.
     pub fn remember(&mut self, node: ImageNode) -> Ino {
-        let directory = if node.kind == FileKind::Symlink { node.path.parent() } else { None };
-        let ino = self.number(node.source, node.identity, directory);
+        let ino = self.take_number(key_of(&node));
         let entry =
             self.remembered.entry(ino).or_insert_with(|| Remembered { node: node.clone(), lookups: 0, cached: None });
         entry.lookups += 1;
@@ -173,8 +242,11 @@ impl InodeTable {
     pub fn forget(&mut self, ino: Ino, times: u64) {
         let Some(entry) = self.remembered.get_mut(&ino) else { return };
         entry.lookups = entry.lookups.saturating_sub(times);
-        if entry.lookups == 0 {
-            self.remembered.remove(&ino);
+        if entry.lookups == 0
+            && let Some(gone) = self.remembered.remove(&ino)
+            && !self.counted.contains_key(&ino)
+        {
+            self.release_number(&key_of(&gone.node));
         }
     }
 
@@ -191,7 +263,9 @@ impl InodeTable {
             COMMAND => Some(Node::ControlFile(ControlFile::Command)),
             THROTTLE => Some(Node::ControlFile(ControlFile::Throttle)),
             FAULTS => Some(Node::ControlFile(ControlFile::Faults)),
-            Ino(n) if n >= FIRST_SWAP => Some(Node::SwapFile(SwapIndex((n - FIRST_SWAP) as usize))),
+            Ino(n) if (FIRST_SWAP..FIRST_SPARE).contains(&n) => {
+                Some(Node::SwapFile(SwapIndex((n - FIRST_SWAP) as usize)))
+            }
             _ => self.remembered.get(&ino).map(|entry| Node::Image(entry.node.clone())),
         }
     }
@@ -246,6 +320,31 @@ mod tests {
         assert_ne!(table.remember(link("d/e/a")), a);
         assert_ne!(table.remember(link("a")), a);
         assert_eq!(table.node(a), Some(Node::Image(link("d/b"))));
+    }
+
+    #[test]
+    fn nothing_is_kept_of_what_is_forgotten() {
+        let mut table = InodeTable::default();
+        let all: Vec<Ino> = (0..100_000).map(|n| table.remember(node(n, "a"))).collect();
+        assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "no number twice");
+        assert!(all.iter().all(|ino| (FIRST_IMAGE..FIRST_SWAP).contains(&ino.0) || ino.0 >= FIRST_SPARE));
+        all[..9].iter().for_each(|ino| table.count(*ino));
+        all.iter().for_each(|ino| table.forget(*ino, 1));
+        assert_eq!((table.numbers.len(), table.taken.len(), table.remembered()), (9, 9, 0));
+        assert!(table.numbers.capacity() < 1000 && table.remembered.capacity() < 1000);
+        table.uncount(all);
+        assert!(table.numbers.is_empty() && table.taken.is_empty() && table.counted.is_empty());
+    }
+
+    #[test]
+    fn a_number_that_is_taken_is_not_given_again() {
+        let mut table = InodeTable::default();
+        let key = key_of(&node(7, "a"));
+        table.taken.insert(own_number(&key));
+        let spare = table.remember(node(7, "a"));
+        assert_eq!((spare, table.remember(node(7, "b"))), (Ino(FIRST_SPARE), spare));
+        assert_eq!(table.node(spare), Some(Node::Image(node(7, "b"))));
+        assert_eq!(table.number(SourceIndex(0), node(7, "a").identity), spare);
     }
 
     #[test]

@@ -102,6 +102,8 @@ pub struct MountOptions {
     pub seed: u64,
     /// Serving threads, at least one.
     pub threads: usize,
+    /// How many files have counts of their own, besides those that are open.
+    pub stats_files: usize,
     /// What idle processors do while requests keep coming.
     pub wake: Wake,
 }
@@ -274,6 +276,7 @@ fn plan(options: &MountOptions, mountpoint: &Path) -> Result<Plan, MountError> {
         owner: Owner { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() },
         mountpoint: mountpoint.to_owned(),
         threads: options.threads,
+        stats_files: options.stats_files,
     })
 }
 

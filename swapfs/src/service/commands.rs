@@ -68,6 +68,7 @@ impl Service {
         match *command {
             Command::Reset => {
                 self.books.ledger.reset();
+                self.release_folded();
                 self.faults.lock().reset_counts();
                 self.counted_since_ns.store(since_1970_ns(SystemTime::now()), Ordering::Relaxed);
                 Ok("reset\n".to_owned())

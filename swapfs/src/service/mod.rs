@@ -4,7 +4,8 @@
 //! answer is sent: a transfer says whether it has to wait, and the adapter leaves its answer here.
 //!
 //! Locks: the inode table, the swap files, the handles, the gate and the ledger have one each; no two are held at once, and none during
-//! I/O. (The ledger's map and one account's counters are taken one after the other; the gate reads a process's name.)
+//! I/O. (The ledger's map and one account's counters are taken one after the other, but for folding and resetting, where nobody else has the
+//! account; the gate reads a process's name.)
 
 mod answers;
 mod attributes;
@@ -36,7 +37,7 @@ pub use swap_names::is_swap_name;
 pub use transfer::Transfer;
 
 use crate::accounting::blocks::BLOCK_BYTES;
-use crate::accounting::{Ledger, Snapshot, VERSION};
+use crate::accounting::{AllFigures, Ledger, Snapshot, VERSION};
 use crate::clock::Clock;
 use crate::faults::{FaultRule, Faults};
 use crate::filesystem::caching::Strictness;
@@ -79,10 +80,12 @@ pub struct Plan {
     pub mountpoint: std::path::PathBuf,
     /// The number of serving threads, for statistics.
     pub threads: usize,
+    /// How many files have counts of their own, besides those that are open.
+    pub stats_files: usize,
 }
 
 /// Where requests are written down.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Books {
     ledger: Ledger,
     tracers: Tracers,
@@ -122,7 +125,7 @@ impl Service {
             inodes: Mutex::default(),
             swaps: RwLock::new(SwapTable::new(std::mem::take(&mut plan.swap_files))),
             handles: Handles::default(),
-            books: Arc::default(),
+            books: Arc::new(Books { ledger: Ledger::new(plan.stats_files), tracers: Tracers::default() }),
             gate: Gate::start(clock, wakes, Throttle::new(&plan.rules, plan.seed))?,
             throttle_wants: Wants::new(plan.rules.iter().map(|rule| &rule.selector)),
             fault_wants: Wants::new(faults.iter().map(|rule| &rule.selector)),
@@ -144,7 +147,7 @@ impl Service {
 
     /// All counts, now.
     pub fn snapshot(&self) -> Snapshot {
-        let (total, mut files) = self.books.ledger.figures();
+        let AllFigures { total, mut files, folded_files } = self.books.ledger.figures();
         self.weigh_swaps(&mut files);
         Snapshot {
             version: VERSION,
@@ -158,6 +161,8 @@ impl Service {
             waiting_requests: self.gate.len() as u64,
             ends_on_sigterm: self.plan.host == Host::Daemon,
             open_files: self.handles.counted_files() as u64,
+            stats_files: self.books.ledger.most_files() as u64,
+            folded_files,
             total,
             files,
             faults: self.faults.lock().counts(),

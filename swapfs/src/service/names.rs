@@ -137,7 +137,7 @@ impl Service {
             _ => return IMAGES,
         };
         match source.tree().look(above) {
-            Ok(seen) if !top => self.inodes.lock().number(node.source, seen.identity, None),
+            Ok(seen) if !top => self.inodes.lock().number(node.source, seen.identity),
             _ => IMAGES,
         }
     }

@@ -78,7 +78,12 @@ impl Service {
         let source = &self.plan.sources[node.source.0];
         let image = source.tree().open(&node.path, node.identity)?;
         let (version, size_bytes) = (image.seen.version, image.seen.version.size_bytes);
-        let caching = image_open(self.plan.strictness, self.inodes.lock().cache(ino, version));
+        let cached = {
+            let mut inodes = self.inodes.lock();
+            inodes.count(ino);
+            inodes.cache(ino, version)
+        };
+        let caching = image_open(self.plan.strictness, cached);
         let path = || source.visible_path(&node.path);
         let handle = self.insert_counted(tid, ino, FileClass::Image, path, Body::Image { image }, size_bytes);
         Ok(Opened { handle, caching: unhindered(caching, self.gate.holdup(ino.0)) })
@@ -90,6 +95,14 @@ impl Service {
         let size_bytes = file.store.size_bytes();
         let handle = self.insert_counted(tid, ino, FileClass::Swap, path, Body::Swap(file.clone()), size_bytes);
         Ok(Opened { handle, caching: unhindered(OpenCaching::Direct, self.gate.holdup(ino.0)) })
+    }
+
+    /// Lets go of the numbers of files that have no counts any more.
+    pub(super) fn release_folded(&self) {
+        let folded = self.books.ledger.take_folded();
+        if !folded.is_empty() {
+            self.inodes.lock().uncount(folded);
+        }
     }
 
     fn open_text(&self, text: String) -> Opened {
@@ -111,6 +124,7 @@ impl Service {
     ) -> HandleId {
         let account = self.books.ledger.account(ino, class, path);
         account.opened(size_bytes);
+        self.release_folded();
         let opener = self.books.ledger.processes().account(tid, Occasion::Open(self.clock.now()));
         opener.enter(|counters| counters.opened());
         let file = Arc::new(CountedFile { body, account, known: Arc::default(), opener, ends: Ends::default() });
