@@ -102,7 +102,9 @@ fn inodes_that_the_kernel_forgets_are_forgotten_and_found_again_with_their_numbe
         forget_all_inodes();
         let same = numbers().iter().zip(&first).filter(|(a, b)| a == b).count();
         assert!(same * 100 >= first.len() * 99, "{same} of {} have the number that they had", first.len());
-        assert!(resident_kib(pid) < walked + 8192, "{} and then {} KiB", walked, resident_kib(pid));
+        // What malloc keeps for each serving thread comes on top: as much as one walk at most for each.
+        let most = before + 10 * walked.saturating_sub(before).max(8192);
+        assert!(resident_kib(pid) < most, "{before}, {walked} and then {} KiB", resident_kib(pid));
     });
 }
 
@@ -122,8 +124,11 @@ fn a_thousand_open_files_are_a_thousand_rows_until_they_are_closed() {
         assert!(grown < 8192 + 8 * count as u64, "{grown} KiB");
         drop(all);
         wait_until(|| mount.stats().open_files == 0);
-        (0..100).for_each(|n| drop(open(n)));
+        // Those beyond the bound go when others come.
+        (0..count).for_each(|n| drop(open(n)));
+        (0..100).for_each(|n| drop(fs::write(mount.source().join(format!("more{n}")), "x")));
+        (0..100).for_each(|n| drop(fs::File::open(mount.at(&format!("images/more{n}"))).unwrap()));
         assert!(mount.stats().files.len() <= 60, "{}", mount.stats().files.len());
-        assert_eq!(mount.stats().total.open_ops, count as u64 + 100);
+        assert_eq!(mount.stats().total.open_ops, 2 * count as u64 + 100);
     });
 }

@@ -74,9 +74,10 @@ fn compare(mount: &Mount, what: &str, attributes: &str) {
         silent(mount, what, &format!("bsdtar -C {it} -cf - . | tar -C source --compare -f -"));
     }
     if has("cpio") {
+        // (It sets no times of links that have several names.)
         let script = format!(
             "rm -rf back && mkdir back && (cd {it} && find . -depth -print0 | cpio -o0 -H newc --quiet) | (cd back && cpio -idm --quiet) && \
-             rsync -naiH --checksum --delete source/ back/ && find back -depth -delete"
+             rsync -naiHJ --checksum --delete source/ back/ && find back -depth -delete"
         );
         silent(mount, what, &script);
     }
