@@ -38,7 +38,7 @@ fn source(mount: &Mount) {
     std::os::unix::fs::symlink("nothing", source.join("dangling")).unwrap();
     std::os::unix::fs::symlink("d/f", source.join("link")).unwrap();
     (0..300).for_each(|n| fs::write(source.join(format!("d/sub/{n:03}")), "x").unwrap());
-    fs::set_permissions(source.join("d/sub/000"), std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    fs::set_permissions(source.join("d/sub/000"), std::os::unix::fs::PermissionsExt::from_mode(0o0)).unwrap();
 }
 
 fn python(mount: &Mount, script: &str) {
