@@ -1,4 +1,5 @@
-//! Runs the catalogue and writes `integration/docs/catalogue.md`: all of it, or just the rows given as arguments, the others as they stand there.
+//! Runs the catalogue and writes `integration/docs/catalogue.md`: all of it, or just the rows given as arguments, the others as
+//! they stand there. A program that is not installed keeps the row that was measured last.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -19,10 +20,10 @@ fn main() -> ExitCode {
     for entry in entries.iter().filter(|entry| names.is_empty() || names.contains(&entry.name)) {
         measured.push((entry.clone(), catalogue::measure(entry)));
         let Some((entry, result)) = measured.last() else { continue };
-        let new = Row::new(entry, result, &commit);
-        print!("{new}");
+        print!("{}", Row::new(entry, result, &commit));
         // After each row: a run of the whole list takes long, and may be ended.
         let old = std::fs::read_to_string(&path).unwrap_or_default();
+        let new = Row::after(&old, entry, result, &commit);
         let row = |name: &str| if name == new.name { Some(new.clone()) } else { Row::find(&old, name) };
         let rows: Vec<Row> = entries.iter().filter_map(|entry| row(&entry.name)).collect();
         if let Err(error) = std::fs::write(&path, table::document(&rows)) {

@@ -22,6 +22,15 @@ impl Row {
         Self { name: entry.name.clone(), line, reasons: reasons(entry, measured) }
     }
 
+    /// What stands in `document` from now on: the last that was measured, where nothing was this time.
+    #[must_use]
+    pub fn after(document: &str, entry: &Entry, measured: &Measured, commit: &str) -> Self {
+        match (measured, Self::find(document, &entry.name)) {
+            (Measured::Skipped, Some(last)) => last,
+            _ => Self::new(entry, measured, commit),
+        }
+    }
+
     /// The row of `name` in a document, when it has one.
     #[must_use]
     pub fn find(document: &str, name: &str) -> Option<Self> {
@@ -145,5 +154,23 @@ mod tests {
         }
         assert_eq!((rows[0].reasons.len(), rows[1].reasons.len()), (0, 1));
         assert_eq!(Row::find(&text, "no such row"), None);
+    }
+
+    #[test]
+    fn a_row_that_is_skipped_keeps_what_was_measured_last() {
+        let entry = &super::super::entry::all()[0];
+        let different = AtCap {
+            percent: 50,
+            cap_bytes: 1 << 20,
+            verdict: Verdict::Different("it differs".to_owned()),
+            ratio: 1.5,
+            faults: None,
+        };
+        let ran = Measured::Ran { native_peak_bytes: 2 << 20, native: Duration::from_millis(5), caps: vec![different] };
+        let first = Row::new(entry, &ran, "abc");
+        let text = document(std::slice::from_ref(&first));
+        assert_eq!(Row::after(&text, entry, &Measured::Skipped, "def"), first);
+        assert_ne!(Row::after(&text, entry, &ran, "def"), first);
+        assert!(Row::after("", entry, &Measured::Skipped, "def").to_string().contains("skipped"));
     }
 }
