@@ -27,6 +27,19 @@ pub const HEADERS: Tool = Tool { path: "/usr/include/stdio.h", package: "libc6-d
 /// All of them.
 pub const ALL: [Tool; 6] = [FUSERMOUNT, GCC, HEADERS, GIT, PYTHON, SQLITE];
 
+/// What `cargo test --workspace` needs, and what its tests of `swapfs` compare with: a test without it fails or says that it was skipped.
+pub const TESTS: [Tool; 9] = [
+    Tool { path: "/usr/bin/fio", package: "fio" },
+    FUSERMOUNT,
+    GCC,
+    HEADERS,
+    GIT,
+    PYTHON,
+    SQLITE,
+    Tool { path: "/usr/bin/mksquashfs", package: "squashfs-tools" },
+    Tool { path: "/usr/bin/strace", package: "strace" },
+];
+
 /// The packages of `tools` that are not installed.
 #[must_use]
 pub fn missing(tools: &[Tool]) -> Vec<&'static str> {

@@ -1,0 +1,16 @@
+//! Says which packages the tests need and this machine lacks, before anything is built for long: this script depends on nothing.
+
+#[allow(dead_code, reason = "the tests use the rest")]
+#[path = "src/tools.rs"]
+mod tools;
+
+fn main() {
+    // A file that is not there has the script run again, until it is.
+    for tool in tools::TESTS {
+        println!("cargo::rerun-if-changed={}", tool.path);
+    }
+    println!("cargo::rerun-if-changed=src/tools.rs");
+    if let Some(advice) = tools::advice(&tools::TESTS) {
+        println!("cargo::warning=the tests need more than is installed ({advice}); the demo as root does not");
+    }
+}
