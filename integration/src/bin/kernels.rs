@@ -1,4 +1,4 @@
-//! `cargo kernels [--json] [--limit SECONDS] [KERNEL...]`: programs and guests under the pager on Debian's kernels, each in a machine of QEMU's.
+//! `cargo kernels [--json] [--limit SECONDS] [--case NAME]... [KERNEL...]`: programs and guests under the pager on Debian's kernels, each in a machine of QEMU's.
 //!
 //! A KERNEL is the start of a release (`6.1`), `newest`, or one of these with `-pku` behind it for a processor without protection keys. The table
 //! goes to standard output, progress to standard error; the exit code is 1 where anything differs.
@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use integration::binaries;
 use integration::guests::{self, Link};
 use integration::kernels::case::{self, Command};
+use integration::kernels::machine::Job;
 use integration::kernels::package::Store;
 use integration::kernels::table::{self, Column};
 use integration::kernels::{Plan, initramfs, inside, machine};
@@ -28,12 +29,14 @@ const LIMIT: Duration = Duration::from_secs(2400);
 struct Options {
     json: bool,
     limit: Duration,
+    cases: Vec<String>,
     plans: Vec<Plan>,
 }
 
 fn main() -> ExitCode {
-    if std::env::args().nth(1).as_deref() == Some("--inside") {
-        inside::run();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(("--inside", cases)) = words.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        inside::run(cases);
         return ExitCode::SUCCESS;
     }
     match options().and_then(|options| compare(&options)) {
@@ -47,17 +50,18 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options> {
-    let mut options = Options { json: false, limit: LIMIT, plans: Vec::new() };
+    let mut options = Options { json: false, limit: LIMIT, cases: Vec::new(), plans: Vec::new() };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
             "--json" => options.json = true,
+            "--case" => options.cases.push(words.next().context("--case takes a name")?),
             "--limit" => {
                 let seconds = words.next().and_then(|word| word.parse().ok()).context("--limit takes seconds")?;
                 options.limit = Duration::from_secs(seconds);
             }
             word if word.starts_with('-') => {
-                bail!("unknown option {word}: cargo kernels [--json] [--limit S] [KERNEL...]")
+                bail!("unknown option {word}: cargo kernels [--json] [--limit S] [--case NAME]... [KERNEL...]")
             }
             kernel => options.plans.push(Plan::parse(kernel)),
         }
@@ -75,7 +79,8 @@ fn compare(options: &Options) -> Result<bool> {
     }
     eprintln!("kernels: building");
     let (store, program) = (Store::open(&binaries::target().join("kernels"))?, programs()?);
-    let columns: Vec<Column> = options.plans.iter().map(|plan| column(plan, &store, &program, options.limit)).collect();
+    let job = Job { program: &program, cases: &options.cases, limit: options.limit };
+    let columns: Vec<Column> = options.plans.iter().map(|plan| column(plan, &store, &job)).collect();
     match options.json {
         true => println!("{:#}", table::json(&columns)),
         false => print!("{}", table::markdown(&columns)),
@@ -103,14 +108,14 @@ fn programs() -> Result<PathBuf> {
     Ok(program)
 }
 
-fn column(plan: &Plan, store: &Store, program: &Path, limit: Duration) -> Column {
+fn column(plan: &Plan, store: &Store, job: &Job<'_>) -> Column {
     let mut column = Column::new(plan);
-    let total = case::all().len();
+    let total = if job.cases.is_empty() { case::all().len() } else { job.cases.len() };
     let result = store.kernel(&plan.kernel).and_then(|kernel| {
         column.release.clone_from(&kernel.release);
         eprintln!("kernels: {plan}: booting {}", kernel.release);
         let (begin, mut count) = (Instant::now(), 0);
-        machine::run(&kernel, plan.processor, program, limit, |value| {
+        machine::run(&kernel, plan.processor, job, |value| {
             if let Some(name) = value["case"].as_str() {
                 count += 1;
                 let (mark, detail) = (table::mark(Some(value)), value["detail"].as_str().unwrap_or_default());

@@ -16,7 +16,7 @@ if $b mount -t 9p -o "$options" host /host; then
     $b ip link set lo up
     export TMPDIR=/run/tmp HOME=/run PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C
     $b stty -F /dev/ttyS1 raw
-    $b chroot /host /bin/sh -c 'cd /run/tmp && exec "@PROGRAM@" --inside' > /dev/ttyS1
+    $b chroot /host /bin/sh -c 'cd /run/tmp && exec "@PROGRAM@" --inside @CASES@' > /dev/ttyS1
     echo "kernels: the comparison ended with $?"
 else
     echo 'kernels: the root of the host cannot be mounted'

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -14,6 +15,8 @@ use crate::paged::Paging;
 use crate::run::{End, Outcome, Run};
 use crate::scratch::Scratch;
 
+/// Cases that are compared beside each other: one for each processor of the machine.
+const WORKERS: usize = 2;
 const NATIVE_LIMIT: Duration = Duration::from_secs(90);
 const PAGED_LIMIT: Duration = Duration::from_secs(240);
 /// What the pager ends with where a kernel lacks what it needs.
@@ -25,20 +28,27 @@ struct Doctor {
 }
 
 /// Tells on standard output what the doctor finds, how each case compares, and that this was all.
-pub fn run() {
+///
+/// `only` names the cases to compare; all where it is empty.
+pub fn run(only: &[String]) {
     let doctor = Doctor::ask();
     tell(&json!({ "doctor": doctor.told }));
-    for case in case::all() {
-        if !case.command.is_installed() {
-            tell(&json!({ "case": case.name, "verdict": "missing" }));
-            continue;
-        }
-        compare(&case, &doctor);
-        if !doctor.can_run() {
-            // One refusal is like another.
-            break;
-        }
+    let mut cases = case::all();
+    cases.retain(|case| only.is_empty() || only.iter().any(|name| name == case.name));
+    if !doctor.can_run() {
+        // One refusal is like another.
+        cases.truncate(1);
     }
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    compare(case, &doctor);
+                }
+            });
+        }
+    });
     tell(&json!({ "end": true }));
 }
 
@@ -72,6 +82,9 @@ impl Doctor {
 }
 
 fn compare(case: &Case, doctor: &Doctor) {
+    if !case.command.is_installed() {
+        return tell(&json!({ "case": case.name, "verdict": "missing" }));
+    }
     let begin = Instant::now();
     let native = in_folder(|folder| prepared(case, Run::new(program(case)), folder).limit(NATIVE_LIMIT).outcome());
     if matches!(native.end, End::Overdue | End::Code(99 | 126 | 127)) {
