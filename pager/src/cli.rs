@@ -111,6 +111,15 @@ pub enum Command {
     Events(EventsArgs),
     /// Change the cap of a run that is under way; its paged processes keep to it at once, whichever of them is named
     Limit(LimitArgs),
+    /// Write manual pages and completions of all shells into a directory, laid out as /usr/share
+    Generate(GenerateArgs),
+}
+
+/// Arguments of `pager generate`.
+#[derive(Args, Debug)]
+pub struct GenerateArgs {
+    /// Where, such as target/share; what is missing of it is made
+    pub directory: PathBuf,
 }
 
 /// Arguments of `pager limit`.

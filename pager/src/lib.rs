@@ -16,6 +16,7 @@ pub mod descriptors;
 pub mod doctor;
 pub mod ending;
 pub mod failure;
+pub mod generate;
 pub mod hatch;
 pub mod histogram;
 pub mod keeper;

@@ -8,6 +8,7 @@ use pager::analysis::curve::curve;
 use pager::analysis::events::events;
 use pager::cli::{Cli, Command};
 use pager::doctor::Diagnosis;
+use pager::generate;
 use pager::limit::limit;
 use pager::need::need;
 use pager::run::{RunError, run};
@@ -28,6 +29,12 @@ fn main() {
         Command::Mrc(args) | Command::Sim(args) => curve(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Need(args) => need(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Events(args) => events(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
+        Command::Generate(args) => {
+            if let Err(error) = generate::all(&args.directory) {
+                say::line(format_args!("cannot write into {}: {error}", args.directory.display()));
+                exit(1)
+            }
+        }
         Command::Limit(args) => {
             if let Err(error) = limit(args.pid, args.limit) {
                 let code = error.exit_code();
