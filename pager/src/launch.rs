@@ -146,7 +146,7 @@ impl Launch {
     fn passport(&self) -> OsString {
         let path = self.program.path.as_os_str();
         let (control, program) = (self.control.number(), self.program_fd.number());
-        let mut entry = OsString::from(format!("{ENVIRONMENT_KEY}={control}:{program}:-1:-1:-1:0:{}:", path.len()));
+        let mut entry = OsString::from(format!("{ENVIRONMENT_KEY}={control}:{program}:-1:-1:-1:0:0:{}:", path.len()));
         entry.push(path);
         entry.push(path);
         entry

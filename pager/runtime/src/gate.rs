@@ -16,6 +16,7 @@ use core::ops::Range;
 use crate::calls::SYSCALL_BYTES;
 use crate::keys;
 use crate::sys::Errno;
+use crate::sys::signal::{EFLAGS_ALIGNMENT, EFLAGS_NESTED_TASK, EFLAGS_PROGRAM_ALONE};
 use crate::sys::signal::{FP_SW_BYTES, FP_XSTATE_MAGIC1, MachineContext, UContext};
 use crate::thread::{BLOCK_BYTES, HEADER_BYTES, PENDING_OFFSET};
 
@@ -105,7 +106,12 @@ pager_leave:                    /* rsp: the ucontext to resume */
     jne 4f
     cmp qword ptr [rsp + {link}], {answered}
     je pager_answered
-3:  mov eax, 15
+3:  test dword ptr [rsp + {machine} + 136], {nested_task}
+    jz 6f
+    pushfq                      /* the kernel takes this flag from here, and not from the frame */
+    or dword ptr [rsp], {nested_task}
+    popfq
+6:  mov eax, 15
     syscall
     ud2
 4:  mov rdi, rsp
@@ -207,6 +213,7 @@ pager_enter:                    /* (stack pointer, instruction pointer): the pro
     pending = const (BLOCK_BYTES - HEADER_BYTES + PENDING_OFFSET),
     link = const offset_of!(UContext, link),
     answered = const ANSWERED,
+    nested_task = const EFLAGS_NESTED_TASK,
     machine = const offset_of!(UContext, machine),
     fpstate = const offset_of!(MachineContext, fpstate),
     fp_features = const FP_SW_FEATURES,
@@ -304,11 +311,24 @@ pub fn restorer() -> u64 {
     pager_leave as *const () as u64
 }
 
-/// Turns the check for alignment off for this thread, until the program's flags are restored.
-pub fn allow_unaligned() {
-    const ALIGNMENT: i32 = !(crate::sys::signal::EFLAGS_ALIGNMENT as i32);
-    // SAFETY: changes one flag of this thread; the two pushes and pops are balanced.
-    unsafe { core::arch::asm!("pushfq", "and dword ptr [rsp], {}", "popfq", const ALIGNMENT) };
+/// Turns the check for alignment and the nested-task flag off for this thread, until the program's flags are restored.
+pub fn clear_program_flags() {
+    const KEPT: i32 = !(EFLAGS_PROGRAM_ALONE as i32);
+    // SAFETY: changes two flags of this thread; the two pushes and pops are balanced.
+    unsafe { core::arch::asm!("pushfq", "and dword ptr [rsp], {}", "popfq", const KEPT) };
+}
+
+/// Has the processor raise SIGBUS.
+pub fn access_unaligned() {
+    const ALIGNMENT: i32 = EFLAGS_ALIGNMENT as i32;
+    // SAFETY: reads from the stack, and changes one flag of this thread for as long; the pushes and pops are balanced.
+    unsafe {
+        core::arch::asm!(
+            "pushfq", "or dword ptr [rsp], {alignment}", "popfq", "mov {read:e}, [rsp - 31]", "pushfq",
+            "and dword ptr [rsp], {rest}", "popfq",
+            alignment = const ALIGNMENT, rest = const !ALIGNMENT, read = out(reg) _,
+        );
+    }
 }
 
 /// Copies between the program's memory and ours; the bytes that could be copied before a fault.

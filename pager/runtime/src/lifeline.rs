@@ -36,12 +36,11 @@ pub fn own() -> impl Iterator<Item = Fd> {
     [&OWN, &SPARE].into_iter().map(|fd| Fd(fd.load(Ordering::Relaxed))).filter(|fd| fd.0 != NONE)
 }
 
-/// Takes hold of it, at the start of an image.
-pub fn take_hold() {
-    if let Ok(fd) = open() {
-        hold(fd);
-    }
+/// Takes hold of it, at the start of an image; whether that could be done.
+pub fn take_hold() -> bool {
+    let is_held = open().is_ok_and(hold);
     end_with_the_run();
+    is_held
 }
 
 /// Opens one for a child about to be forked: the first look of a new process at its `/proc/self` costs it ten times as much.
@@ -64,7 +63,9 @@ pub fn take_hold_in_child(descriptors: Descriptors) {
     }
     match SPARE.swap(NONE, Ordering::Relaxed) {
         NONE => {}
-        spare => hold(Fd(spare)),
+        spare => {
+            hold(Fd(spare));
+        }
     }
     end_with_the_run();
 }
@@ -104,15 +105,17 @@ fn is_same(fd: Fd, common: Fd) -> bool {
     matches!((identity(fd), identity(common)), (Ok(opened), Ok(common)) if opened == common)
 }
 
-fn hold(fd: Fd) {
+/// Whether the kernel has taken the request.
+fn hold(fd: Fd) -> bool {
     OWN.store(fd.0, Ordering::Relaxed);
     if file::signal_on_change(fd, task::pid(), SIGKILL).is_err() {
-        return;
+        return false;
     }
     // What happened before that is not told: the end of a pipe without writers.
     if file::read(fd, &mut [0]) == Ok(0) {
         end();
     }
+    true
 }
 
 /// Ends a process of a run that the keeper is about to end: it may not see this one.

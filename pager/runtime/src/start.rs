@@ -23,7 +23,7 @@ use crate::record;
 use crate::row;
 use crate::sandbox;
 use crate::server;
-use crate::signals;
+use crate::signals::{self, held};
 use crate::state::{self, STATE};
 use crate::sys::file::{self, Fd};
 use crate::sys::memory::{self, MAP_SHARED, PROT_READ, PROT_WRITE};
@@ -74,14 +74,17 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
         die::event!("swap slots of the program before are lost: {errno:?}");
     }
     let itself = itself::leave_file(state::runtime_copy());
-    lifeline::take_hold();
+    let is_held = lifeline::take_hold();
     task::disable_huge_pages();
     state::claim_process(task::pid());
-    state::note_first(task::pid());
+    if state::note_first(task::pid()) && is_held {
+        // The supervisor asked for SIGKILL at its own end, for as long as there was no lifeline: the program would see that.
+        task::outlive_parent();
+    }
     row::take_up(row, task::pid());
     clock::calibrate();
     keys::learn();
-    let block = match prepare(program_fd, passport.filters) {
+    let block = match prepare(program_fd, passport.filters, passport.ignored) {
         Ok(block) => block,
         Err(errno) => die::internal(format_args!("this process cannot be prepared: {errno:?}")),
     };
@@ -206,6 +209,8 @@ struct Passport<'a> {
     row: Option<usize>,
     /// Seccomp filters that outlive the program before.
     filters: Option<Fd>,
+    /// Signals that the program before ignored, of those for which the kernel has an action of the runtime's.
+    ignored: SignalSet,
     comm: Comm,
     /// What the program is told that it was executed by.
     filename: &'a [u8],
@@ -213,11 +218,14 @@ struct Passport<'a> {
     path: &'a [u8],
 }
 
-/// `CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:FILTERS_FD:COMM:LENGTH:` and the file name, so many bytes long, and the path; what there is not is -1.
+/// `CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:FILTERS_FD:IGNORED:COMM:LENGTH:` and the file name, so many bytes long, and the path; what there is not is
+/// -1.
 fn parse_run(run: &[u8]) -> Option<Passport<'_>> {
-    let mut parts = run.splitn(8, |byte| *byte == b':');
+    let mut parts = run.splitn(9, |byte| *byte == b':');
     let mut number = || core::str::from_utf8(parts.next()?).ok()?.parse::<i32>().ok();
     let (control, program, slots, row, filters) = (number()?, number()?, number()?, number()?, number()?);
+    let ignored = SignalSet(core::str::from_utf8(parts.next()?).ok()?.parse().ok()?);
+    let mut number = || core::str::from_utf8(parts.next()?).ok()?.parse::<i32>().ok();
     let comm = if number()? == 0 { Comm::OfName } else { Comm::OfFile };
     let length = usize::try_from(number()?).ok()?;
     let (filename, path) = parts.next()?.split_at_checked(length)?;
@@ -227,6 +235,7 @@ fn parse_run(run: &[u8]) -> Option<Passport<'_>> {
         slots: (slots >= 0).then_some(Fd(slots)),
         row: usize::try_from(row).ok(),
         filters: (filters >= 0).then_some(Fd(filters)),
+        ignored,
         comm,
         filename,
         path,
@@ -249,7 +258,7 @@ fn map_control(fd: Fd) -> Result<(), Errno> {
     Ok(())
 }
 
-fn prepare(program: Fd, filters: Option<Fd>) -> Result<&'static Block, Errno> {
+fn prepare(program: Fd, filters: Option<Fd>, ignored: SignalSet) -> Result<&'static Block, Errno> {
     limits::take_over();
     match engine::open() {
         Ok(fd) => state::set_uffd(fd),
@@ -257,7 +266,7 @@ fn prepare(program: Fd, filters: Option<Fd>) -> Result<&'static Block, Errno> {
     }
     arena::provide();
     STATE.queue.lock().fit(state::cap());
-    signals::PROCESS.inherit();
+    signals::PROCESS.inherit(ignored);
     signals::install_own()?;
     let block = Block::new(NonNull::from(&signals::PROCESS))?;
     signals::enter_thread(block)?;
@@ -266,7 +275,10 @@ fn prepare(program: Fd, filters: Option<Fd>) -> Result<&'static Block, Errno> {
     let own = block.own();
     own.tid = task::tid();
     block.sandbox.belong(task::pid(), own.tid);
-    own.mask = signal::set_mask(SignalSet::default());
+    // Never opened to be read: a signal that is blocked and pending stays so.
+    own.mask = signal::mask();
+    held::adopt(block, own.mask);
+    held::publish(block, own.mask);
     signal::set_mask(own.mask.for_kernel());
     *STATE.program.lock() = images::path_of(program);
     if let Some(filters) = filters {

@@ -209,9 +209,9 @@ fn use_slot(slot: &Process) {
     STATE.process.store(slot as *const Process as *mut Process, Ordering::Relaxed);
 }
 
-/// Notes the first process of the run.
-pub fn note_first(pid: u32) {
-    let _ = settings().first.compare_exchange(0, pid, Ordering::Relaxed, Ordering::Relaxed);
+/// Notes the first process of the run; whether it is `pid`, which was not known before.
+pub fn note_first(pid: u32) -> bool {
+    settings().first.compare_exchange(0, pid, Ordering::Relaxed, Ordering::Relaxed).is_ok()
 }
 
 /// Whether `pid` is the first process of the run.

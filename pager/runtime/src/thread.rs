@@ -34,12 +34,15 @@ pub const PENDING_OFFSET: usize = core::mem::offset_of!(Block, inbox);
 /// Ranges a thread can pin at once; more are merged into fewer, larger ones.
 const PINS: usize = 16;
 /// Signals that can wait for the runtime to leave: one asynchronous one, then all are blocked; the rest is for sent faults.
-const INBOX: usize = 4;
+const INBOX: usize = 8;
 
-/// Signals that arrived while the thread was inside the runtime.
+/// Signals that arrived while the thread was inside the runtime. A sent fault may arrive while another one is taken out.
 #[repr(C)]
 pub struct Inbox {
     pending: AtomicU32,
+    /// When the place was filled, in a count of arrivals; 0 for an empty one.
+    arrivals: [AtomicU32; INBOX],
+    last: AtomicU32,
     infos: UnsafeCell<[SigInfo; INBOX]>,
 }
 
@@ -53,28 +56,43 @@ impl Inbox {
         self.pending.load(Ordering::Relaxed) == 0
     }
 
-    /// Adds a signal; a full inbox drops it. Only from the owner's signal handler.
-    pub fn push(&self, info: SigInfo) {
-        let count = self.pending.load(Ordering::Relaxed) as usize;
-        if count < INBOX {
-            // SAFETY: only the owner's thread comes here, with asynchronous signals blocked.
-            unsafe { (&mut *self.infos.get())[count] = info };
-            self.pending.store(count as u32 + 1, Ordering::Relaxed);
-        }
+    /// Forgets what is in it.
+    pub fn clear(&self) {
+        self.arrivals.iter().for_each(|arrival| arrival.store(0, Ordering::Relaxed));
+        self.pending.store(0, Ordering::Relaxed);
     }
 
-    /// Takes the oldest. The owner's asynchronous signals must be blocked.
+    /// Adds a signal; a full inbox drops it. Only from the owner's signal handler.
+    pub fn push(&self, info: SigInfo) {
+        let free = self.arrivals.iter().position(|arrival| arrival.load(Ordering::Relaxed) == 0);
+        let Some(at) = free else { return };
+        // SAFETY: only the owner's thread comes here, and nobody reads an empty place.
+        unsafe { (&raw mut (*self.infos.get())[at]).write(info) };
+        let arrival = self.last.load(Ordering::Relaxed).wrapping_add(1).max(1);
+        self.last.store(arrival, Ordering::Relaxed);
+        self.arrivals[at].store(arrival, Ordering::Relaxed);
+        self.pending.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes the next as the kernel would: sent faults by their numbers, then the oldest. Only the owner.
     pub fn pop(&self) -> Option<SigInfo> {
-        let count = self.pending.load(Ordering::Relaxed) as usize;
-        if count == 0 {
-            return None;
-        }
-        // SAFETY: as in `push`.
-        let infos = unsafe { &mut *self.infos.get() };
-        let first = infos[0];
-        infos.copy_within(1..count, 0);
-        self.pending.store(count as u32 - 1, Ordering::Relaxed);
-        Some(first)
+        self.take_if(|_| true)
+    }
+
+    /// The same of those that are `wanted`. Only the owner.
+    pub fn take_if(&self, wanted: impl Fn(&SigInfo) -> bool) -> Option<SigInfo> {
+        let filled = self.arrivals.iter().enumerate().map(|(at, arrival)| (arrival.load(Ordering::Relaxed), at));
+        // SAFETY: a filled place is written to only once it has been emptied, by this thread.
+        let read = |at: usize| unsafe { (&raw const (*self.infos.get())[at]).read() };
+        let mine = filled.filter(|(arrival, at)| *arrival != 0 && wanted(&read(*at)));
+        let (_, at) = mine.min_by_key(|(arrival, at)| {
+            let number = read(*at).signo as u32;
+            if SignalSet::OURS.has(number) { (number, *arrival) } else { (u32::MAX, *arrival) }
+        })?;
+        let info = read(at);
+        self.arrivals[at].store(0, Ordering::Relaxed);
+        self.pending.fetch_sub(1, Ordering::Relaxed);
+        Some(info)
     }
 }
 
@@ -82,6 +100,15 @@ impl Inbox {
 struct Pin {
     start: AtomicU64,
     end: AtomicU64,
+}
+
+/// What a thread of control is to the process whose memory it runs in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kin {
+    /// One of its threads.
+    Thread,
+    /// A process of its own (CLONE_VM without CLONE_THREAD): a vfork child, for example.
+    Lodger,
 }
 
 /// What becomes of the call that a signal found the thread in.
@@ -93,11 +120,22 @@ pub enum BackedUp {
     UnlessHandled,
 }
 
+/// What the processor said of a fault that became a signal of the program.
+#[derive(Clone, Copy, Debug)]
+pub struct Trap {
+    pub number: u64,
+    pub error: u64,
+    pub cr2: u64,
+}
+
 /// What only the owner uses, outside of nested signal handlers.
 pub struct Own {
     pub tid: u32,
+    pub kin: Kin,
     /// The program's signal mask, as it believes it to be.
     pub mask: SignalSet,
+    /// The one that was in place instead while the call waited that a signal has just ended: the next handler runs under it.
+    pub temporary_mask: Option<SignalSet>,
     /// The program's alternate stack.
     pub alternate: AltStack,
     /// Signal actions of the process: shared by its threads, a copy in a vfork child.
@@ -114,6 +152,8 @@ pub struct Own {
     pub held: crate::signals::held::Held,
     /// Sequential runs seen in this thread's faults.
     pub streams: Streams,
+    /// The last fault that became a signal.
+    pub last_trap: Trap,
     /// Address and instruction of the last fault that found its page already there, and how often in a row.
     pub last_spurious: (u64, u64, u32),
     /// Address of the program's instruction whose fault is being resolved; 0 otherwise.
@@ -129,6 +169,8 @@ pub struct Block {
     /// The kernel clears it when the thread is gone and its stack unused.
     pub alive: AtomicU32,
     pub sandbox: Sandbox,
+    /// The thread's number, and which of the signals that the runtime keeps it takes; 0 until it says so. Written by the owner.
+    takes: AtomicU64,
     pin_count: AtomicU32,
     pins: [Pin; PINS],
     /// What the thread holds of the runtime's locks.
@@ -191,7 +233,8 @@ impl Block {
         };
         // SAFETY: fresh or given back, page-aligned and large enough; the fields are written before anybody else can see the block.
         unsafe {
-            (*header).inbox.pending.store(0, Ordering::Relaxed);
+            (*header).inbox.clear();
+            (*header).takes.store(0, Ordering::Relaxed);
             (*header).alive.store(1, Ordering::Relaxed);
             (*header).pin_count.store(0, Ordering::Relaxed);
             (*header).held_ranks.clear();
@@ -228,6 +271,11 @@ impl Block {
     /// Top of the stack, 16-aligned.
     pub fn stack_top(&self) -> u64 {
         self as *const Block as u64
+    }
+
+    /// Says which of the signals that the runtime keeps are for this thread, by their bits. `tid` is 0 for one that takes none of the process's.
+    pub fn publish(&self, tid: u32, signals: u32) {
+        self.takes.store(u64::from(tid) << 32 | u64::from(signals), Ordering::Relaxed);
     }
 
     /// Keeps `range` from being evicted until [`Block::unpin_to`].
@@ -285,8 +333,10 @@ impl Own {
     fn new(actions: NonNull<Actions>) -> Own {
         Own {
             tid: 0,
+            kin: Kin::Thread,
             passed: None,
             mask: SignalSet::default(),
+            temporary_mask: None,
             alternate: AltStack::NONE,
             actions,
             clear_tid: 0,
@@ -294,6 +344,7 @@ impl Own {
             backed_up: BackedUp::No,
             held: crate::signals::held::Held::NONE,
             streams: Streams::none(),
+            last_trap: Trap { number: 0, error: 0, cr2: 0 },
             last_spurious: (0, 0, 0),
             instruction: 0,
             cut_short: false,
@@ -337,6 +388,15 @@ pub fn for_pinned(pages: &[PageNum], mut pinned: impl FnMut(usize)) {
 /// Does something while no thread comes or goes.
 pub fn under_lock<T>(action: impl FnOnce(&Threads) -> T) -> T {
     action(&THREADS.lock())
+}
+
+/// A thread other than `block`'s that takes the signal of this bit.
+pub fn who_takes(block: &'static Block, bit: u32) -> Option<u32> {
+    let threads = THREADS.lock();
+    let others = threads.live.iter().filter(|other| **other != NonNull::from(block));
+    // SAFETY: blocks stay mapped; `takes` may be read by anybody.
+    let mut takes = others.map(|other| unsafe { other.as_ref() }.takes.load(Ordering::Relaxed));
+    takes.find(|takes| takes >> 32 != 0 && takes >> bit & 1 != 0).map(|takes| (takes >> 32) as u32)
 }
 
 /// Takes `block` off the list, if it is still on it; its memory is used again once the kernel has cleared `alive`.

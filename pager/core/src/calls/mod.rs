@@ -204,6 +204,7 @@ pub enum Virtual {
     Sigsuspend,
     Sigpending,
     Sigtimedwait,
+    Signalfd,
     Clone,
     Fork,
     Vfork,

@@ -6,6 +6,7 @@
 use pager_core::calls::timeout::{Timeout, milliseconds_left, span_left};
 
 use crate::clock;
+use crate::signals::held;
 use crate::thread::Block;
 use crate::user;
 
@@ -44,7 +45,9 @@ impl Repeat {
     }
 }
 
-/// Whether the call that just said EINTR did so for a poke alone. The program's own signals come first.
-pub fn was_poked(block: &Block) -> bool {
-    core::mem::take(&mut block.own().cut_short) && block.inbox.is_empty()
+/// Whether the call that just said EINTR did so for nothing that the program sees: a poke, or a sent fault that it blocks or ignores. Its own
+/// signals come first.
+pub fn was_cut_short(block: &'static Block) -> bool {
+    let absorbed = held::absorb(block);
+    (core::mem::take(&mut block.own().cut_short) || absorbed) && block.inbox.is_empty()
 }

@@ -5,6 +5,7 @@
 
 mod again;
 mod descriptors;
+pub use again::was_cut_short;
 pub use descriptors::{note_own, of_the_run};
 pub use perform::perform;
 pub mod fill;
@@ -12,6 +13,7 @@ mod keys;
 pub mod paths;
 mod perform;
 mod pieces;
+mod prctl;
 mod records;
 
 use pager_core::calls::{self as table, Managed, Route, Row, Virtual};
@@ -196,12 +198,13 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
         Virtual::Open | Virtual::Openat | Virtual::Openat2 => paths::open(block, call),
         Virtual::Sigpending => signals::held::sigpending(block, call),
         Virtual::Sigtimedwait => signals::held::sigtimedwait(block, call),
+        Virtual::Signalfd => signals::held::signalfd(block, call),
         Virtual::Getrlimit | Virtual::Setrlimit | Virtual::Prlimit => {
             memory::limits::answer(call.row.number.into(), &call.args).unwrap_or_else(|| perform(block, call))
         }
         Virtual::Ptrace => process::trace::ptrace(block, call),
         Virtual::Seccomp => sandbox::seccomp(block, a, b, c),
-        Virtual::Prctl => sandbox::prctl(block, &call.args).unwrap_or_else(|| perform(block, call)),
+        Virtual::Prctl => sandbox::prctl(block, &call.args).unwrap_or_else(|| prctl::prctl(block, call)),
         Virtual::Sigsuspend | Virtual::ArchPrctl => perform(block, call),
     })
 }

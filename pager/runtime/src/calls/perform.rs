@@ -12,6 +12,7 @@ use super::pieces;
 use crate::die;
 use crate::gate;
 use crate::memory;
+use crate::signals::held;
 use crate::state;
 use crate::sys::{Errno, check, syscall};
 use crate::thread::Block;
@@ -104,14 +105,24 @@ pub fn make(block: &'static Block, call: Call, interruption: Interruption) -> Re
     }
     let mut repeat = Repeat::of(&call);
     let mut args = call.args;
+    let temporary = held::temporary_mask(&call);
     let result = loop {
+        let loan = held::loan_for(block, &call, temporary);
         // SAFETY: as above; a pointer into `repeat` is one of ours.
         let result = unsafe { gate::interruptible(number, &args, block.inbox.counter()) };
-        if result != Err(Errno::EINTR) || !again::was_poked(block) {
+        // What ended the call came in under that mask.
+        block.own().temporary_mask = temporary.filter(|_| result == Err(Errno::EINTR));
+        if let Some(loan) = loan {
+            loan.take_back(block);
+        }
+        if result != Err(Errno::EINTR) || !again::was_cut_short(block) {
             break result;
         }
         args = repeat.arguments(&call);
     };
+    if block.inbox.is_empty() {
+        block.own().temporary_mask = None;
+    }
     match (result, class) {
         (Err(Errno::ERESTARTSYS), Restart::Always) => Err(Errno::ERESTARTNOINTR),
         (result, _) => result,

@@ -18,6 +18,7 @@ use crate::die::{self, Line};
 use crate::memory::limits;
 use crate::row::{self, Before};
 use crate::sandbox;
+use crate::signals::{self, Next};
 use crate::state;
 use crate::sys::file::{self, AT_EMPTY_PATH, AT_EXECVE_CHECK, AT_SYMLINK_NOFOLLOW, Fd, Stat};
 use crate::sys::signal::{self, SignalSet};
@@ -75,9 +76,19 @@ impl Passed {
     /// Makes the call, which comes back only with an error. Where it does not, a vfork child leaves all this in memory that is its parent's, where
     /// it goes with the child's block.
     fn to(self: Box<Passed>, exec: impl FnOnce(&Passed) -> Result<u64, Errno>) -> Errno {
-        let own = Block::current().own();
-        let result = exec(own.passed.insert(self));
-        own.passed = None;
+        let block = Block::current();
+        let next = if self._entry.is_empty() { Next::Native } else { Next::Paged };
+        let passed = block.own().passed.insert(self);
+        let result = if block.inbox.is_empty() {
+            let handed_on = signals::hand_on(block, next);
+            let result = exec(passed);
+            handed_on.take_back(block);
+            result
+        } else {
+            // A signal that came before has its handler run first, which the next image knows nothing of.
+            Err(Errno::ERESTARTNOINTR)
+        };
+        block.own().passed = None;
         result.err().unwrap_or(Errno::EINVAL)
     }
 }
@@ -288,13 +299,17 @@ fn passport(program: Fd, slots: Option<Fd>, filters: Option<Fd>, image: &Image) 
     let row = row::number().filter(|_| own).map_or(-1, |row| row as i64);
     let number = |fd: Option<Fd>| fd.map_or(-1, |fd| fd.0);
     let (slots, filters) = (number(slots), number(filters));
+    let ignored = Block::current().own().actions().ignored(SignalSet::OURS).0;
     let name = &image.filename[..image.filename.len() - 1];
     let comm = match image.comm {
         Comm::OfName => 0,
         Comm::OfFile => 1,
     };
-    let head =
-        Line::format(format_args!("{key}={control}:{}:{slots}:{row}:{filters}:{comm}:{}:", program.0, name.len()));
+    let program = program.0;
+    let head = Line::format(format_args!(
+        "{key}={control}:{program}:{slots}:{row}:{filters}:{ignored}:{comm}:{}:",
+        name.len()
+    ));
     [head.as_bytes(), name, &image.place].concat()
 }
 

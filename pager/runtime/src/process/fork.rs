@@ -23,11 +23,12 @@ use crate::queue::everything;
 use crate::record;
 use crate::row;
 use crate::server;
+use crate::signals::held;
 use crate::state::{self, STATE};
 use crate::swap;
-use crate::sys::signal::UContext;
+use crate::sys::signal::{self, SignalSet, UContext};
 use crate::sys::{Errno, check, file, nr, syscall, task, uffd};
-use crate::thread::{self, Block};
+use crate::thread::{self, Block, Kin};
 
 const SET_TID_ADDRESS: u64 = 218;
 
@@ -97,9 +98,16 @@ fn fork_once(
     let shared = share_slots(&policies)?;
     lifeline::open_spare();
     let heap = rest::still_heap(&rest);
+    // What arrived before is the parent's, and what arrives afterwards the child's own.
+    let mask = signal::set_mask(SignalSet::ALL);
     // SAFETY: no CLONE_VM: the child has a copy of this stack, and of everything else.
     let result =
         check(unsafe { syscall(nr::CLONE, [request.kernel_flags(), 0, request.parent_tid, 0, request.tls, 0]) });
+    if result == Ok(0) {
+        block.inbox.clear();
+        held::forget(block);
+    }
+    signal::set_mask(mask);
     drop(heap);
     if result != Ok(0) {
         lifeline::drop_spare();
@@ -140,7 +148,8 @@ fn become_child(block: &'static Block, context: &mut UContext, request: &Request
     block.sandbox.belong(task::pid(), own.tid);
     own.clear_tid = request.clear_tid();
     own.robust = (0, 0);
-    while block.inbox.pop().is_some() {}
+    own.kin = Kin::Thread;
+    held::publish(block, block.own().mask);
     if let Err(errno) = take_over(block, request) {
         die::internal(format_args!("a forked child cannot be taken over: {errno:?}"));
     }

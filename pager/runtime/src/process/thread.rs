@@ -8,12 +8,12 @@ use crate::die;
 use crate::gate;
 use crate::sandbox::{self, Lineage};
 use crate::server;
-use crate::signals::{self, frame};
+use crate::signals::{self, frame, held};
 use crate::sys::Errno;
 use crate::sys::signal::{AltStack, UContext};
 use crate::sys::task::{self, CLONE_CHILD_CLEARTID, CLONE_FILES, CLONE_FS, CLONE_SIGHAND, CLONE_SYSVSEM};
 use crate::sys::task::{CLONE_THREAD, CLONE_VFORK, CLONE_VM};
-use crate::thread::{self, Block};
+use crate::thread::{self, Block, Kin};
 
 /// What a child finds on its stack.
 pub enum Start {
@@ -34,6 +34,8 @@ pub fn spawn(parent: &'static Block, context: &UContext, request: &Request) -> R
     let block = Block::new(actions)?;
     let own = block.own();
     own.mask = parent.own().mask;
+    own.last_trap = parent.own().last_trap;
+    own.kin = if request.flags & CLONE_THREAD == 0 { Kin::Lodger } else { parent.own().kin };
     own.alternate = if request.flags & CLONE_VFORK != 0 { parent.own().alternate } else { AltStack::NONE };
     own.clear_tid = request.clear_tid();
     let same_process = request.flags & CLONE_THREAD != 0;
@@ -83,6 +85,7 @@ pub unsafe extern "C" fn child_entry(start: *const Start) -> ! {
     let Start::Program { block, resume, request } = (unsafe { &*start }) else { server::serve() };
     block.own().tid = task::tid();
     block.sandbox.belong(task::pid(), block.own().tid);
+    held::publish(block, block.own().mask);
     let entered = signals::enter_thread(block).and_then(|()| task::dispatch_on(gate::text()));
     if let Err(errno) = entered {
         die::internal(format_args!("a new thread cannot be taken over: {errno:?}"));

@@ -9,7 +9,7 @@ use crate::gate;
 use crate::process::exit;
 use crate::process::leave::Leaving;
 use crate::row;
-use crate::signals::{arrive, frame};
+use crate::signals::{self, frame};
 use crate::sys::signal::{self, SIGKILL, SIGSYS, SigInfo, UContext};
 use crate::sys::{Errno, call, nr, task};
 use crate::thread::Block;
@@ -51,7 +51,7 @@ pub fn admit(block: &'static Block, context: &mut UContext, arch: u32, args: &[u
         // As where nobody listens, and nobody traces.
         Action::Notify | Action::Trace => settle(context, Errno::ENOSYS.as_return()),
         Action::Trap => {
-            frame::deliver_fault(block, context, &report(&data, verdict));
+            frame::force(block, context, &report(&data, verdict));
             Admission::Settled
         }
         Action::KillThread if !is_only_thread(block) => {
@@ -60,7 +60,7 @@ pub fn admit(block: &'static Block, context: &mut UContext, arch: u32, args: &[u
         }
         Action::KillThread | Action::KillProcess => {
             die::event!("system call {number} ends the process, by a seccomp filter");
-            arrive::die_of(&report(&data, verdict), context)
+            signals::die_of(&report(&data, verdict), context)
         }
     }
 }

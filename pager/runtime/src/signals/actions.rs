@@ -33,14 +33,25 @@ impl Actions {
         self.0.raw()
     }
 
-    /// Takes over what the process inherited: ignored signals stay ignored across exec.
-    pub fn inherit(&self) {
+    /// Takes over what the process inherited: ignored signals stay ignored across exec. For those of `more` the kernel had another action.
+    pub fn inherit(&self, more: SignalSet) {
         for number in 1..=SIGNALS {
             let mut action = EMPTY;
-            if signal::action(number, None, Some(&mut action)) == Ok(()) && action.handler == signal::SIG_IGN {
-                self.replace(number, Action { flags: 0, ..action });
+            let mut is_ignored =
+                || signal::action(number, None, Some(&mut action)) == Ok(()) && action.handler == signal::SIG_IGN;
+            if more.has(number) || is_ignored() {
+                self.replace(number, Action { handler: signal::SIG_IGN, ..EMPTY });
             }
         }
+    }
+
+    /// What of `among` is ignored.
+    pub fn ignored(&self, among: SignalSet) -> SignalSet {
+        let actions = self.0.lock();
+        let is_ignored = |number: &u32| actions[*number as usize - 1].handler == signal::SIG_IGN;
+        (1..=SIGNALS)
+            .filter(|number| among.has(*number) && is_ignored(number))
+            .fold(SignalSet::default(), SignalSet::with)
     }
 }
 

@@ -7,10 +7,9 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use pager_core::addr::VirtAddr;
 use pager_core::area::Access;
-use pager_core::roster::End;
-use pager_core::shared::{FailureKind, count};
+use pager_core::shared::count;
 
-use super::frame;
+use super::{end, frame};
 use crate::arena;
 use crate::calls;
 use crate::clock;
@@ -19,12 +18,9 @@ use crate::evict;
 use crate::fault::{self, Outcome};
 use crate::gate;
 use crate::keys;
-use crate::process::leave::Leaving;
-use crate::row;
 use crate::state;
 use crate::sys::Errno;
-use crate::sys::signal::{self, Action, MachineContext, SIGBUS, SIGSEGV, SIGSYS, SigInfo, SignalSet, UContext};
-use crate::sys::task;
+use crate::sys::signal::{self, Action, MachineContext, SIGBUS, SIGSEGV, SigInfo, SignalSet, UContext};
 use crate::thread::Block;
 
 /// A signal handler as the kernel calls it.
@@ -47,10 +43,13 @@ fn in_runtime(context: &UContext) -> bool {
     gate::text().contains(&context.machine.rip) && arena::reserves(context.machine.rsp, 1)
 }
 
-/// What the kernel leaves on at a handler's entry though the program alone asked for it: the check for alignment.
+/// What the kernel leaves on at a handler's entry though the program alone asked for it: the check for alignment, and the nested-task flag, with
+/// which `iretq` faults.
 fn leave_program_state(context: &UContext) {
-    if context.machine.eflags & signal::EFLAGS_ALIGNMENT != 0 {
-        gate::allow_unaligned();
+    // SAFETY: a live field. Read as a whole: the compiler would read the two bytes that the flags lie in, which are not aligned.
+    let eflags = unsafe { (&raw const context.machine.eflags).read_volatile() };
+    if eflags & signal::EFLAGS_PROGRAM_ALONE != 0 {
+        gate::clear_program_flags();
     }
 }
 
@@ -73,10 +72,10 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
     }
     if arena::reserves(context.machine.rsp, 1) {
         // On a stack of the runtime's, by code that is not, or that no longer knows itself.
-        end_at_once();
+        end::at_once();
     }
     if gate::text().contains(&context.machine.rip) {
-        jumped_in(info, context);
+        end::jumped_in(info, context);
     }
     let begin = clock::ticks();
     let block = Block::current();
@@ -122,8 +121,7 @@ fn poked(context: &UContext) {
 
 /// The kind of access, if the processor reported a page fault (trap 14) that is the runtime's to resolve.
 fn page_fault(info: &SigInfo, context: &UContext) -> Option<Access> {
-    const PAGE_FAULT: u64 = 14;
-    if context.machine.trapno != PAGE_FAULT || info.code == signal::SI_KERNEL || is_denied_by_key(info) {
+    if context.machine.trapno != frame::PAGE_FAULT || info.code == signal::SI_KERNEL || is_denied_by_key(info) {
         return None;
     }
     Some(access(&context.machine))
@@ -155,7 +153,7 @@ fn runtime_fault(number: i32, info: &SigInfo, context: &mut UContext) {
     }
     if LOST.swap(1, Ordering::SeqCst) != 0 {
         // To say so led to a fault as well.
-        end_at_once();
+        end::at_once();
     }
     die::internal(format_args!(
         "signal {number} at {:#x} in the runtime at {:#x}, stack {:#x}",
@@ -163,13 +161,6 @@ fn runtime_fault(number: i32, info: &SigInfo, context: &mut UContext) {
         context.machine.rip,
         context.machine.rsp
     ));
-}
-
-/// The program has written over the runtime's memory: nothing can be said, and signals would nest for ever.
-fn end_at_once() -> ! {
-    loop {
-        signal::kill_thread(task::pid(), task::tid(), signal::SIGKILL);
-    }
 }
 
 fn spurious(block: &Block, info: &SigInfo, context: &UContext) {
@@ -236,17 +227,20 @@ fn synchronous_elsewhere(info: &SigInfo) -> bool {
 
 fn asynchronous(info: &SigInfo, context: &mut UContext) {
     let block = Block::current();
+    let info = info.received();
     if !in_runtime(context) {
-        frame::deliver(block, context, info);
+        frame::deliver(block, context, &info);
         return;
     }
-    block.inbox.push(*info);
+    block.inbox.push(info);
     // No second one until the first is delivered.
     context.mask = context.mask.union(SignalSet::ASYNCHRONOUS);
     gate::call_off(&mut context.machine);
     for (window, restart) in gate::leave_windows() {
         if window.contains(&context.machine.rip) {
             context.machine.rip = restart;
+            // It may have been set for the program already.
+            context.machine.eflags &= !signal::EFLAGS_NESTED_TASK;
         }
     }
 }
@@ -265,44 +259,6 @@ pub unsafe extern "C" fn deliver_queued(context: *mut UContext) {
     while let Some(info) = block.inbox.pop() {
         frame::deliver(block, context, &info);
     }
+    block.own().temporary_mask = None;
     let _ = mask;
-}
-
-/// Ends the process as the kernel would for a fault that the program does not handle.
-pub fn die_of(info: &SigInfo, context: &UContext) -> ! {
-    let number = info.signo as u32;
-    let line = die::Line::format(format_args!(
-        "signal {number} code {} at address {:#x}, instruction {:#x}",
-        info.code,
-        info.address(),
-        context.machine.rip
-    ));
-    // An end by a seccomp filter is what the program asked for.
-    let is_wished = number == SIGSYS && info.code == signal::SYS_SECCOMP;
-    if [SIGSEGV, SIGBUS, SIGSYS].contains(&number) && !is_wished {
-        die::report(FailureKind::Fault, info.address(), line.as_bytes());
-    }
-    Leaving::take().release();
-    end_by(info)
-}
-
-/// The program jumped into the runtime's code, and it faulted there: a lock may be held that nobody will release, so nothing more is done.
-fn jumped_in(info: &SigInfo, context: &UContext) -> ! {
-    let line = die::Line::format(format_args!("it jumped into the pager's code, to {:#x}", context.machine.rip));
-    die::report(FailureKind::Fault, info.address(), line.as_bytes());
-    end_by(info)
-}
-
-/// Ends the process by the kernel's default action for a signal.
-fn end_by(info: &SigInfo) -> ! {
-    let number = info.signo as u32;
-    row::note_own_end(End::Signal(number as u8));
-    let action = Action::default();
-    let _ = signal::action(number, Some(&action), None);
-    signal::set_mask(SignalSet::default());
-    loop {
-        let _ = signal::queue_to_thread(task::pid(), task::tid(), &SigInfo { code: -6, ..*info });
-        signal::kill_thread(task::pid(), task::tid(), number);
-        core::sync::atomic::fence(Ordering::SeqCst);
-    }
 }

@@ -1,7 +1,7 @@
 //! The signal calls of the program: sigaction, sigprocmask, sigaltstack and their kin.
 
-use super::frame;
 use super::{actions, kernel_side};
+use super::{frame, held};
 use crate::sys::Errno;
 use crate::sys::signal::{self, Action, AltStack, SIGKILL, SIGSTOP, SignalSet, UContext};
 use crate::thread::Block;
@@ -30,6 +30,8 @@ pub fn sigaction(block: &'static Block, number: u64, new: u64, old: u64, size: u
             let before = table.replace(number, action);
             if !SignalSet::OURS.has(number) {
                 signal::action(number, Some(&kernel_side(&action)), None)?;
+            } else if action.handler == signal::SIG_IGN {
+                held::discard(block, number);
             }
             before
         }

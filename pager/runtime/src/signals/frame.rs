@@ -4,13 +4,14 @@
 
 use pager_core::shared::count;
 
-use super::arrive;
+use super::{end, held};
 use crate::keys;
 use crate::state;
 use crate::sys::Errno;
 use crate::sys::signal::{self, Action, AltStack, FP_LEGACY_BYTES, FP_SW_BYTES, FP_XSTATE_MAGIC1, Frame, SIGSEGV};
 use crate::sys::signal::{SigInfo, SignalSet, UContext};
-use crate::thread::{BackedUp, Block};
+use crate::sys::task;
+use crate::thread::{BackedUp, Block, Trap};
 use crate::user;
 
 const RED_ZONE: u64 = 128;
@@ -19,16 +20,15 @@ const EFLAGS_PROGRAM: u64 = 0x0004_0dd5;
 const EFLAGS_DIRECTION: u64 = 1 << 10;
 const EFLAGS_TRAP: u64 = 1 << 8;
 const EFLAGS_RESUME: u64 = 1 << 16;
+/// The processor's number for a page fault.
+pub const PAGE_FAULT: u64 = 14;
 
 /// Delivers a signal to the program: `context` then resumes in its handler. Default and ignored actions are the kernel's.
 pub fn deliver(block: &'static Block, context: &mut UContext, info: &SigInfo) {
-    let number = info.signo as u32;
-    let own = block.own();
-    if SignalSet::OURS.has(number) && own.mask.has(number) {
-        own.held.keep(info);
+    if keep_if_blocked(block, info) {
         return;
     }
-    let action = own.actions().of(number);
+    let action = block.own().actions().of(info.signo as u32);
     match action.handler {
         signal::SIG_IGN => {}
         signal::SIG_DFL => default_action(context, info),
@@ -40,13 +40,50 @@ pub fn deliver(block: &'static Block, context: &mut UContext, info: &SigInfo) {
     block.own().backed_up = BackedUp::No;
 }
 
-/// Delivers a fault: one that is blocked, ignored or without a handler ends the process.
+/// The mask that decides what is let in now.
+fn effective_mask(block: &'static Block) -> SignalSet {
+    let own = block.own();
+    own.temporary_mask.unwrap_or(own.mask)
+}
+
+/// Keeps a sent fault that is blocked: the kernel has let it in, as it does every one of them. Whether it is one.
+pub fn keep_if_blocked(block: &'static Block, info: &SigInfo) -> bool {
+    let number = info.signo as u32;
+    let is_blocked = SignalSet::OURS.has(number) && effective_mask(block).has(number);
+    if is_blocked {
+        held::keep(block, info);
+    }
+    is_blocked
+}
+
+/// Whether a sent fault is one that the kernel would not have woken the program for.
+pub fn is_without_effect(block: &'static Block, info: &SigInfo) -> bool {
+    let number = info.signo as u32;
+    let ignored = || match block.own().actions().of(number).handler {
+        signal::SIG_IGN => true,
+        signal::SIG_DFL => task::is_init(),
+        _ => false,
+    };
+    SignalSet::OURS.has(number) && (effective_mask(block).has(number) || ignored())
+}
+
+/// Delivers a fault that the processor reported.
 pub fn deliver_fault(block: &'static Block, context: &mut UContext, info: &SigInfo) {
+    let machine = &context.machine;
+    let own = block.own();
+    // The address register is of page faults only.
+    let cr2 = if machine.trapno == PAGE_FAULT { machine.cr2 } else { own.last_trap.cr2 };
+    own.last_trap = Trap { number: machine.trapno, error: machine.err, cr2 };
+    force(block, context, info);
+}
+
+/// Delivers a signal that cannot be put off: one that is blocked, ignored or without a handler ends the process.
+pub fn force(block: &'static Block, context: &mut UContext, info: &SigInfo) {
     let number = info.signo as u32;
     let own = block.own();
     let action = own.actions().of(number);
     if action.handler <= signal::SIG_IGN || own.mask.has(number) {
-        arrive::die_of(info, context);
+        end::die_of(info, context);
     }
     push(block, context, info, &action);
 }
@@ -55,9 +92,13 @@ pub fn deliver_fault(block: &'static Block, context: &mut UContext, info: &SigIn
 fn default_action(context: &mut UContext, info: &SigInfo) {
     let number = info.signo as u32;
     if SignalSet::OURS.has(number) {
-        arrive::die_of(info, context);
+        // Nothing that is sent to the first process of a PID namespace ends it by default.
+        if task::is_init() {
+            return;
+        }
+        end::die_of(info, context);
     }
-    let _ = signal::queue_to_thread(crate::sys::task::pid(), crate::sys::task::tid(), info);
+    let _ = signal::queue_to_thread(task::pid(), task::tid(), info);
 }
 
 /// A call was backed up to be made again; under a handler without SA_RESTART it fails with EINTR instead.
@@ -77,10 +118,10 @@ fn push(block: &'static Block, context: &mut UContext, info: &SigInfo, action: &
             count(&state::counts().signals_delivered, 1);
         }
         // As the kernel: a frame that cannot be written is a fault of the program, not to be handled if it was one already.
-        Err(_) if number == SIGSEGV => arrive::die_of(info, context),
+        Err(_) if number == SIGSEGV => end::die_of(info, context),
         Err(_) => {
             let fault = SigInfo { signo: SIGSEGV as i32, code: signal::SI_KERNEL, ..SigInfo::ZERO };
-            deliver_fault(block, context, &fault);
+            force(block, context, &fault);
         }
     }
 }
@@ -112,6 +153,11 @@ fn write_frame(block: &'static Block, context: &UContext, info: &SigInfo, action
     saved.link = 0;
     saved.stack = own.alternate;
     saved.mask = own.mask;
+    // As the kernel: of the last fault that became a signal, whatever signal this is. The runtime's own are not seen.
+    saved.machine.oldmask = own.mask.0;
+    saved.machine.trapno = own.last_trap.number;
+    saved.machine.err = own.last_trap.error;
+    saved.machine.cr2 = own.last_trap.cr2;
     let frame = Frame { return_address: action.restorer, context: saved, info: *info };
     // SAFETY: the FPU state lies on our stack for as long as the frame does.
     let fp_state = unsafe { core::slice::from_raw_parts(context.machine.fpstate as *const u8, fp as usize) };
@@ -148,7 +194,8 @@ fn enter(block: &'static Block, context: &mut UContext, number: u32, action: &Ac
     if own.alternate.flags & signal::SS_AUTODISARM != 0 {
         own.alternate = AltStack::NONE;
     }
-    let mut mask = own.mask.union(action.mask).minus(SignalSet::UNBLOCKABLE);
+    let under = own.temporary_mask.take().unwrap_or(own.mask);
+    let mut mask = under.union(action.mask).minus(SignalSet::UNBLOCKABLE);
     if action.flags & signal::SA_NODEFER == 0 {
         mask = mask.with(number);
     }
@@ -165,6 +212,7 @@ fn enter(block: &'static Block, context: &mut UContext, number: u32, action: &Ac
 /// Sets the program's mask: what it believes, and what the kernel gets when the frame is resumed.
 pub fn set_mask(block: &'static Block, context: &mut UContext, mask: SignalSet) {
     block.own().mask = mask;
+    held::publish(block, mask);
     context.mask = mask.for_kernel();
 }
 
@@ -173,7 +221,7 @@ pub fn sigreturn(block: &'static Block, context: &mut UContext) {
     let at = context.machine.rsp;
     if restore(block, context, at).is_err() {
         let fault = SigInfo { signo: SIGSEGV as i32, code: signal::SI_KERNEL, ..SigInfo::ZERO };
-        deliver_fault(block, context, &fault);
+        force(block, context, &fault);
     }
 }
 

@@ -3,14 +3,18 @@
 //! The kernel's masks and stacks belong to the runtime, the program's are virtual: SEGV, BUS and SYS are never blocked for the kernel, default and
 //! ignored actions are the kernel's own, and handlers are reached through [`arrive`].
 
+mod across_exec;
 mod actions;
 pub mod arrive;
 pub mod calls;
+mod end;
 pub mod frame;
 pub mod held;
 
+pub use across_exec::{Next, hand_on};
 pub use actions::{Actions, PROCESS};
 pub use arrive::deliver_queued;
+pub use end::die_of;
 
 use crate::sys::Errno;
 use crate::sys::signal::{self, Action, SIGBUS, SIGSEGV, SIGSYS, SignalSet};

@@ -110,6 +110,8 @@ pub mod nr {
     pub const MUNMAP: u64 = 11;
     pub const RT_SIGACTION: u64 = 13;
     pub const RT_SIGPROCMASK: u64 = 14;
+    pub const RT_SIGQUEUEINFO: u64 = 129;
+    pub const RT_SIGTIMEDWAIT: u64 = 128;
     pub const IOCTL: u64 = 16;
     pub const PREAD64: u64 = 17;
     pub const PWRITE64: u64 = 18;

@@ -30,6 +30,9 @@ pub const SS_AUTODISARM: i32 = 1 << 31;
 
 pub const SI_USER: i32 = 0;
 pub const SI_QUEUE: i32 = -1;
+pub const SI_TKILL: i32 = -6;
+/// Stands for SI_USER between threads of one process; no sender's of Linux.
+const FORWARDED_USER: i32 = -0x7061;
 pub const SI_KERNEL: i32 = 0x80;
 pub const SEGV_MAPERR: i32 = 1;
 pub const SEGV_ACCERR: i32 = 2;
@@ -41,6 +44,10 @@ pub const SYS_USER_DISPATCH: i32 = 2;
 pub const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 /// The flag that has unaligned accesses fault.
 pub const EFLAGS_ALIGNMENT: u64 = 1 << 18;
+/// The flag of a nested task: no use in 64-bit mode, where `iretq` faults while it is set.
+pub const EFLAGS_NESTED_TASK: u64 = 1 << 14;
+/// Flags that a program may set, and under which the runtime does not work.
+pub const EFLAGS_PROGRAM_ALONE: u64 = EFLAGS_ALIGNMENT | EFLAGS_NESTED_TASK;
 
 /// A set of signals: bit `n - 1` is signal `n`.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -68,8 +75,22 @@ impl SignalSet {
     pub const fn minus(self, other: SignalSet) -> SignalSet {
         SignalSet(self.0 & !other.0)
     }
+    pub const fn intersection(self, other: SignalSet) -> SignalSet {
+        SignalSet(self.0 & other.0)
+    }
+    pub const fn intersects(self, other: SignalSet) -> bool {
+        self.0 & other.0 != 0
+    }
     pub const fn has(self, signal: u32) -> bool {
         self.0 & SignalSet::of(signal).0 != 0
+    }
+    /// Those with lower numbers than `signal`.
+    pub const fn below(self, signal: u32) -> SignalSet {
+        SignalSet(self.0 & (SignalSet::of(signal).0 - 1))
+    }
+    /// The one with the lowest number.
+    pub const fn first(self) -> Option<u32> {
+        if self.0 == 0 { None } else { Some(self.0.trailing_zeros() + 1) }
     }
     /// What the kernel is told to block when the program blocks this.
     pub const fn for_kernel(self) -> SignalSet {
@@ -142,6 +163,18 @@ impl SigInfo {
         self.code == SI_QUEUE && self.fields[1] == pager_core::shared::POKE
     }
 
+    /// As it may be sent to another thread, which the kernel refuses for what only itself sends.
+    pub const fn forwarded(self) -> SigInfo {
+        let code = if self.code == SI_USER { FORWARDED_USER } else { self.code };
+        SigInfo { code, ..self }
+    }
+
+    /// As it was before it was [`forwarded`](SigInfo::forwarded).
+    pub const fn received(self) -> SigInfo {
+        let code = if self.code == FORWARDED_USER { SI_USER } else { self.code };
+        SigInfo { code, ..self }
+    }
+
     /// Whether a process sent it, rather than the kernel in answer to an instruction.
     pub const fn is_sent(&self) -> bool {
         self.code <= 0
@@ -210,11 +243,39 @@ pub fn action(signal: u32, new: Option<&Action>, old: Option<&mut Action>) -> Re
     call!(nr::RT_SIGACTION, signal, new, old, 8).map(drop)
 }
 
+const SIG_BLOCK: u64 = 0;
+const SIG_UNBLOCK: u64 = 1;
+const SIG_SETMASK: u64 = 2;
+
+fn change_mask(how: u64, set: SignalSet) -> SignalSet {
+    let mut old = SignalSet::default();
+    let _ = call!(nr::RT_SIGPROCMASK, how, &set as *const SignalSet, &mut old as *mut SignalSet, 8);
+    old
+}
+
 /// Replaces the thread's mask; the one before.
 pub fn set_mask(mask: SignalSet) -> SignalSet {
-    let mut old = SignalSet::default();
-    let _ = call!(nr::RT_SIGPROCMASK, 2, &mask as *const SignalSet, &mut old as *mut SignalSet, 8);
-    old
+    change_mask(SIG_SETMASK, mask)
+}
+
+/// The thread's mask.
+pub fn mask() -> SignalSet {
+    change_mask(SIG_BLOCK, SignalSet::default())
+}
+
+pub fn block(set: SignalSet) {
+    change_mask(SIG_BLOCK, set);
+}
+
+pub fn unblock(set: SignalSet) {
+    change_mask(SIG_UNBLOCK, set);
+}
+
+/// Takes a pending signal of `set`, which should be blocked.
+pub fn take_pending(set: SignalSet) -> Option<SigInfo> {
+    let (mut info, at_once) = (SigInfo::ZERO, [0u64; 2]);
+    let set = &set as *const SignalSet;
+    call!(nr::RT_SIGTIMEDWAIT, set, &mut info as *mut SigInfo, at_once.as_ptr(), 8).ok().map(|_| info)
 }
 
 pub fn set_alternate_stack(stack: &AltStack) -> Result<(), Errno> {
@@ -224,6 +285,11 @@ pub fn set_alternate_stack(stack: &AltStack) -> Result<(), Errno> {
 /// Sends `info` to a thread of this process.
 pub fn queue_to_thread(pid: u32, tid: u32, info: &SigInfo) -> Result<(), Errno> {
     call!(nr::RT_TGSIGQUEUEINFO, pid, tid, info.signo, info as *const SigInfo).map(drop)
+}
+
+/// Sends `info` to this process.
+pub fn queue_to_process(pid: u32, info: &SigInfo) -> Result<(), Errno> {
+    call!(nr::RT_SIGQUEUEINFO, pid, info.signo, info as *const SigInfo).map(drop)
 }
 
 pub fn kill_thread(pid: u32, tid: u32, signal: u32) {

@@ -17,8 +17,12 @@ pub const CLONE_NEWUSER: u64 = 0x1000_0000;
 
 const PR_SET_SYSCALL_USER_DISPATCH: u64 = 59;
 const PR_SYS_DISPATCH_ON: u64 = 1;
+const PR_SET_PDEATHSIG: u64 = 1;
 const PR_SET_NAME: u64 = 15;
 const PR_SET_THP_DISABLE: u64 = 41;
+
+/// The argument of PR_SET_TSC, and answer of PR_GET_TSC, that makes reads of the time stamp counter fault.
+pub const PR_TSC_SIGSEGV: u32 = 2;
 
 /// Traps every system call of this thread that is not made from `text`.
 pub fn dispatch_on(text: core::ops::Range<u64>) -> Result<(), Errno> {
@@ -40,8 +44,25 @@ pub fn allow_huge_pages() {
     let _ = call!(nr::PRCTL, PR_SET_THP_DISABLE, 0, 0, 0, 0);
 }
 
+/// Whether this thread's reads of the time stamp counter fault.
+pub fn is_counter_forbidden() -> bool {
+    const PR_GET_TSC: u64 = 25;
+    let mut how = 0u32;
+    call!(nr::PRCTL, PR_GET_TSC, &raw mut how).is_ok() && how == PR_TSC_SIGSEGV
+}
+
+/// Has nothing be sent to this process when the thread that started it ends.
+pub fn outlive_parent() {
+    let _ = call!(nr::PRCTL, PR_SET_PDEATHSIG, 0);
+}
+
 pub fn pid() -> u32 {
     call!(nr::GETPID).unwrap_or(0) as u32
+}
+
+/// Whether this is the first process of its PID namespace, as it sees itself.
+pub fn is_init() -> bool {
+    pid() == 1
 }
 
 pub fn parent() -> u32 {

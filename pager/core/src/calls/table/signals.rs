@@ -28,8 +28,8 @@ pub(super) const ROWS: &[Row] = &[
     call(200, "tkill", 2),
     call(219, "restart_syscall", 0).interrupted(),
     call(234, "tgkill", 3),
-    call(282, "signalfd", 3).fills(&[reads(1, SIGSET)]),
-    call(289, "signalfd4", 4).fills(&[reads(1, SIGSET)]),
+    call(282, "signalfd", 3).virtualised(V::Signalfd, &[reads(1, SIGSET)]),
+    call(289, "signalfd4", 4).virtualised(V::Signalfd, &[reads(1, SIGSET)]),
     call(297, "rt_tgsigqueueinfo", 4).fills(&[reads(3, SIGINFO)]),
     call(424, "pidfd_send_signal", 4).fills(&[reads(2, SIGINFO)]),
 ];
