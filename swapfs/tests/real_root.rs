@@ -74,10 +74,10 @@ fn compare(mount: &Mount, what: &str, attributes: &str) {
         silent(mount, what, &format!("bsdtar -C {it} -cf - . | tar -C source --compare -f -"));
     }
     if has("cpio") {
-        // (It sets no times of links that have several names.)
+        // (It sets no times of links that have several names, nor of the top.)
         let script = format!(
             "rm -rf back && mkdir back && (cd {it} && find . -depth -print0 | cpio -o0 -H newc --quiet) | (cd back && cpio -idm --quiet) && \
-             rsync -naiHJ --checksum --delete source/ back/ && find back -depth -delete"
+             rsync -naiHJO --checksum --delete source/ back/ && find back -depth -delete"
         );
         silent(mount, what, &script);
     }
