@@ -78,8 +78,8 @@ fn compare(options: &Options) -> Result<bool> {
         bail!("{advice}");
     }
     eprintln!("kernels: building");
-    let (store, program) = (Store::open(&binaries::target().join("kernels"))?, programs()?);
-    let job = Job { program: &program, cases: &options.cases, limit: options.limit };
+    let (store, programs) = (Store::open(&binaries::target().join("kernels"))?, programs()?);
+    let job = Job { programs: &programs, cases: &options.cases, limit: options.limit };
     let columns: Vec<Column> = options.plans.iter().map(|plan| column(plan, &store, &job)).collect();
     match options.json {
         true => println!("{:#}", table::json(&columns)),
@@ -103,9 +103,8 @@ fn programs() -> Result<PathBuf> {
             copy(&guests::build(name, Link::Dynamic), &folder.join("guests").join(name))?;
         }
     }
-    let program = folder.join("kernels");
-    copy(&std::env::current_exe().context("no path of this program")?, &program)?;
-    Ok(program)
+    copy(&std::env::current_exe().context("no path of this program")?, &folder.join("kernels"))?;
+    Ok(folder)
 }
 
 fn column(plan: &Plan, store: &Store, job: &Job<'_>) -> Column {

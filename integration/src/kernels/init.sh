@@ -12,11 +12,15 @@ if $b mount -t 9p -o "$options" host /host; then
     $b mount -t tmpfs shm /dev/shm
     $b mount -t devpts devpts /dev/pts
     $b mount -t tmpfs run /host/run
-    $b mkdir -p /host/run/tmp /host/run/lock
+    # The programs lie where they can be seen when /tmp is a folder of the machine's own, which some guests write to.
+    $b mkdir -p /host/run/tmp /host/run/lock /host/run/kernels/programs
+    $b mount --bind "/host@PROGRAMS@" /host/run/kernels/programs
+    $b mount -t tmpfs tmp /host/tmp
+    $b chmod 1777 /host/tmp
     $b ip link set lo up
     export TMPDIR=/run/tmp HOME=/run PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin LC_ALL=C
     $b stty -F /dev/ttyS1 raw
-    $b chroot /host /bin/sh -c 'cd /run/tmp && exec "@PROGRAM@" --inside @CASES@' > /dev/ttyS1
+    $b chroot /host /bin/sh -c 'cd /run/tmp && exec /run/kernels/programs/kernels --inside @CASES@' > /dev/ttyS1
     echo "kernels: the comparison ended with $?"
 else
     echo 'kernels: the root of the host cannot be mounted'

@@ -12,14 +12,14 @@ const INIT: &str = include_str!("init.sh");
 const FOLDER: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
 
-/// Writes the archive for `modules` to `path`: it has `program` compare `cases`, or all where there are none.
+/// Writes the archive for `modules` to `path`: it has the program `kernels` of the folder `programs` compare `cases`, or all where there are none.
 ///
 /// # Errors
 ///
 /// When busybox cannot be read or the archive cannot be written.
-pub fn write(path: &Path, modules: &[Module], program: &Path, cases: &[String]) -> Result<()> {
+pub fn write(path: &Path, modules: &[Module], programs: &Path, cases: &[String]) -> Result<()> {
     let busybox = fs::read(BUSYBOX).with_context(|| format!("cannot read {BUSYBOX}"))?;
-    let init = INIT.replace("@PROGRAM@", &program.display().to_string());
+    let init = INIT.replace("@PROGRAMS@", &programs.display().to_string());
     let quoted: Vec<String> = cases.iter().map(|case| format!("\"{case}\"")).collect();
     let init = init.replace("@CASES@", &quoted.join(" "));
     let mut archive = Archive::default();

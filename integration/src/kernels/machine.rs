@@ -33,8 +33,8 @@ struct Machine {
 /// What is run in a machine, and for how long.
 #[derive(Debug, Clone)]
 pub struct Job<'a> {
-    /// The program `kernels`, as the host has it.
-    pub program: &'a Path,
+    /// The folder of the program `kernels`, the pager and the guests, as the host has it.
+    pub programs: &'a Path,
     /// The cases to compare; all where there are none.
     pub cases: &'a [String],
     /// The longest time.
@@ -75,7 +75,7 @@ impl Machine {
     fn start(kernel: &Kernel, processor: Processor, job: &Job<'_>) -> Result<Machine> {
         let scratch = Scratch::new("machine");
         let archive = scratch.join("initramfs");
-        initramfs::write(&archive, &module::needed(&kernel.modules)?, job.program, job.cases)?;
+        initramfs::write(&archive, &module::needed(&kernel.modules)?, job.programs, job.cases)?;
         let (console, lines) = (scratch.join("console"), scratch.join("lines"));
         let mut command = Command::new(QEMU);
         command.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]);
