@@ -9,11 +9,12 @@
 //!
 //! [`filesystem`] and [`throttle`] decide: no I/O, no lock, no clock, no FUSE types. [`service`] owns the state and does the
 //! I/O. [`fuse`] decodes, calls and replies. [`gate`] sends the answers that have to wait. [`mounting`] puts it all at a
-//! mount point and takes it away. There is no `unsafe` in this crate.
+//! mount point and takes it away. `unsafe` stands in `sys` only, which wraps
+//! what the system offers through raw pointers.
 //!
 //! Lock order: no lock is held while another is taken, but for a process's name under [`gate`]'s (see [`service`]), nor during I/O.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod accounting;
 pub mod clock;
@@ -32,6 +33,7 @@ pub mod mounting;
 pub mod process;
 pub mod service;
 pub mod store;
+mod sys;
 pub mod table;
 pub mod throttle;
 pub mod trace;

@@ -12,7 +12,6 @@ use rustix::fs::{Advice, AtFlags, OFlags, StatxFlags};
 
 use super::peers::{BIG_BYTES, Served};
 
-const SEQUENTIAL_BYTES: usize = 1 << 20;
 const RANDOM_BYTES: usize = 4096;
 /// What O_DIRECT asks of a buffer.
 const ALIGNMENT: usize = 4096;
@@ -45,8 +44,9 @@ pub enum Better {
 use Better::{Higher, Lower};
 
 /// All of them.
-pub const MEASURES: [Measure; 6] = [
-    Measure { columns: &[("seq 1M MB/s", Higher)], run: sequential },
+pub const MEASURES: [Measure; 7] = [
+    Measure { columns: &[("seq 1M MB/s", Higher)], run: |tools, served| sequential(tools, served, 1 << 20) },
+    Measure { columns: &[("seq 128K MB/s", Higher)], run: |tools, served| sequential(tools, served, 128 << 10) },
     Measure { columns: &[("4K x1 /s", Higher), ("4K x1 p50 us", Lower), ("4K x1 cpu us", Lower)], run: random_one },
     Measure { columns: &[("4K x4 /s", Higher)], run: random_four },
     Measure { columns: &[("fault p50 us", Lower), ("fault mean us", Lower)], run: faults },
@@ -54,14 +54,15 @@ pub const MEASURES: [Measure; 6] = [
     Measure { columns: &[("open+close /s", Higher)], run: opens },
 ];
 
-fn sequential(tools: &Tools, served: &Served) -> Option<Vec<f64>> {
+/// Reads the file in sequence, by so many bytes at a time.
+fn sequential(tools: &Tools, served: &Served, step_bytes: usize) -> Option<Vec<f64>> {
     let file = File::open(&served.big).ok()?;
-    let mut buffer = vec![0; SEQUENTIAL_BYTES];
+    let mut buffer = vec![0; step_bytes];
     let (mut spent, mut bytes) = (Duration::ZERO, 0u64);
     while spent < tools.time {
         rustix::fs::fadvise(&file, 0, None, Advice::DontNeed).ok()?;
         let began = Instant::now();
-        for offset in (0..BIG_BYTES).step_by(SEQUENTIAL_BYTES) {
+        for offset in (0..BIG_BYTES).step_by(step_bytes) {
             bytes += file.read_at(&mut buffer, offset).ok()? as u64;
             if spent + began.elapsed() >= tools.time {
                 break;

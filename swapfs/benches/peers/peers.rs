@@ -47,11 +47,26 @@ pub struct Peer {
     pub start: fn(&Fixture) -> Result<Served, String>,
 }
 
+const FUSER: [&str; 2] = ["--transport", "fuser"];
+/// Missing where `/sys/module/fuse/parameters/enable_uring` is off.
+const URING: [&str; 2] = ["--transport", "uring"];
+
 /// All of them.
-pub const PEERS: [Peer; 8] = [
-    Peer { name: "swapfs", start: |fixture| swapfs(fixture, "swapfs", &[]) },
-    Peer { name: "swapfs-strict", start: |fixture| swapfs(fixture, "swapfs-strict", &["--strict"]) },
-    Peer { name: "swapfs-fast-wakes", start: |fixture| swapfs(fixture, "swapfs-fast-wakes", &["--wake", "fast"]) },
+pub const PEERS: [Peer; 10] = [
+    Peer { name: "swapfs", start: |fixture| swapfs(fixture, "swapfs", &FUSER) },
+    Peer { name: "swapfs-uring", start: |fixture| swapfs(fixture, "swapfs-uring", &URING) },
+    Peer {
+        name: "swapfs-strict",
+        start: |fixture| swapfs(fixture, "swapfs-strict", &[&FUSER[..], &["--strict"]].concat()),
+    },
+    Peer {
+        name: "swapfs-uring-strict",
+        start: |fixture| swapfs(fixture, "swapfs-uring-strict", &[&URING[..], &["--strict"]].concat()),
+    },
+    Peer {
+        name: "swapfs-fast-wakes",
+        start: |fixture| swapfs(fixture, "swapfs-fast-wakes", &[&FUSER[..], &["--wake", "fast"]].concat()),
+    },
     Peer { name: "bindfs", start: bindfs },
     Peer { name: "nbdkit+nbdfuse", start: nbdfuse },
     Peer { name: "squashfuse", start: |fixture| squashfuse(fixture, "squashfuse") },

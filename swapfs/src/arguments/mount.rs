@@ -15,7 +15,8 @@ use swapfs::faults::{FaultRule, parse_faults};
 use swapfs::filesystem::caching::Strictness;
 use swapfs::images::{ImageSpec, is_image_name};
 use swapfs::mounting::{
-    Audience, Encryption, Host, MountFlag, MountOptions, PageCache, StoreOptions, StorePlace, SwapSpec, usual_threads,
+    Audience, Encryption, Host, MountFlag, MountOptions, PageCache, StoreOptions, StorePlace, SwapSpec, Transport,
+    usual_threads,
 };
 use swapfs::service::is_swap_name;
 use swapfs::throttle::{Latency, Limits, Rule, Selector, parse_rules};
@@ -113,6 +114,10 @@ pub struct MountArguments {
     /// and while they are overdue; `fast`: while requests keep coming, too; `plain`: leave them to the system
     #[arg(long, value_name = "auto|fast|plain", default_value = "auto", value_parser = wake)]
     wake: Wake,
+    /// How the kernel's requests come: by /dev/fuse (`fuser`), or over io_uring in queues by processor (`uring`: Linux 6.14,
+    /// /sys/module/fuse/parameters/enable_uring); `auto`: in the faster way that there is
+    #[arg(long, value_name = "auto|fuser|uring", default_value = "auto", value_parser = transport)]
+    transport: Transport,
     /// Slow some requests, such as 'swap/*: bw=20M, iops=300' or 'images/** & comm=sort: profile=hdd-7200' (repeatable; first match wins)
     #[arg(long, value_name = "RULE")]
     throttle: Vec<String>,
@@ -275,6 +280,7 @@ fn mount_command(arguments: MountArguments) -> Result<MountCommand, String> {
         stats_files: arguments.stats_files,
         threads: arguments.threads,
         wake: arguments.wake,
+        transport: arguments.transport,
     };
     let ground = if arguments.daemon { Ground::Back } else { Ground::Fore };
     let memory = if arguments.lock_memory { Memory::Locked } else { Memory::LockedIfPossible };
@@ -390,6 +396,15 @@ fn wake(text: &str) -> Result<Wake, String> {
         "fast" => Ok(Wake::Fast),
         "plain" => Ok(Wake::Plain),
         _ => Err("give `auto`, `fast` or `plain`".to_owned()),
+    }
+}
+
+fn transport(text: &str) -> Result<Transport, String> {
+    match text {
+        "auto" => Ok(Transport::Auto),
+        "fuser" => Ok(Transport::Fuser),
+        "uring" => Ok(Transport::Uring),
+        _ => Err("give `auto`, `fuser` or `uring`".to_owned()),
     }
 }
 

@@ -91,6 +91,11 @@ pub(super) fn access(flags: OpenFlags) -> Access {
     }
 }
 
+/// The same of the flags as the kernel has them.
+pub(super) fn open_access(flags: u32) -> Access {
+    access(OpenFlags(flags as i32))
+}
+
 pub(super) fn whence(how: i32, offset: i64) -> Result<(Whence, u64), FsError> {
     let offset = u64::try_from(offset).map_err(|_| FsError::Invalid)?;
     match how {

@@ -4,6 +4,7 @@
 
 mod answer;
 mod convert;
+pub mod uring;
 
 use std::ffi::OsStr;
 use std::io;
@@ -38,35 +39,80 @@ const BLOCK_BYTES: u64 = 4096;
 const GENERATION: Generation = Generation(0);
 
 /// Serves a mount's requests.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Adapter {
     service: Arc<Service>,
     wakes: Arc<Wakes>,
     clock: Clock,
+    over_uring: OverUring,
+}
+
+/// Whether the kernel is asked to send requests over io_uring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverUring {
+    /// It is.
+    Asked,
+    /// All go over `/dev/fuse`.
+    No,
+}
+
+/// What a listing says of a name besides.
+enum Seen {
+    /// It is the directory itself, or the one above.
+    Itself,
+    /// It was looked up for the listing.
+    Found(Entry),
+    /// It has gone meanwhile; readers pass over number 0.
+    Gone,
+    /// It is there, but could not be looked up: who asks for it gets the error.
+    Unknown,
 }
 
 impl Adapter {
     /// An adapter that answers for `service` and tells `wakes` of what clients wait for.
     pub fn new(service: Arc<Service>, wakes: Arc<Wakes>, clock: Clock) -> Self {
-        Adapter { service, wakes, clock }
+        Adapter { service, wakes, clock, over_uring: OverUring::No }
+    }
+
+    /// The same, which asks the kernel to send requests over io_uring.
+    pub fn over_uring(self) -> Self {
+        Adapter { over_uring: OverUring::Asked, ..self }
     }
 
     fn control_text(&self, file: crate::filesystem::inode::ControlFile) -> String {
         control::text(file, &self.service.snapshot())
     }
 
-    /// What a listing says of an entry; the number is that of an entry that was looked up for it.
-    fn entry_plus(&self, parent: Ino, entry: &DirectoryEntry) -> (Option<Ino>, Duration, FileAttr) {
+    fn seen(&self, parent: Ino, entry: &DirectoryEntry) -> Seen {
         if entry.name == "." || entry.name == ".." {
-            let attr = FileAttr { ino: INodeNo(entry.ino.0), kind: file_type(entry.kind), ..no_such_file() };
-            return (None, Duration::ZERO, attr);
+            return Seen::Itself;
         }
         match self.service.lookup(parent, &entry.name) {
-            Ok(Entry { attr, ttl }) => (Some(attr.ino), ttl, file_attr(&attr)),
-            // It has gone meanwhile; readers pass over number 0.
-            Err(FsError::NotFound) => (None, Duration::ZERO, no_such_file()),
-            // It is there: who asks for it gets the error.
-            Err(_) => (None, Duration::ZERO, only_listed(entry)),
+            Ok(found) => Seen::Found(found),
+            Err(FsError::NotFound) => Seen::Gone,
+            Err(_) => Seen::Unknown,
+        }
+    }
+
+    /// What a listing says of an entry; the number is that of an entry that was looked up for it.
+    fn entry_plus(&self, parent: Ino, entry: &DirectoryEntry) -> (Option<Ino>, Duration, FileAttr) {
+        match self.seen(parent, entry) {
+            Seen::Itself => {
+                let attr = FileAttr { ino: INodeNo(entry.ino.0), kind: file_type(entry.kind), ..no_such_file() };
+                (None, Duration::ZERO, attr)
+            }
+            Seen::Found(Entry { attr, ttl }) => (Some(attr.ino), ttl, file_attr(&attr)),
+            Seen::Gone => (None, Duration::ZERO, no_such_file()),
+            Seen::Unknown => (None, Duration::ZERO, only_listed(entry)),
+        }
+    }
+
+    /// Looks a name up; one that is not there comes with how long that may be believed.
+    fn find(&self, parent: Ino, name: &OsStr) -> Result<Result<Entry, Duration>, FsError> {
+        match self.service.lookup(parent, name) {
+            // Swap files may come at any time.
+            Err(FsError::NotFound) if parent != SWAP => Ok(Err(IMAGE_TTL)),
+            found => found.map(Ok),
         }
     }
 
@@ -91,6 +137,9 @@ impl Filesystem for Adapter {
                 tracing::warn!("this kernel's FUSE has no {flag:?}; going on without");
             }
         }
+        if self.over_uring == OverUring::Asked && config.add_capabilities(InitFlags::FUSE_OVER_IO_URING).is_err() {
+            return Err(io::Error::other("the kernel offers no FUSE over io_uring on this connection"));
+        }
         // Both setters answer the nearest possible value where they refuse.
         let _ = config.set_max_write(MAX_REQUEST_BYTES);
         let _ = config.set_max_background(MAX_BACKGROUND);
@@ -104,10 +153,9 @@ impl Filesystem for Adapter {
 
     fn lookup(&self, _req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         self.wakes.request();
-        guarded(|| match self.service.lookup(Ino(parent.0), name) {
-            Ok(entry) => reply.entry(&entry.ttl, &file_attr(&entry.attr), GENERATION),
-            // Swap files may come at any time.
-            Err(FsError::NotFound) if parent.0 != SWAP.0 => reply.entry(&IMAGE_TTL, &no_such_file(), GENERATION),
+        guarded(|| match self.find(Ino(parent.0), name) {
+            Ok(Ok(entry)) => reply.entry(&entry.ttl, &file_attr(&entry.attr), GENERATION),
+            Ok(Err(ttl)) => reply.entry(&ttl, &no_such_file(), GENERATION),
             Err(error) => reply.error(errno(&error)),
         });
     }

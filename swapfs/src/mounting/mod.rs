@@ -6,6 +6,7 @@
 mod connect;
 mod flag;
 mod place;
+mod transport;
 mod unmount;
 
 use std::collections::HashSet;
@@ -19,6 +20,7 @@ use fuser::{Config, Session, SessionACL};
 pub use crate::store::{Encryption, PageCache, StoreOptions, StorePlace};
 pub use flag::MountFlag;
 pub use place::{Found, PlaceError, resolve};
+pub use transport::{Transport, TransportError, offered};
 pub use unmount::{GRACE, Unmounted, unmount};
 
 use crate::clock::Clock;
@@ -26,6 +28,7 @@ use crate::faults::FaultRule;
 use crate::filesystem::Owner;
 use crate::filesystem::caching::Strictness;
 use crate::fuse::Adapter;
+use crate::fuse::uring::Rings;
 use crate::images::{ImageSpec, Source, SourceError};
 use crate::mountinfo;
 use crate::process::{is_reading, threads_named};
@@ -106,6 +109,8 @@ pub struct MountOptions {
     pub stats_files: usize,
     /// What idle processors do while requests keep coming.
     pub wake: Wake,
+    /// How requests come.
+    pub transport: Transport,
 }
 
 /// Why there is no mount.
@@ -120,6 +125,9 @@ pub enum MountError {
     /// A store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The transport.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
     /// The store would be served by the mount that it is for.
     #[error("swap store {0} is below the mount point; use a directory outside of it")]
     StoreInside(PathBuf),
@@ -148,6 +156,7 @@ pub enum MountError {
 pub struct Mounted {
     session: Session<Adapter>,
     threads: usize,
+    rings: Option<Rings>,
     place: Place,
     found: Found,
     doubts: Vec<String>,
@@ -176,19 +185,29 @@ impl Mounted {
         let wakes = Arc::new(Wakes::start(options.wake, clock).map_err(&thread_failed)?);
         let service = Service::new(plan, wakes.clone(), clock).map_err(thread_failed)?;
         let doubts = [service.doubts(RuleKind::Throttle), service.doubts(RuleKind::Faults)].concat();
+        let (adapter, rings) =
+            transport::prepare(options.transport, Adapter::new(service, wakes, clock), options.threads)?;
+        // With rings, few requests are left for fuser.
+        let threads = if rings.is_some() { 1 } else { options.threads };
         let turn = place::Turn::wait();
         place::check_free(&path)?;
         let connection = connect::connect(&path, owner, options)?;
         drop(turn);
-        let config = session_config(options.threads);
+        let config = session_config(threads);
         let place = Place { id: mountinfo::on_top(&mountinfo::current(), &path).map(|mount| mount.id), path };
-        let adapter = Adapter::new(service, wakes, clock);
         // The kernel checks who may come in (allow_other, default_permissions), so fuser need not.
-        match Session::from_fd(adapter, connection, SessionACL::All, config) {
-            Ok(session) => Ok(Mounted { session, threads: options.threads, place, found, doubts }),
+        let session = match Session::from_fd(adapter, connection, SessionACL::All, config) {
+            Ok(session) => session,
             Err(source) => {
                 let _ = unmount::take_away(&place);
-                Err(MountError::Handshake { path: place.path, source })
+                return Err(MountError::Handshake { path: place.path, source });
+            }
+        };
+        match transport::start(options.transport, rings, &session) {
+            Ok(rings) => Ok(Mounted { session, threads, rings, place, found, doubts }),
+            Err(error) => {
+                let _ = unmount::take_away(&place);
+                Err(error.into())
             }
         }
     }
@@ -219,7 +238,10 @@ impl Mounted {
             wait_for_threads(threads);
             ready();
         })?;
-        self.session.run()
+        let ended = self.session.run();
+        // No request can come any more, or nobody would forget what they look up.
+        drop(self.rings);
+        ended
     }
 }
 
