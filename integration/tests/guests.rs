@@ -126,6 +126,7 @@ guest!(pipes_open);
 guest!(pthreads);
 guest!(processor_flags);
 guest!(random_access, ["8"]);
+guest!(records);
 guest!(registers);
 guest!(reservations);
 guest!(run_data);

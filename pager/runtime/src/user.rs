@@ -113,6 +113,7 @@ plain! {
     u64 = 0,
     [u64; 2] = [0; 2],
     [u64; 3] = [0; 3],
+    [u64; 7] = [0; 7],
     crate::sys::signal::Action = crate::sys::signal::Action {
         handler: 0, flags: 0, restorer: 0, mask: crate::sys::signal::SignalSet(0),
     },

@@ -295,6 +295,18 @@ pub enum Chunk {
         /// Index of the file position argument, where there is one.
         offset_arg: Option<u8>,
     },
+    /// A message of a socket, `length` bytes at `buffer`: never in pieces, but through another buffer where this one does not fit.
+    Message {
+        /// Index of the buffer argument.
+        buffer_arg: u8,
+        /// Index of the length argument.
+        length_arg: u8,
+    },
+    /// The same with a `msghdr`.
+    Header {
+        /// Index of the argument that points at it.
+        header_arg: u8,
+    },
     /// The length may be lowered: the kernel fills what fits, and the program asks again.
     Shorter {
         /// Index of the buffer argument.

@@ -22,7 +22,7 @@ use crate::user;
 const LARGEST: u64 = 1 << 20;
 /// The part of the cap that one call may pin.
 const SHARE: u64 = 8;
-const IOV_MAX: u64 = 1024;
+pub const IOV_MAX: u64 = 1024;
 const GETSOCKOPT: u64 = 55;
 const PREADV2: u64 = 327;
 const SOL_SOCKET: u64 = 1;
@@ -61,6 +61,18 @@ pub fn in_pieces(block: &'static Block, call: Call, chunk: Chunk) -> Result<u64,
             *length = (*length).min(limit().max(PAGE_SIZE * 2));
             perform::whole(block, call, Interruption::AsUsual)
         }
+        Chunk::Message { buffer_arg, length_arg } => {
+            let arguments = (buffer_arg.into(), length_arg.into());
+            match call.args[arguments.1] {
+                total if total <= limit() => perform::whole(block, call, Interruption::AsUsual),
+                total if sends(call) && total > RECORD_MAX => perform::whole(block, call, Interruption::AsUsual),
+                _ => records::buffer(block, call, arguments),
+            }
+        }
+        Chunk::Header { header_arg } => match records::message(block, call, header_arg.into(), limit()) {
+            Some(result) => result,
+            None => perform::whole(block, call, Interruption::AsUsual),
+        },
         Chunk::Whole => perform::whole(block, call, Interruption::AsUsual),
     }
 }
@@ -145,15 +157,15 @@ enum Nature {
     Records,
 }
 
-/// An append is one record to those who append to the same file, up to this size.
-const APPEND_MAX: u64 = 16 << 20;
+/// Most bytes that are sent through memory of the runtime's. Up to this an append is one record to those who append to the same file.
+pub const RECORD_MAX: u64 = 16 << 20;
 
 fn nature(call: Call, total: u64) -> Nature {
     let fd = Fd(call.args[0] as i32);
     let Ok(stat) = file::stat_fd(fd) else { return Nature::Records };
     let appends = || file::status_flags(fd).is_ok_and(|flags| flags & file::O_APPEND != 0);
     match stat.kind() {
-        Type::Regular if sends(call) && total <= APPEND_MAX && appends() => Nature::Records,
+        Type::Regular if sends(call) && total <= RECORD_MAX && appends() => Nature::Records,
         Type::Regular => Nature::Stream(Onward::Uninterrupted),
         Type::Pipe | Type::Socket if stat.kind() == Type::Socket && !is_stream(fd) => Nature::Records,
         Type::Pipe | Type::Socket if sends(call) => Nature::Stream(Onward::Plainly),
@@ -163,6 +175,10 @@ fn nature(call: Call, total: u64) -> Nature {
         Type::Character if file::is_terminal(fd) => Nature::Short,
         _ => Nature::Records,
     }
+}
+
+fn is_pipe(call: Call) -> bool {
+    file::stat_fd(Fd(call.args[0] as i32)).is_ok_and(|stat| stat.kind() == Type::Pipe)
 }
 
 /// Of a socket: else each call moves one message.
@@ -186,7 +202,7 @@ pub fn sends(call: Call) -> bool {
     call.row
         .pointers
         .iter()
-        .any(|pointer| matches!(pointer.shape, Shape::Buffer(Direction::In, _) | Shape::IoVec(Direction::In, _)))
+        .any(|pointer| matches!(pointer.shape, Shape::Buffer(Direction::In, _) | Shape::IoVec(Direction::In, _) | Shape::MsgHdr(Direction::In)))
 }
 
 fn vector(
@@ -208,6 +224,10 @@ fn vector(
         return perform::whole(block, call, Interruption::AsUsual);
     }
     let onward = match nature(call, total) {
+        // The elements would be packets, where the pipe has any.
+        Nature::Stream(_) if total <= RECORD_MAX && is_pipe(call) => {
+            return records::vector(block, call, &parts, (vector_arg, count_arg));
+        }
         Nature::Stream(onward) => onward,
         Nature::Short | Nature::Records => return records::vector(block, call, &parts, (vector_arg, count_arg)),
     };
@@ -228,7 +248,8 @@ fn vector(
     Ok(done)
 }
 
-fn read_vector(addr: u64, count: u64) -> Result<Vec<IoVec>, Errno> {
+/// The elements of the program's array.
+pub fn read_vector(addr: u64, count: u64) -> Result<Vec<IoVec>, Errno> {
     (0..count)
         .map(|i| {
             let [base, len] = user::read_value::<[u64; 2]>(addr + i * 16)?;

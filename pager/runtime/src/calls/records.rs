@@ -4,7 +4,10 @@
 
 use super::Call;
 use super::perform::{self, Interruption};
-use super::pieces::sends;
+use super::fill::{self, Hold};
+use super::pieces::{IOV_MAX, RECORD_MAX, read_vector, sends};
+use pager_core::calls::{Direction, Span};
+
 use crate::buffers::RecordBuffer;
 use crate::sys::Errno;
 use crate::sys::memory::IoVec;
@@ -48,6 +51,70 @@ pub fn vector(
     let moved = perform::make(block, call, Interruption::AsUsual)?;
     record.scatter(parts, moved)
 }
+
+/// Makes sendmsg or recvmsg, whose header is argument `header`; `None` where its buffers are `limit` bytes or less, or more than can be sent so.
+pub fn message(
+    block: &'static Block,
+    call: Call,
+    header: usize,
+    limit: u64,
+) -> Option<Result<u64, Errno>> {
+    let given = user::read_value::<[u64; 7]>(call.args[header]).ok()?;
+    let parts = Some(given[COUNT]).filter(|count| *count <= IOV_MAX);
+    let parts = read_vector(given[VECTOR], parts?).ok()?;
+    let total = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.len));
+    if total <= limit || sends(call) && total > RECORD_MAX {
+        return None;
+    }
+    let record = Record::new(call, &parts).ok()?;
+    Some(exchange(block, call, (header, given), &parts, record))
+}
+
+/// Words of a `msghdr`.
+const NAME: usize = 0;
+const NAME_LEN: usize = 1;
+const VECTOR: usize = 2;
+const COUNT: usize = 3;
+const CONTROL: usize = 4;
+const CONTROL_LEN: usize = 5;
+const FLAGS: usize = 6;
+
+fn exchange(
+    block: &'static Block,
+    call: Call,
+    (header, given): (usize, [u64; 7]),
+    parts: &[IoVec],
+    mut record: Record,
+) -> Result<u64, Errno> {
+    record.gather(parts)?;
+    let one = IoVec { base: record.buffer.as_mut_ptr() as u64, len: record.buffer.len() as u64 };
+    let mut own = given;
+    (own[VECTOR], own[COUNT]) = (&raw const one as u64, 1);
+    let pinned = block.pinned();
+    let direction = if record.sends { Direction::In } else { Direction::Out };
+    for (addr, len) in [(given[NAME], u64::from(given[NAME_LEN] as u32)), (given[CONTROL], given[CONTROL_LEN])] {
+        if addr != 0 && (1..=SIDE_MAX).contains(&len) {
+            fill::ready(block, Span { addr, len, direction }, Hold::Pinned);
+        }
+    }
+    let mut call = call;
+    let at = core::mem::replace(&mut call.args[header], own.as_mut_ptr() as u64);
+    let result = perform::make(block, call, Interruption::AsUsual);
+    block.unpin_to(pinned);
+    let moved = result?;
+    if !record.sends {
+        // As the kernel, which leaves what lies between them alone.
+        let words = [(NAME_LEN, given[NAME] != 0), (FLAGS, true)];
+        for (word, _) in words.into_iter().filter(|(_, is_told)| *is_told) {
+            user::write_value(at + word as u64 * 8, &(own[word] as u32))?;
+        }
+        user::write_value(at + CONTROL_LEN as u64 * 8, &own[CONTROL_LEN])?;
+    }
+    record.scatter(parts, moved)
+}
+
+/// Most bytes of a name or of control data: what is longer the kernel refuses.
+const SIDE_MAX: u64 = 1 << 20;
 
 struct Record {
     buffer: RecordBuffer,

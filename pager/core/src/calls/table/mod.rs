@@ -128,6 +128,16 @@ impl Row {
         self
     }
 
+    const fn message(mut self, buffer_arg: u8, length_arg: u8) -> Row {
+        self.chunk = Chunk::Message { buffer_arg, length_arg };
+        self
+    }
+
+    const fn header(mut self, header_arg: u8) -> Row {
+        self.chunk = Chunk::Header { header_arg };
+        self
+    }
+
     const fn shorter(mut self, buffer_arg: u8, length_arg: u8) -> Row {
         self.chunk = Chunk::Shorter { buffer_arg, length_arg };
         self

@@ -63,7 +63,12 @@ fn arguments_that_rows_speak_of_exist() {
         }
         match row.chunk {
             Chunk::Whole => {}
-            Chunk::Stream { buffer_arg, length_arg } | Chunk::Shorter { buffer_arg, length_arg } => {
+            Chunk::Header { header_arg } => {
+                assert!(row.pointers.iter().any(|pointer| pointer.argument == header_arg), "{}", row.name);
+            }
+            Chunk::Stream { buffer_arg, length_arg }
+            | Chunk::Message { buffer_arg, length_arg }
+            | Chunk::Shorter { buffer_arg, length_arg } => {
                 fits(buffer_arg);
                 fits(length_arg);
             }
