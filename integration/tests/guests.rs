@@ -119,6 +119,7 @@ guest!(map_walk);
 guest!(namespace_init);
 guest!(null_read);
 guest!(own_attributes);
+guest!(own_descriptors);
 guest!(own_proc, ["one", "", "three"]);
 guest!(own_segv);
 guest!(ping_pong);

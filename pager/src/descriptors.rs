@@ -3,29 +3,33 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use pager_core::shared::OWN_DESCRIPTORS;
 
 use crate::sys::duplicate::duplicate;
 
-/// How many numbers are kept for us below the top.
+/// How many numbers are kept for us below the limit, where there are none above it.
 const RESERVED: RawFd = 32;
-/// No number above this is used even if the limit allows it: a fork copies the table up to the highest open number (4,000: nothing that can be
-/// measured beside the fork; 20,000: 45 us).
-const TOP: RawFd = 4096;
+/// Our numbers begin here: above what most programs may have.
+const TOP: RawFd = OWN_DESCRIPTORS as RawFd;
+/// How far the limit is raised above that for as long as it takes to make one.
+const ROOM: u64 = 256;
 
 /// A descriptor at a high number that survives exec.
 #[derive(Debug)]
 pub struct HighFd(OwnedFd);
 
 impl HighFd {
-    /// Duplicates `low` to a free number just below the soft limit on descriptors, or further down where that is taken.
+    /// Duplicates `low` to a free number from [`OWN_DESCRIPTORS`] on, where the limits let that be; else just below the soft limit on descriptors, or
+    /// further down where that is taken.
     ///
     /// # Errors
     ///
     /// What the kernel said when no number at all was free.
     pub fn new(low: impl AsFd) -> io::Result<HighFd> {
+        let _wide = WideLimit::new();
         let top = soft_limit().min(TOP);
-        let tries = [top - RESERVED, top / 2, top / 4, 3];
+        let tries = [TOP, top - RESERVED, top / 2, top / 4, 3];
         let mut result = Err(io::Error::from_raw_os_error(libc::EMFILE));
         for least in tries.map(|least| least.max(3)) {
             result = duplicate(low.as_fd(), least);
@@ -45,6 +49,31 @@ impl HighFd {
 impl AsFd for HighFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+/// The limit on descriptors, raised until this is dropped.
+struct WideLimit(Option<(u64, u64)>);
+
+impl WideLimit {
+    fn new() -> WideLimit {
+        let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return WideLimit(None) };
+        let wide = u64::from(OWN_DESCRIPTORS) + ROOM;
+        if soft >= wide {
+            return WideLimit(None);
+        }
+        // Above the hard limit only with privilege.
+        let raised = setrlimit(Resource::RLIMIT_NOFILE, wide, hard.max(wide));
+        WideLimit(raised.ok().map(|()| (soft, hard)))
+    }
+}
+
+impl Drop for WideLimit {
+    fn drop(&mut self) {
+        if let Some((soft, hard)) = self.0 {
+            // It was so before.
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, soft, hard);
+        }
     }
 }
 

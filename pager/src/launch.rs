@@ -146,7 +146,9 @@ impl Launch {
     fn passport(&self) -> OsString {
         let path = self.program.path.as_os_str();
         let (control, program) = (self.control.number(), self.program_fd.number());
-        let mut entry = OsString::from(format!("{ENVIRONMENT_KEY}={control}:{program}:-1:-1:-1:0:0:{}:", path.len()));
+        let length = path.len();
+        let head = format!("{ENVIRONMENT_KEY}={control}:{program}:-1:-1:-1:0:0:-1:{length}:");
+        let mut entry = OsString::from(head);
         entry.push(path);
         entry.push(path);
         entry

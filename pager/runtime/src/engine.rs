@@ -15,9 +15,10 @@ use pager_core::shared::Engine;
 
 use crate::die;
 use crate::fill;
+use crate::memory::limits;
 use crate::state::{self, STATE};
 use crate::sys::Errno;
-use crate::sys::file::{self, Fd};
+use crate::sys::file::Fd;
 use crate::sys::memory::{self, IoVec, MADV_DONTNEED};
 use crate::sys::uffd::{self, Delivery};
 
@@ -40,7 +41,7 @@ pub fn has_server() -> bool {
 /// # Errors
 /// As [`uffd::open`].
 pub fn open() -> Result<Fd, Errno> {
-    file::with_descriptors(|| uffd::open(if has_server() { Delivery::Message } else { Delivery::Signal }))
+    limits::with_descriptors(|| uffd::open(if has_server() { Delivery::Message } else { Delivery::Signal }))
 }
 
 /// The most bytes that get markers in one go: 2 MiB of the kernel's page tables.

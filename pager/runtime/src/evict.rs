@@ -22,11 +22,13 @@ use crate::fill;
 use crate::gate;
 use crate::images;
 use crate::keys;
+use crate::memory::limits;
 use crate::record;
 use crate::row;
 use crate::state::{self, STATE};
 use crate::swap;
 use crate::sys::file;
+use crate::sys::memory;
 use crate::sys::signal;
 use crate::sys::task;
 use crate::sys::uffd::{self, Install};
@@ -268,17 +270,19 @@ fn no_swap() -> ! {
 
 /// Reads a page that is present, whatever the program may do with it.
 fn copy_out(page: PageNum, into: &mut [u8]) {
-    // The server of faults takes no signal, and an access that is refused would be one.
-    if !engine::has_server() {
+    // The server of faults takes no signal, and an access that is refused would be one: the kernel reads for it.
+    let copied = if engine::has_server() {
+        memory::read_own(page.start().0, into).unwrap_or(0)
+    } else {
         // SAFETY: `into` is ours and a page long; the page is the program's.
-        let copied = unsafe { gate::copy(into.as_mut_ptr() as u64, page.start().0, PAGE_SIZE) };
-        if copied == PAGE_SIZE {
-            return;
-        }
+        unsafe { gate::copy(into.as_mut_ptr() as u64, page.start().0, PAGE_SIZE) }
+    };
+    if copied == PAGE_SIZE {
+        return;
     }
     // No read access: the kernel's own way in does not ask for it.
     let open = || file::open(b"/proc/self/mem\0", file::O_RDONLY | file::O_CLOEXEC);
-    let got = file::with_descriptors(open).and_then(|fd| {
+    let got = limits::with_descriptors(open).and_then(|fd| {
         let got = file::pread_all(fd, into, page.start().0);
         file::close(fd);
         got

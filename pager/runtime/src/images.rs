@@ -8,6 +8,7 @@ use pager_core::area::{AreaTree, Backing, ImageId};
 use pager_core::entry::ImageRow;
 use pager_core::shared::{IMAGES, Image as Row};
 
+use crate::memory::limits;
 use crate::state;
 use crate::sys::file::{self, Fd, Stat};
 use crate::sys::{Errno, task};
@@ -64,7 +65,7 @@ impl Images {
             && image.fd.is_none()
             && use_of == Use::Read
         {
-            let own = file::with_descriptors(|| file::duplicate_high(fd))?;
+            let own = limits::with_descriptors(|| file::duplicate_high(fd))?;
             crate::calls::note_own(own);
             image.fd = Some(own);
         }

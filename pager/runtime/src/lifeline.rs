@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicI32, Ordering};
 
 use crate::calls;
 use crate::die::Line;
+use crate::memory::limits;
 use crate::state;
 use crate::sys::file::{self, Fd};
 use crate::sys::signal::{self, SIGKILL};
@@ -38,16 +39,16 @@ pub fn own() -> impl Iterator<Item = Fd> {
 
 /// Takes hold of it, at the start of an image; whether that could be done.
 pub fn take_hold() -> bool {
-    let is_held = open().is_ok_and(hold);
+    let is_held = limits::with_descriptors(open).is_ok_and(hold);
     end_with_the_run();
     is_held
 }
 
 /// Opens one for a child about to be forked: the first look of a new process at its `/proc/self` costs it ten times as much.
 ///
-/// The writers' lock of the areas must be held until [`drop_spare`], or until the child has it.
+/// The writers' lock of the areas must be held until [`drop_spare`], or until the child has it, and the limits' lock now.
 pub fn open_spare() {
-    SPARE.store(open().map_or(NONE, |fd| fd.0), Ordering::Relaxed);
+    SPARE.store(limits::with_descriptors_at_rest(open).map_or(NONE, |fd| fd.0), Ordering::Relaxed);
 }
 
 /// The child was forked, or not.
@@ -88,9 +89,8 @@ fn close(fd: i32) {
 fn open() -> Result<Fd, Errno> {
     let common = Fd(state::settings().lifeline_fd.load(Ordering::Relaxed) as i32);
     let path = Line::format(format_args!("/proc/self/fd/{}\0", common.0));
-    let fd = file::with_descriptors(|| {
-        file::open(path.as_bytes(), file::O_RDONLY | file::O_NONBLOCK | file::O_CLOEXEC).and_then(file::move_high)
-    })?;
+    let flags = file::O_RDONLY | file::O_NONBLOCK | file::O_CLOEXEC;
+    let fd = file::open(path.as_bytes(), flags).and_then(file::move_high)?;
     if !is_same(fd, common) {
         file::close(fd);
         return Err(Errno::ENOENT);

@@ -73,6 +73,7 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
     if let Some(Err(errno)) = passport.slots.map(leave::adopt) {
         die::event!("swap slots of the program before are lost: {errno:?}");
     }
+    limits::take_over(passport.descriptors);
     let itself = itself::leave_file(state::runtime_copy());
     let is_held = lifeline::take_hold();
     task::disable_huge_pages();
@@ -212,31 +213,35 @@ struct Passport<'a> {
     /// Signals that the program before ignored, of those for which the kernel has an action of the runtime's.
     ignored: SignalSet,
     comm: Comm,
+    /// The hard limit on descriptors, where the kernel's is another.
+    descriptors: Option<u64>,
     /// What the program is told that it was executed by.
     filename: &'a [u8],
     /// Where its file is.
     path: &'a [u8],
 }
 
-/// `CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:FILTERS_FD:IGNORED:COMM:LENGTH:` and the file name, so many bytes long, and the path; what there is not is
-/// -1.
+/// `CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:FILTERS_FD:IGNORED:COMM:DESCRIPTORS:LENGTH:` and the file name, so many bytes long, and the path; what there
+/// is not is -1.
 fn parse_run(run: &[u8]) -> Option<Passport<'_>> {
-    let mut parts = run.splitn(9, |byte| *byte == b':');
-    let mut number = || core::str::from_utf8(parts.next()?).ok()?.parse::<i32>().ok();
+    let mut parts = run.splitn(10, |byte| *byte == b':');
+    let mut number = || core::str::from_utf8(parts.next()?).ok()?.parse::<i64>().ok();
     let (control, program, slots, row, filters) = (number()?, number()?, number()?, number()?, number()?);
     let ignored = SignalSet(core::str::from_utf8(parts.next()?).ok()?.parse().ok()?);
-    let mut number = || core::str::from_utf8(parts.next()?).ok()?.parse::<i32>().ok();
+    let mut number = || core::str::from_utf8(parts.next()?).ok()?.parse::<i64>().ok();
     let comm = if number()? == 0 { Comm::OfName } else { Comm::OfFile };
+    let descriptors = u64::try_from(number()?).ok();
     let length = usize::try_from(number()?).ok()?;
     let (filename, path) = parts.next()?.split_at_checked(length)?;
     Some(Passport {
-        control: Fd(control),
-        program: Fd(program),
-        slots: (slots >= 0).then_some(Fd(slots)),
+        control: Fd(control as i32),
+        program: Fd(program as i32),
+        slots: (slots >= 0).then_some(Fd(slots as i32)),
         row: usize::try_from(row).ok(),
-        filters: (filters >= 0).then_some(Fd(filters)),
+        filters: (filters >= 0).then_some(Fd(filters as i32)),
         ignored,
         comm,
+        descriptors,
         filename,
         path,
     })
@@ -259,7 +264,6 @@ fn map_control(fd: Fd) -> Result<(), Errno> {
 }
 
 fn prepare(program: Fd, filters: Option<Fd>, ignored: SignalSet) -> Result<&'static Block, Errno> {
-    limits::take_over();
     match engine::open() {
         Ok(fd) => state::set_uffd(fd),
         Err(errno) => die::fail(FailureKind::Kernel, errno.0 as u64, b"userfaultfd", die::INTERNAL_EXIT),

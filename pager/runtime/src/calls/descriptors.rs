@@ -32,6 +32,18 @@ pub fn is_ours(fd: Fd) -> bool {
         && (apart_from_images().any(|ours| ours == fd) || STATE.images.lock().holds(fd))
 }
 
+/// No descriptor of ours is lower.
+pub fn least() -> i32 {
+    LEAST.load(Ordering::Relaxed)
+}
+
+/// All of ours.
+pub fn all() -> Vec<Fd> {
+    let mut images = Vec::new();
+    STATE.images.lock().descriptors(&mut images);
+    apart_from_images().chain(images.into_iter().map(|fd| Fd(fd as i32))).collect()
+}
+
 fn apart_from_images() -> impl Iterator<Item = Fd> {
     of_the_run().chain([state::uffd()]).chain(lifeline::own()).chain(paths::program())
 }
@@ -62,8 +74,7 @@ pub fn close_range(first: u64, last: u64, flags: u64) -> Result<u64, Errno> {
     if first > last {
         return Err(Errno::EINVAL);
     }
-    let mut ours: Vec<u32> = apart_from_images().map(|fd| fd.0 as u32).collect();
-    STATE.images.lock().descriptors(&mut ours);
+    let mut ours: Vec<u32> = all().into_iter().map(|fd| fd.0 as u32).collect();
     ours.retain(|fd| (first..=last).contains(fd));
     ours.sort_unstable();
     let mut from = u64::from(first);

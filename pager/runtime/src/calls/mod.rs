@@ -10,6 +10,7 @@ pub use descriptors::{note_own, of_the_run};
 pub use perform::perform;
 pub mod fill;
 mod keys;
+mod listing;
 pub mod paths;
 mod perform;
 mod pieces;

@@ -7,6 +7,7 @@ use super::Call;
 use super::again::{self, Repeat};
 use super::fill::{self, Hold, Memory};
 use super::keys;
+use super::listing;
 use super::paths;
 use super::pieces;
 use crate::die;
@@ -36,7 +37,15 @@ pub enum Interruption {
 /// # Errors
 /// The call's own, and ERESTARTSYS or ERESTARTNOINTR where it has to be made again after a signal.
 pub fn perform(block: &'static Block, call: Call) -> Result<u64, Errno> {
-    let result = make_fitting(block, call);
+    if let Some(result) = listing::answer(&call, |call| make_fitting(block, call)) {
+        return result;
+    }
+    let mut result = make_fitting(block, call);
+    if let Ok(stored) = result
+        && stored > 0
+    {
+        result = listing::until_something_is_left(&call, stored, || make_fitting(block, call));
+    }
     if let Ok(result) = result {
         memory::cut::after(call, result);
     }

@@ -199,10 +199,12 @@ fn read_what_is_there(block: &'static Block, call: Call, piece: IoVec) -> Result
 
 /// Whether bytes go out of the program's memory.
 pub fn sends(call: Call) -> bool {
-    call.row
-        .pointers
-        .iter()
-        .any(|pointer| matches!(pointer.shape, Shape::Buffer(Direction::In, _) | Shape::IoVec(Direction::In, _) | Shape::MsgHdr(Direction::In)))
+    call.row.pointers.iter().any(|pointer| {
+        matches!(
+            pointer.shape,
+            Shape::Buffer(Direction::In, _) | Shape::IoVec(Direction::In, _) | Shape::MsgHdr(Direction::In)
+        )
+    })
 }
 
 fn vector(

@@ -3,8 +3,8 @@
 //! The program's pages are made resident one by one, and for what there really is in the record only.
 
 use super::Call;
-use super::perform::{self, Interruption};
 use super::fill::{self, Hold};
+use super::perform::{self, Interruption};
 use super::pieces::{IOV_MAX, RECORD_MAX, read_vector, sends};
 use pager_core::calls::{Direction, Span};
 
@@ -53,12 +53,7 @@ pub fn vector(
 }
 
 /// Makes sendmsg or recvmsg, whose header is argument `header`; `None` where its buffers are `limit` bytes or less, or more than can be sent so.
-pub fn message(
-    block: &'static Block,
-    call: Call,
-    header: usize,
-    limit: u64,
-) -> Option<Result<u64, Errno>> {
+pub fn message(block: &'static Block, call: Call, header: usize, limit: u64) -> Option<Result<u64, Errno>> {
     let given = user::read_value::<[u64; 7]>(call.args[header]).ok()?;
     let parts = Some(given[COUNT]).filter(|count| *count <= IOV_MAX);
     let parts = read_vector(given[VECTOR], parts?).ok()?;

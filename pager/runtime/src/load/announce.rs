@@ -8,6 +8,7 @@ use pager_core::addr::PAGE_SIZE;
 use super::itself::Itself;
 use super::{Executed, Loaded};
 use crate::calls::paths;
+use crate::memory::limits;
 use crate::start::Inherited;
 use crate::state::STATE;
 use crate::sys::{Errno, call, file, nr};
@@ -61,7 +62,7 @@ pub fn announce(main: &Loaded, executed: &Executed<'_>, stack: u64, auxiliary: &
     if map.exe_fd < 0 || map.tell().is_err() {
         map.exe_fd = -1;
         let _ = map.tell();
-        if let Ok(fd) = file::with_descriptors(|| file::duplicate_high(executed.fd)) {
+        if let Ok(fd) = limits::with_descriptors(|| file::duplicate_high(executed.fd)) {
             paths::stand_in(fd);
         }
     }

@@ -2,6 +2,10 @@
 //! counted, nor refused.
 //!
 //! The kernel's soft limits are lifted to the hard ones for as long as the program runs; exec puts the program's back.
+//!
+//! Of the limit on descriptors the soft one is the kernel's, who hands out the numbers. The hard one is kept here, since the runtime needs descriptors
+//! after a program has given up its own: for each of them the soft limit is raised for a moment. Another thread of the program's may have one more
+//! than it should in that moment.
 
 use pager_core::addr::PAGE_SIZE;
 use pager_core::area::{Area, AreaTree, Holding, KernelReason, Protection, Role};
@@ -14,12 +18,18 @@ use crate::user;
 
 const RLIMIT_DATA: u64 = 2;
 const RLIMIT_STACK: u64 = 3;
+const RLIMIT_NOFILE: u64 = file::RLIMIT_NOFILE;
 const RLIMIT_MEMLOCK: u64 = 8;
 const RLIMIT_AS: u64 = 9;
 const GETRLIMIT: u64 = 97;
 const SETRLIMIT: u64 = 160;
 
-/// A soft and a hard limit, in bytes.
+/// How many descriptors of the runtime there may be.
+const OWN_ROOM: u64 = 4096;
+/// A hard limit of the kernel's below this leaves none at all.
+const LEAST_DESCRIPTORS: u64 = 8;
+
+/// A soft and a hard limit, in bytes or descriptors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Limit {
     soft: u64,
@@ -32,9 +42,11 @@ const NO_LIMIT: Limit = Limit { soft: u64::MAX, hard: u64::MAX };
 struct Kept {
     space: Limit,
     data: Limit,
+    /// The hard limit on descriptors, where it is lower than the kernel's.
+    descriptors: u64,
 }
 
-static KEPT: Mutex<Kept> = Mutex::new(Rank::Limits, Kept { space: NO_LIMIT, data: NO_LIMIT });
+static KEPT: Mutex<Kept> = Mutex::new(Rank::Limits, Kept { space: NO_LIMIT, data: NO_LIMIT, descriptors: u64::MAX });
 
 impl Kept {
     fn of(&mut self, which: u64) -> Option<&mut Limit> {
@@ -59,9 +71,10 @@ pub fn lock() -> &'static crate::lock::RawMutex {
     KEPT.raw()
 }
 
-/// Takes the limits over from the kernel, when the process starts.
-pub fn take_over() {
+/// Takes the limits over from the kernel, when the process starts; the hard one on descriptors from the program before.
+pub fn take_over(descriptors: Option<u64>) {
     let mut kept = KEPT.lock();
+    kept.descriptors = descriptors.unwrap_or(u64::MAX);
     for which in [RLIMIT_AS, RLIMIT_DATA] {
         let limit = kernel_limit(which);
         if let Some(kept) = kept.of(which) {
@@ -82,9 +95,27 @@ pub fn lift() {
     }
 }
 
+/// The hard limit on descriptors that the next program is to know of, where the kernel does not.
+pub fn hard_descriptors() -> Option<u64> {
+    Some(KEPT.lock().descriptors).filter(|hard| *hard != u64::MAX)
+}
+
+/// How many descriptors the program that is executed may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Descriptors {
+    /// As many as before: it is paged, and needs some of its own.
+    Kept,
+    /// As many as its limit says.
+    HandedBack,
+}
+
 /// Gives the limits back to the kernel for exec. One that a vfork child has set for itself stays.
-pub fn hand_back() {
+pub fn hand_back(descriptors: Descriptors) {
     let mut kept = KEPT.lock();
+    if descriptors == Descriptors::HandedBack && kept.descriptors != u64::MAX {
+        let now = kernel_limit(RLIMIT_NOFILE);
+        set_kernel_limit(RLIMIT_NOFILE, Limit { hard: kept.descriptors.min(now.hard), ..now });
+    }
     for which in [RLIMIT_AS, RLIMIT_DATA] {
         let now = kernel_limit(which);
         if let Some(limit) = kept.of(which)
@@ -118,8 +149,70 @@ pub fn answer(number: u64, args: &[u64; 6]) -> Option<Result<u64, Errno>> {
     // A vfork child has limits of its own, which it means for the program that it will execute.
     let is_own = (pid as u32 == 0 || pid as u32 == own)
         && state::process().pid.load(core::sync::atomic::Ordering::Relaxed) == own;
-    let kept = is_own && matches!(which as u32 as u64, RLIMIT_AS | RLIMIT_DATA);
-    kept.then(|| exchange(which as u32 as u64, new, old))
+    match which as u32 as u64 {
+        which @ (RLIMIT_AS | RLIMIT_DATA) if is_own => Some(exchange(which, new, old)),
+        RLIMIT_NOFILE if is_own => Some(exchange_descriptors(new, old)),
+        _ => None,
+    }
+}
+
+fn exchange_descriptors(new: u64, old: u64) -> Result<u64, Errno> {
+    let wanted = match new {
+        0 => None,
+        new => Some(user::read_value::<[u64; 2]>(new)?),
+    };
+    let before = {
+        let mut kept = KEPT.lock();
+        let kernel = kernel_limit(RLIMIT_NOFILE);
+        let before = Limit { hard: kept.descriptors.min(kernel.hard), ..kernel };
+        if let Some([soft, hard]) = wanted {
+            if soft > hard {
+                return Err(Errno::EINVAL);
+            }
+            if hard > before.hard && !task::is_capable(task::CAP_SYS_RESOURCE) {
+                return Err(Errno::EPERM);
+            }
+            file::set_limit(RLIMIT_NOFILE, (soft, hard.max(kernel.hard)))?;
+            kept.descriptors = if hard < kernel.hard { hard } else { u64::MAX };
+        }
+        before
+    };
+    if old != 0 {
+        user::write_value(old, &[before.soft, before.hard])?;
+    }
+    Ok(0)
+}
+
+/// Runs `open` while the limits let the runtime have descriptors, and numbers where programs have none.
+///
+/// # Errors
+/// What `open` says.
+pub fn with_descriptors<T>(open: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    let _kept = KEPT.lock();
+    with_descriptors_at_rest(open)
+}
+
+/// The same for who holds [`lock`].
+///
+/// # Errors
+/// What `open` says.
+pub fn with_descriptors_at_rest<T>(open: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    let before = kernel_limit(RLIMIT_NOFILE);
+    let wide = before.soft.max(file::OWN_FROM + OWN_ROOM);
+    // Above the hard limit only with privilege.
+    let raised = before.soft < wide
+        && (file::set_limit(RLIMIT_NOFILE, (wide, wide.max(before.hard))).is_ok()
+            || before.soft < before.hard && file::set_limit(RLIMIT_NOFILE, (before.hard, before.hard)).is_ok());
+    let opened = open();
+    if raised {
+        set_kernel_limit(RLIMIT_NOFILE, before);
+    }
+    opened
+}
+
+/// Whether [`with_descriptors`] will find one.
+pub fn has_descriptors() -> bool {
+    kernel_limit(RLIMIT_NOFILE).hard >= LEAST_DESCRIPTORS || task::is_capable(task::CAP_SYS_RESOURCE)
 }
 
 fn exchange(which: u64, new: u64, old: u64) -> Result<u64, Errno> {

@@ -32,8 +32,6 @@ const ARGUMENT_MAX: usize = 128 << 10;
 const ARGUMENTS_MAX: usize = 6 << 20;
 /// Nesting of scripts that interpret scripts.
 const SCRIPT_DEPTH: u32 = 5;
-/// Our descriptors for the next image go here or above.
-const LEAST_FD: u64 = 200;
 /// How often who is about to poke this process may go first.
 const PATIENCE: u32 = 1000;
 
@@ -240,7 +238,10 @@ fn start(image: Image, kind: Kind) -> Errno {
         process.stop_listening(PATIENCE, task::give_way);
         take_pending_poke();
     }
-    limits::hand_back();
+    limits::hand_back(match kind {
+        Kind::Paged(_) => limits::Descriptors::Kept,
+        Kind::Native(_) => limits::Descriptors::HandedBack,
+    });
     let errno = execute(image, kind);
     limits::lift();
     if own {
@@ -267,7 +268,7 @@ fn execute(image: Image, kind: Kind) -> Errno {
 }
 
 fn start_paged(image: Image, fd: Fd) -> Errno {
-    let inherited = match file::duplicate_from(fd, LEAST_FD).or_else(|_| file::duplicate_from(fd, 3)) {
+    let inherited = match limits::with_descriptors(|| file::duplicate_inherited(fd)) {
         Ok(inherited) => inherited,
         Err(errno) => return errno,
     };
@@ -305,10 +306,10 @@ fn passport(program: Fd, slots: Option<Fd>, filters: Option<Fd>, image: &Image) 
         Comm::OfName => 0,
         Comm::OfFile => 1,
     };
-    let program = program.0;
+    let files = limits::hard_descriptors().map_or(-1, |hard| hard as i64);
+    let (program, length) = (program.0, name.len());
     let head = Line::format(format_args!(
-        "{key}={control}:{program}:{slots}:{row}:{filters}:{ignored}:{comm}:{}:",
-        name.len()
+        "{key}={control}:{program}:{slots}:{row}:{filters}:{ignored}:{comm}:{files}:{length}:"
     ));
     [head.as_bytes(), name, &image.place].concat()
 }

@@ -18,7 +18,7 @@ use crate::fault::{self, Outcome};
 use crate::fill;
 use crate::gate;
 use crate::lifeline::{self, Descriptors};
-use crate::memory::locks;
+use crate::memory::{limits, locks};
 use crate::queue::everything;
 use crate::record;
 use crate::row;
@@ -44,7 +44,7 @@ struct Saturated;
 /// As fork(2); EAGAIN too where the limits leave no descriptor for the child, and where a page that may not be read lies in a slot with as many
 /// owners as can be counted.
 pub fn fork(block: &'static Block, context: &mut UContext, request: &Request) -> Result<u64, Errno> {
-    if !file::has_descriptors() {
+    if !limits::has_descriptors() {
         // The child could not open its userfaultfd.
         return Err(Errno::EAGAIN);
     }

@@ -12,6 +12,7 @@ use pager_core::entry::{Entry, SwapSlot};
 
 use crate::credit;
 use crate::fault::{settle, take};
+use crate::memory::limits;
 use crate::queue::everything;
 use crate::state::{self, STATE};
 use crate::swap;
@@ -88,7 +89,8 @@ impl Leaving {
             return None;
         }
         let name = b"pager-slots\0";
-        let fd = Fd(call!(MEMFD_CREATE, name.as_ptr(), flags).ok()? as i32);
+        let fd = limits::with_descriptors(|| call!(MEMFD_CREATE, name.as_ptr(), flags)).ok()?;
+        let fd = Fd(fd as i32);
         let bytes: Vec<u8> = self.slots().flat_map(|slot| slot.place().to_ne_bytes()).collect();
         if file::pwrite_all(fd, &bytes, 0).is_err() {
             file::close(fd);

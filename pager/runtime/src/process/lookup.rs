@@ -11,6 +11,7 @@ use pager_core::elf::{ElfError, HEADER_BYTES, Header, Program};
 
 use crate::die::Line;
 use crate::images;
+use crate::memory::limits;
 use crate::root;
 use crate::sys::file::{self, AT_EMPTY_PATH, AT_EXECVE_CHECK, AT_FDCWD, AT_SYMLINK_NOFOLLOW, Fd, Stat};
 use crate::sys::{Errno, call, nr};
@@ -137,7 +138,12 @@ impl Name {
     /// # Errors
     /// EACCES where it may be executed but not read, and what else open(2) says; ETXTBSY on kernels that have not been asked before.
     pub fn open(&self) -> Result<(Fd, Stat), Errno> {
-        let fd = if self.text().is_empty() { self.reopen()? } else { self.open_path()? };
+        let open = || if self.text().is_empty() { self.reopen() } else { self.open_path() };
+        // Without a lock first: the file may be one that this process serves.
+        let fd = match open() {
+            Err(Errno::EMFILE) => limits::with_descriptors(open),
+            opened => opened,
+        }?;
         let stat = file::stat_fd(fd);
         let busy = !CHECKS.load(Ordering::Relaxed) && file::is_open_for_writing(fd);
         match stat {

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 
 use super::Sandbox;
 use crate::die::Line;
+use crate::memory::limits;
 use crate::sys::file::{self, Fd, O_CLOEXEC, O_RDONLY};
 use crate::sys::{Errno, call, task};
 use crate::thread::Block;
@@ -32,7 +33,7 @@ fn names_own(path: &[u8]) -> bool {
 
 fn copy(sandbox: &Sandbox, flags: u64) -> Result<u64, Errno> {
     let mut text = alloc::vec![0u8; LONGEST];
-    let status = file::with_descriptors(|| file::open(b"/proc/thread-self/status\0", O_RDONLY | O_CLOEXEC))?;
+    let status = limits::with_descriptors(|| file::open(b"/proc/thread-self/status\0", O_RDONLY | O_CLOEXEC))?;
     let got = read_all(status, &mut text);
     file::close(status);
     text.truncate(got?);

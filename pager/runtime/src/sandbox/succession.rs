@@ -7,6 +7,7 @@ use pager_core::seccomp::{ARCH_X86_64, Data, INSTRUCTION_BYTES, Made, decode, en
 
 use super::{Node, install};
 use crate::gate;
+use crate::memory::limits;
 use crate::sys::file::{self, Fd};
 use crate::sys::signal::{self, Action, SIG_IGN, SIGILL};
 use crate::sys::{Errno, call, nr};
@@ -31,7 +32,7 @@ pub fn hand_over(block: &'static Block) -> Result<Option<Fd>, Errno> {
     }
     let bytes = encode(nodes.iter().map(|node| (node.filter(), node.made(), node.entry.flags)));
     let name = b"pager-filters\0";
-    let fd = file::with_descriptors(|| call!(MEMFD_CREATE, name.as_ptr(), INHERITED).map(|fd| Fd(fd as i32)))?;
+    let fd = limits::with_descriptors(|| call!(MEMFD_CREATE, name.as_ptr(), INHERITED).map(|fd| Fd(fd as i32)))?;
     match file::pwrite_all(fd, &bytes, 0) {
         Ok(()) => Ok(Some(fd)),
         Err(errno) => {

@@ -24,14 +24,12 @@ const F_SETLK: u64 = 6;
 const F_SETOWN: u64 = 8;
 const F_SETSIG: u64 = 10;
 const F_DUPFD_CLOEXEC: u64 = 1030;
-const RLIMIT_NOFILE: u64 = 7;
+pub const RLIMIT_NOFILE: u64 = 7;
 const RLIMIT_FSIZE: u64 = 1;
-/// Our descriptors are kept this close to the limit.
+/// Where the limits do not reach up to where our descriptors belong, they are kept this close to them.
 const HIGH_ROOM: u64 = 128;
-/// What is enough of them.
-const DESCRIPTORS: u64 = 4096;
-/// A hard limit below this is taken for a wish to have none at all.
-const LEAST_DESCRIPTORS: u64 = 8;
+/// The lowest number of our descriptors, where the limits let it.
+pub const OWN_FROM: u64 = pager_core::shared::OWN_DESCRIPTORS as u64;
 
 /// A descriptor number; not closed on drop, since some live as long as the process.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -182,6 +180,14 @@ fn statx(dir: i64, path: &[u8], flags: u64) -> Result<Stat, Errno> {
     })
 }
 
+/// Whether a descriptor is one of a `/proc`.
+pub fn is_in_proc(fd: Fd) -> bool {
+    const FSTATFS: u64 = 138;
+    const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+    let mut told = [0u64; 15];
+    call!(FSTATFS, fd.0, told.as_mut_ptr()).is_ok() && told[0] == PROC_SUPER_MAGIC
+}
+
 pub fn is_terminal(fd: Fd) -> bool {
     const TCGETS: u64 = 0x5401;
     let mut settings = [0u64; 8];
@@ -240,31 +246,40 @@ pub fn set_cloexec(fd: Fd, on: u64) {
     let _ = call!(nr::FCNTL, fd.0, F_SETFD, on);
 }
 
-/// Moves a descriptor up to where programs do not look, closed on exec; the old number is free afterwards, also where that fails.
+/// Moves a descriptor up to where programs do not look, closed on exec; the old number is free afterwards, also where that fails. The limit is to be
+/// wide: see `memory::limits`.
 pub fn move_high(fd: Fd) -> Result<Fd, Errno> {
     let high = duplicate_high(fd);
     close(fd);
     high
 }
 
-/// A high, close-on-exec duplicate.
+/// A high, close-on-exec duplicate. The limit is to be wide: see `memory::limits`.
 pub fn duplicate_high(fd: Fd) -> Result<Fd, Errno> {
+    duplicate_up(fd, F_DUPFD_CLOEXEC)
+}
+
+/// A high duplicate that exec inherits. The limit is to be wide: see `memory::limits`.
+pub fn duplicate_inherited(fd: Fd) -> Result<Fd, Errno> {
+    duplicate_up(fd, F_DUPFD)
+}
+
+fn duplicate_up(fd: Fd, command: u64) -> Result<Fd, Errno> {
     let limit = limit(RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft).min(1 << 20);
-    let least = limit.saturating_sub(HIGH_ROOM);
-    call!(nr::FCNTL, fd.0, F_DUPFD_CLOEXEC, least)
-        .or_else(|_| call!(nr::FCNTL, fd.0, F_DUPFD_CLOEXEC, limit / 2))
-        .or_else(|_| call!(nr::FCNTL, fd.0, F_DUPFD_CLOEXEC, 3))
-        .map(|fd| Fd(fd as i32))
+    let places = [OWN_FROM, limit.saturating_sub(HIGH_ROOM), limit / 2, 3];
+    let mut result = Err(Errno::EMFILE);
+    for least in places {
+        result = call!(nr::FCNTL, fd.0, command, least).map(|fd| Fd(fd as i32));
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
 }
 
 /// The lowest free duplicate, closed on exec.
 pub fn duplicate(fd: Fd) -> Result<Fd, Errno> {
     call!(nr::FCNTL, fd.0, F_DUPFD_CLOEXEC, 0).map(|fd| Fd(fd as i32))
-}
-
-/// The lowest free duplicate at or above `least`, inherited by exec.
-pub fn duplicate_from(fd: Fd, least: u64) -> Result<Fd, Errno> {
-    call!(nr::FCNTL, fd.0, F_DUPFD, least).map(|fd| Fd(fd as i32))
 }
 
 /// Makes `to` the same as `from`, closed on exec.
@@ -280,30 +295,6 @@ pub fn limit(which: u64) -> Result<(u64, u64), Errno> {
     let mut pair = [0u64; 2];
     call!(nr::PRLIMIT64, 0, which, 0, pair.as_mut_ptr())?;
     Ok((pair[0], pair[1]))
-}
-
-/// Runs `open`, and once more with all the descriptors that this process may have where its soft limit leaves none. Another thread may open one
-/// more than the limit meanwhile, or find its own change of the limit undone.
-///
-/// # Errors
-/// What `open` says.
-pub fn with_descriptors<T>(open: impl Fn() -> Result<T, Errno>) -> Result<T, Errno> {
-    let first = open();
-    let (Err(Errno::EMFILE), Ok((soft, hard))) = (&first, limit(RLIMIT_NOFILE)) else { return first };
-    // Above the hard limit only with privilege.
-    let wide = hard.max(DESCRIPTORS);
-    if set_limit(RLIMIT_NOFILE, (wide, wide)).or_else(|_| set_limit(RLIMIT_NOFILE, (hard, hard))).is_err() {
-        return first;
-    }
-    let again = open();
-    let _ = set_limit(RLIMIT_NOFILE, (soft, hard));
-    again
-}
-
-/// Whether [`with_descriptors`] will find one.
-pub fn has_descriptors() -> bool {
-    let free = |pair: (u64, u64)| pair.1 >= LEAST_DESCRIPTORS;
-    limit(RLIMIT_NOFILE).is_ok_and(free)
 }
 
 /// Sets both.
