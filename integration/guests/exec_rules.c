@@ -134,16 +134,29 @@ static void busy(void) {
     CHECK(open("/proc/self/exe", O_RDWR) < 0 && errno == ETXTBSY);
 }
 
+// Who may not read a program may run it.
+static void unreadable(void) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHECK(getuid() != 0 || (setgid(65534) == 0 && setuid(65534) == 0));
+        CHECK(open("sealed", O_RDONLY) < 0 && errno == EACCES);
+        execl("sealed", "told", "quiet", (char *)NULL);
+        _exit(1);
+    }
+    CHECK(outcome_of(pid) == 8 && unlink("sealed") == 0);
+}
+
 int main(int count, char **argv) {
     if (strcmp(argv[0], "told") == 0 || strstr(argv[0], "/interpreter")) {
         if (count > 1 && strcmp(argv[1], "wait") == 0) return prctl(PR_SET_NAME, "waits"), pause();
+        if (count > 1 && strcmp(argv[1], "quiet") == 0) return 8;
         return tell(), 7;
     }
     char folder[] = "/tmp/exec-rules-XXXXXX", text[200];
     CHECK(mkdtemp(folder) && chmod(folder, 0755) == 0);
     char own[4096];
     CHECK(realpath("/proc/self/exe", own) && chdir(folder) == 0);
-    copy(own, "prog", 0755), copy(own, "interpreter", 0755), copy(own, "plain", 0644);
+    copy(own, "prog", 0755), copy(own, "interpreter", 0755), copy(own, "plain", 0644), copy(own, "sealed", 0111);
     CHECK(symlink("prog", "link") == 0 && symlink("loop", "loop") == 0 && mkfifo("pipe", 0777) == 0);
     with_interpreter(own, "lost", "/no/such/linker"), with_interpreter(own, "odd", "/etc"), with_interpreter(own, "text", "./stray");
     with_interpreter(own, "own", "./prog");
@@ -154,6 +167,7 @@ int main(int count, char **argv) {
     refusals(here, program);
     scripts(here);
     busy();
+    unreadable();
     // The link follows the file.
     CHECK(rename("interpreter", "renamed") == 0);
     say("no longer there", AT_FDCWD, "script", 0);
