@@ -149,6 +149,7 @@ guest!(terminated);
 guest!(thread_exits);
 guest!(threads_churn, ["4"]);
 guest!(vfork_churn);
+guest!(tracers);
 guest!(wait_many);
 guest!(waiting_masks);
 guest!(write_barrier);

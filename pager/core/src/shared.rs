@@ -94,6 +94,8 @@ pub struct Settings {
     pub trace_offset: AtomicU64,
     /// Cells of that ring; 0 where nothing is recorded.
     pub trace_cells: AtomicU64,
+    /// 1 once a process of the run has asked to trace another one or to be traced.
+    pub tracing: AtomicU32,
 }
 
 /// Descriptors of the pager have this number or a higher one, where the limits let them: a fork copies the table up to the highest open number

@@ -224,6 +224,16 @@ pub fn runs_natively(pid: u32) -> bool {
     settings().children.load(Ordering::Relaxed) == Children::Native as u32 && !is_first(pid)
 }
 
+/// Notes that a process of the run traces another, or is about to: from then on waits are looked at, and exec asks who traces.
+pub fn note_tracing() {
+    settings().tracing.store(1, Ordering::Relaxed);
+}
+
+/// Whether any has.
+pub fn is_tracing() -> bool {
+    settings().tracing.load(Ordering::Relaxed) != 0
+}
+
 /// Pages resident now.
 pub fn resident() -> u64 {
     process().resident.load(Ordering::Relaxed)

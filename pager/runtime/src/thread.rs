@@ -160,6 +160,8 @@ pub struct Own {
     pub instruction: u64,
     /// Whether a poke came while a call waited, which the kernel then ended with EINTR.
     pub cut_short: bool,
+    /// Whether the thread has asked to be traced, and is not yet (`process::trace::tracee`).
+    pub trace_due: bool,
 }
 
 /// The header of a thread's block.
@@ -348,6 +350,7 @@ impl Own {
             last_spurious: (0, 0, 0),
             instruction: 0,
             cut_short: false,
+            trace_due: false,
         }
     }
 

@@ -17,10 +17,8 @@ pub fn blocking(row: &Row, args: &[u64; 6]) -> Restart {
 const IOCTL: u32 = 16;
 const SETSOCKOPT: u32 = 54;
 const FCNTL: u32 = 72;
-const PTRACE: u32 = 101;
 const PRCTL: u32 = 157;
 
-const EPERM: i32 = 1;
 const EINVAL: i32 = 22;
 const ENOTTY: i32 = 25;
 const ENOPROTOOPT: i32 = 92;
@@ -28,7 +26,6 @@ const ENOPROTOOPT: i32 = 92;
 /// The errno to answer, unasked, when these arguments of an otherwise served call set up what a pager cannot carry: memory that the kernel or
 /// a device touches after the call, dispatch of system calls.
 pub fn refusal(row: &Row, args: &[u64; 6]) -> Option<i32> {
-    const PTRACE_TRACEME: u64 = 0;
     const SOL_SOCKET: u32 = 1;
     const SO_ZEROCOPY: u32 = 60;
     const SOL_XDP: u32 = 283;
@@ -40,8 +37,6 @@ pub fn refusal(row: &Row, args: &[u64; 6]) -> Option<i32> {
             _ => None,
         },
         PRCTL if args[0] as u32 == PR_SET_SYSCALL_USER_DISPATCH => Some(EINVAL),
-        // The tracer would be the supervisor, which traces nothing: every fault would stop the program for ever.
-        PTRACE if args[0] == PTRACE_TRACEME => Some(EPERM),
         IOCTL if ioctl::touches_memory_later(args[1] as u32) => Some(ENOTTY),
         _ => None,
     }

@@ -12,7 +12,7 @@ pub mod fill;
 mod keys;
 mod listing;
 pub mod paths;
-mod perform;
+pub mod perform;
 mod pieces;
 mod prctl;
 mod records;
@@ -24,6 +24,7 @@ use crate::die;
 use crate::gate;
 use crate::memory;
 use crate::process;
+use crate::process::trace::{stops, tracee};
 use crate::row;
 use crate::sandbox::{self, Admission};
 use crate::signals;
@@ -61,6 +62,9 @@ pub fn dispatch(block: &'static Block, context: &mut UContext) {
         && sandbox::admit(block, context, signal::AUDIT_ARCH_X86_64, &args) == Admission::Settled
     {
         return;
+    }
+    if block.own().trace_due {
+        tracee::before_call(block, number, &args);
     }
     let answer = match table::row(number) {
         Some(_) if descriptors::names_ours(number, &args) => Answer::Result(Err(Errno::EBADF)),
@@ -103,7 +107,8 @@ fn finish(block: &'static Block, context: &mut UContext, number: u64, result: Re
 fn route(block: &'static Block, context: &mut UContext, call: Call) -> Answer {
     match call.row.route {
         Route::Straight | Route::Filled | Route::Repeated => {
-            let result = perform(block, call);
+            let is_wait = matches!(u64::from(call.row.number), nr::WAIT4 | nr::WAITID);
+            let result = if is_wait && state::is_tracing() { stops::wait(block, call) } else { perform(block, call) };
             row::note_wait(&call, result);
             Answer::Result(result)
         }

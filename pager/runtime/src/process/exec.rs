@@ -12,6 +12,7 @@ use pager_core::shared::count;
 
 use super::leave::{Bequest, Leaving};
 use super::lookup::{self, Comm, Fitness, Name};
+use super::trace::tracee;
 use crate::calls::of_the_run;
 use crate::calls::paths::{self, Replaced};
 use crate::die::{self, Line};
@@ -106,6 +107,8 @@ enum Reason {
     Unreadable,
     /// The user wants it so.
     Wished,
+    /// A process of the run traces it.
+    Traced,
 }
 
 /// execve and execveat.
@@ -124,7 +127,8 @@ pub fn execve(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<u
     }
     let (path, replaced) = paths::executed(text)?;
     let name = Name::new(dir, terminated(&path), flags);
-    name.check()?;
+    let is_traced = tracee::is_traced(Block::current());
+    if is_traced { name.check_in_parts() } else { name.check() }?;
     let mut room = ARGUMENTS_MAX;
     let mut argv = read_vector(argv, &mut room)?;
     if argv.is_empty() {
@@ -138,7 +142,13 @@ pub fn execve(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<u
     if let Replaced::Yes(path) = replaced {
         image.filename = terminated(&path);
     }
-    let kind = if state::runs_natively(task::pid()) { Kind::Native(Reason::Wished) } else { resolve(&mut image)? };
+    let kind = if state::runs_natively(task::pid()) {
+        Kind::Native(Reason::Wished)
+    } else if is_traced {
+        Kind::Native(Reason::Traced)
+    } else {
+        resolve(&mut image)?
+    };
     Err(start(image, kind))
 }
 
@@ -327,6 +337,10 @@ fn start_native(image: Image, reason: Reason) -> Errno {
             die::say(format_args!("{path} runs natively, unpaged: it is 32-bit, setuid or has file capabilities"));
             &counts.execs_native
         }
+        Reason::Traced => {
+            die::say(format_args!("{path} runs natively, unpaged: a debugger of this run traces it"));
+            &counts.execs_native
+        }
         Reason::Wished => {
             die::event!("{path} runs natively, unpaged: --children native");
             &counts.execs_native_children
@@ -340,6 +354,7 @@ fn start_native(image: Image, reason: Reason) -> Errno {
     let bequest = leaving.bequeath();
     let errno = Passed::new(image, Vec::new()).to(|passed| {
         let exec = passed.image.name.exec_call(passed.argv.as_ptr(), passed.envp.as_ptr());
+        tracee::begin(Block::current());
         sandbox::give_to_kernel(Block::current(), exec)
     });
     task::disable_huge_pages();

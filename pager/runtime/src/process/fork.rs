@@ -148,6 +148,7 @@ fn become_child(block: &'static Block, context: &mut UContext, request: &Request
     block.sandbox.belong(task::pid(), own.tid);
     own.clear_tid = request.clear_tid();
     own.robust = (0, 0);
+    own.trace_due = false;
     own.kin = Kin::Thread;
     held::publish(block, block.own().mask);
     if let Err(errno) = take_over(block, request) {

@@ -125,6 +125,14 @@ impl Name {
                 result => return result.map(drop),
             }
         }
+        self.check_in_parts()
+    }
+
+    /// The same without AT_EXECVE_CHECK: for a thread whose tracer would take that call for exec, and for older kernels.
+    ///
+    /// # Errors
+    /// As [`Name::check`].
+    pub fn check_in_parts(&self) -> Result<(), Errno> {
         let stat = file::stat_at(self.dir, &self.path, self.flags)?;
         if stat.is_link() {
             return Err(Errno::ELOOP);

@@ -8,6 +8,7 @@ use crate::die;
 use crate::gate;
 use crate::process::exit;
 use crate::process::leave::Leaving;
+use crate::process::trace::tracee;
 use crate::row;
 use crate::signals::{self, frame};
 use crate::sys::signal::{self, SIGKILL, SIGSYS, SigInfo, UContext};
@@ -51,7 +52,10 @@ pub fn admit(block: &'static Block, context: &mut UContext, arch: u32, args: &[u
         // As where nobody listens, and nobody traces.
         Action::Notify | Action::Trace => settle(context, Errno::ENOSYS.as_return()),
         Action::Trap => {
-            frame::force(block, context, &report(&data, verdict));
+            let info = report(&data, verdict);
+            if !tracee::shows(block, &info) {
+                frame::force(block, context, &info);
+            }
             Admission::Settled
         }
         Action::KillThread if !is_only_thread(block) => {

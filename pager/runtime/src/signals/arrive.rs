@@ -18,6 +18,7 @@ use crate::evict;
 use crate::fault::{self, Outcome};
 use crate::gate;
 use crate::keys;
+use crate::process::trace::tracee;
 use crate::state;
 use crate::sys::Errno;
 use crate::sys::signal::{self, Action, MachineContext, SIGBUS, SIGSEGV, SigInfo, SignalSet, UContext};
@@ -67,6 +68,9 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
     if info.is_sent() {
         return asynchronous(info, context);
     }
+    if info.is_shown() {
+        return after_tracer(info, context);
+    }
     if in_runtime(context) {
         return runtime_fault(number, info, context);
     }
@@ -104,8 +108,18 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
         None => clock::record_fault(begin),
         Some(info) => {
             count(&state::counts().faults_program, 1);
-            frame::deliver_fault(block, context, &info);
+            if !tracee::shows(block, &info) {
+                frame::deliver_fault(block, context, &info);
+            }
         }
+    }
+}
+
+/// A fault of the program's that its tracer has seen, and lets through. One that arrives before the thread is back in the program is let go: the
+/// instruction faults again.
+fn after_tracer(info: &SigInfo, context: &mut UContext) {
+    if !in_runtime(context) {
+        frame::deliver_fault(Block::current(), context, &info.unmarked());
     }
 }
 
@@ -201,7 +215,7 @@ pub unsafe extern "C" fn on_call(_number: i32, info: *mut SigInfo, context: *mut
     } else if info.is_sent() {
         asynchronous(info, context);
     } else if !in_runtime(context) {
-        frame::deliver_fault(Block::current(), context, info);
+        frame::deliver_fault(Block::current(), context, &info.unmarked());
     }
 }
 

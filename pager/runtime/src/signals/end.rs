@@ -53,7 +53,7 @@ fn end_by(info: &SigInfo) -> ! {
     // Another one that is pending must not come first.
     signal::set_mask(SignalSet(!SignalSet::of(number).0));
     loop {
-        let _ = signal::queue_to_thread(task::pid(), task::tid(), &SigInfo { code: signal::SI_TKILL, ..*info });
+        let _ = signal::queue_to_thread(task::pid(), task::tid(), &SigInfo { code: signal::SI_TKILL, ..*info }.last());
         signal::kill_thread(task::pid(), task::tid(), number);
         // The first process of a PID namespace goes on: it dies only of what its own instructions raise.
         raise(number);

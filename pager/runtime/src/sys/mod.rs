@@ -133,6 +133,7 @@ pub mod nr {
     pub const GETTID: u64 = 186;
     pub const FUTEX: u64 = 202;
     pub const TGKILL: u64 = 234;
+    pub const WAIT4: u64 = 61;
     pub const WAITID: u64 = 247;
     pub const OPENAT: u64 = 257;
     pub const READLINKAT: u64 = 267;

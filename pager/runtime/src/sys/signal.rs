@@ -126,6 +126,11 @@ impl AltStack {
     }
 }
 
+/// Which field of a `siginfo_t` carries the runtime's marks: the last that the kernel keeps, where no fault of ours has anything.
+const MARK: usize = 3;
+const SHOWN: u64 = 0x7061_6765_7273_686f;
+const LAST: u64 = 0x7061_6765_726c_6173;
+
 /// `siginfo_t`, 128 bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -173,6 +178,37 @@ impl SigInfo {
     pub const fn received(self) -> SigInfo {
         let code = if self.code == FORWARDED_USER { SI_USER } else { self.code };
         SigInfo { code, ..self }
+    }
+
+    /// The same, to be sent once more so that a tracer sees it before the program does.
+    pub fn shown(&self) -> SigInfo {
+        self.marked(SHOWN)
+    }
+
+    /// Whether it is one of those.
+    pub const fn is_shown(&self) -> bool {
+        self.fields[MARK] == SHOWN
+    }
+
+    /// The same, by which the process is to end: the tracer has seen the one that it is for.
+    pub fn last(&self) -> SigInfo {
+        self.marked(LAST)
+    }
+
+    /// Whether it is one of those.
+    pub const fn is_last(&self) -> bool {
+        self.fields[MARK] == LAST
+    }
+
+    /// Without a mark.
+    pub fn unmarked(&self) -> SigInfo {
+        self.marked(0)
+    }
+
+    fn marked(&self, mark: u64) -> SigInfo {
+        let mut info = *self;
+        info.fields[MARK] = mark;
+        info
     }
 
     /// Whether a process sent it, rather than the kernel in answer to an instruction.
