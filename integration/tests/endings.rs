@@ -68,6 +68,12 @@ impl Stubborn {
         assert!(processes::wait_until(PATIENCE, || self.left().is_empty()), "left: {:?}", self.left());
         status.expect("it has ended")
     }
+
+    fn keeper(&self) -> i32 {
+        let own = self.supervisor.id() as i32;
+        let tree = processes::tree(own);
+        tree.iter().find(|one| one.parent == own && one.name == "pager-keeper").expect("a keeper").pid
+    }
 }
 
 impl Drop for Stubborn {
@@ -112,6 +118,19 @@ fn a_second_interrupt_ends_every_process() {
         run.signal(Signal::SIGINT);
         std::thread::sleep(Duration::from_millis(200));
         run.signal(Signal::SIGINT);
+        assert!(was_killed(run.end()), "{place:?}");
+    }
+}
+
+/// The first process of a PID namespace takes no SIGKILL from inside it, and the lifeline's comes from there.
+#[test]
+fn nothing_in_a_namespace_survives_supervisor_and_keeper() {
+    for (place, both) in [(PLACES[2], false), (PLACES[2], true), (PLACES[0], true)] {
+        let mut run = Stubborn::start(place);
+        if both {
+            kill(Pid::from_raw(run.keeper()), Signal::SIGKILL).expect("the keeper runs");
+        }
+        run.signal(Signal::SIGKILL);
         assert!(was_killed(run.end()), "{place:?}");
     }
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 use pager_core::pool::{self, Audit, LEAST_CREDIT, NO_CAP, NO_LEVEL};
-use pager_core::shared::{CLAIMING, Children, Control, POKE, Process};
+use pager_core::shared::{Children, Control, POKE, Process};
 
 use crate::members::{Mark, Membership};
 use crate::stat::Stat;
@@ -85,8 +85,7 @@ impl Balance {
         }
         let before = std::mem::take(&mut self.used);
         for process in members(control).filter(|process| credit(process) > LEAST_CREDIT) {
-            let pid = process.pid.load(Relaxed);
-            let Some(stat) = Stat::of(pid) else { continue };
+            let Some((pid, stat)) = process.known_pid().and_then(|pid| Some((pid, Stat::of(pid)?))) else { continue };
             self.used.insert(pid, stat.used);
             if before.get(&pid) == Some(&stat.used) && process.account.hungry.load(Relaxed) == 0 {
                 process.account.idle.store(1, Relaxed);
@@ -151,7 +150,7 @@ fn is_shared(control: &Control) -> bool {
 }
 
 fn members(control: &Control) -> impl Iterator<Item = &Process> {
-    control.processes.iter().filter(|process| !matches!(process.pid.load(Relaxed), 0 | CLAIMING))
+    control.processes.iter().filter(|process| process.known_pid().is_some())
 }
 
 fn credit(process: &Process) -> u64 {

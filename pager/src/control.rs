@@ -12,7 +12,7 @@ use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use pager_core::entry::SwapSlot;
 use pager_core::pool::{NO_CAP, NO_LEVEL};
-use pager_core::shared::{Control, MAGIC, Settings};
+use pager_core::shared::{Control, MAGIC, Settings, lock_byte};
 use pager_core::slots::{Released, SlotMap};
 use thiserror::Error;
 
@@ -74,8 +74,9 @@ impl ControlFile {
         Ok(ControlFile { map, fd, swap: layout.swap })
     }
 
-    /// Has the processes hold on to `lifeline` and use `hatch`; once, before there are any.
-    pub fn name(&self, lifeline: &Lifeline, hatch: &Hatch) {
+    /// Has the processes hold on to `lifeline` and use `hatch`, and the device `userfault` if they need it; once, before there are any.
+    pub fn name(&self, lifeline: &Lifeline, hatch: &Hatch, userfault: Option<&HighFd>) {
+        self.settings.userfault_fd.store(userfault.map_or(-1, |device| device.number().into()), Relaxed);
         self.settings.lifeline_fd.store(lifeline.number().into(), Relaxed);
         self.settings.hatch_fd.store(hatch.number().into(), Relaxed);
     }
@@ -121,6 +122,16 @@ impl ControlFile {
         self.fd.number()
     }
 
+    /// The process that has locked the byte of slot `index`, see [`pager_core::shared::lock_byte`].
+    pub fn holder(&self, index: usize) -> Option<u32> {
+        let start = i64::try_from(lock_byte(index)).ok()?;
+        let (kind, whence) = (libc::F_WRLCK as i16, libc::SEEK_SET as i16);
+        let mut lock = libc::flock { l_type: kind, l_whence: whence, l_start: start, l_len: 1, l_pid: 0 };
+        fcntl(&self.fd, FcntlArg::F_GETLK(&mut lock)).ok()?;
+        let is_locked = lock.l_type != libc::F_UNLCK as i16;
+        u32::try_from(lock.l_pid).ok().filter(|pid| is_locked && *pid != 0)
+    }
+
     /// What the processes of the run are known by.
     ///
     /// # Errors
@@ -161,6 +172,7 @@ fn fill_in(settings: &Settings, plan: &Plan, runtime: RawFd) {
     settings.runtime_copy_fd.store(-1, Relaxed);
     settings.lifeline_fd.store(-1, Relaxed);
     settings.hatch_fd.store(-1, Relaxed);
+    settings.userfault_fd.store(-1, Relaxed);
     settings.root.set(plan.root.as_deref().map_or(OsStr::new(""), |root| root.as_os_str()).as_bytes());
 }
 

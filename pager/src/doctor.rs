@@ -7,7 +7,9 @@ use pager_core::shared::Engine;
 use serde::{Serialize, Serializer};
 use thiserror::Error;
 
+use crate::sandbox;
 use crate::sys::probe;
+use crate::userfault::{NoUserfault, Userfault};
 
 const FEATURE_WP: u64 = 1 << 0;
 const FEATURE_SIGBUS: u64 = 1 << 7;
@@ -82,7 +84,7 @@ pub struct Diagnosis {
 
 /// A feature that is needed is missing.
 #[derive(Debug, Error)]
-#[error("this kernel lacks {name} ({reason}): {instead}; `pager doctor` shows the rest")]
+#[error("there is no {name} for us here ({reason}): {instead}; `pager doctor` shows the rest")]
 pub struct MissingFeature {
     name: &'static str,
     reason: String,
@@ -181,15 +183,32 @@ fn can_run(features: &[Feature]) -> bool {
 }
 
 fn features() -> Vec<Feature> {
-    let mut features = userfaultfd_features(probe::userfaultfd());
+    let mut features = userfaultfd_features(&Userfault::find());
     features.extend(other_features());
     features
 }
 
-fn userfaultfd_features(bits: io::Result<u64>) -> Vec<Feature> {
-    let opened = bits.as_ref().map(drop).map_err(|error| io::Error::new(error.kind(), error.to_string()));
-    let has = |feature| match bits {
-        Ok(bits) if bits & feature != 0 => Ok(()),
+/// What can be done about a userfaultfd that is refused. Linux itself refuses nobody one for user mode: a sandbox does.
+const UNFORBID: &str = "a seccomp filter of this container or service forbids it: have its profile allow the system call userfaultfd \
+    (docker and podman: --security-opt seccomp=PROFILE.json; systemd: SystemCallFilter=userfaultfd), or let it have the device \
+    (--device /dev/userfaultfd, readable and writable for this user)";
+const UNFORBID_EXECVEAT: &str =
+    "a seccomp filter of this container or service forbids it: have its profile allow the system call execveat";
+const UNFORBID_PRCTL: &str = "an old kernel, or a seccomp filter of this container or service: have its profile allow the system call prctl with \
+    PR_SET_SYSCALL_USER_DISPATCH (59)";
+/// The same where no filter is seen.
+const NO_USERFAULTFD: &str = "a kernel with CONFIG_USERFAULTFD whose security module does not forbid it is needed, or a /dev/userfaultfd that this user \
+    may read and write";
+
+fn userfaultfd_features(found: &Result<Userfault, NoUserfault>) -> Vec<Feature> {
+    let opened = found.as_ref().map(drop).map_err(|no| io::Error::other(no.to_string()));
+    let by_device = match found {
+        Ok(Userfault { device: Some(_), .. }) => Ok(()),
+        Ok(_) => Err(io::Error::other("the system call works")),
+        Err(no) => Err(io::Error::other(no.device.to_string())),
+    };
+    let has = |feature| match found {
+        Ok(found) if found.features & feature != 0 => Ok(()),
         Ok(_) => Err(io::Error::other("not among the kernel's features")),
         Err(_) => Err(io::Error::other("no userfaultfd")),
     };
@@ -198,8 +217,15 @@ fn userfaultfd_features(bits: io::Result<u64>) -> Vec<Feature> {
             "userfaultfd",
             Need::Required,
             "private pages are missing until touched (5.11, user mode only)",
-            "a kernel with CONFIG_USERFAULTFD that no sandbox hides is needed",
+            if sandbox::is_filtered() { UNFORBID } else { NO_USERFAULTFD },
             opened,
+        ),
+        Feature::new(
+            "userfaultfd_device",
+            Need::Optional,
+            "userfaultfds come from /dev/userfaultfd where the call is refused (6.1)",
+            "the system call",
+            by_device,
         ),
         Feature::new(
             "userfaultfd_sigbus",
@@ -238,43 +264,43 @@ fn other_features() -> Vec<Feature> {
             "syscall_user_dispatch",
             Need::Required,
             "system calls are trapped in the program itself (5.11)",
-            "a newer kernel, or one that no sandbox restricts, is needed",
-            probe::syscall_user_dispatch(),
+            if sandbox::is_filtered() { UNFORBID_PRCTL } else { "a newer kernel is needed" },
+            sandbox::probe(probe::syscall_user_dispatch),
         ),
         Feature::new(
             "execveat",
             Need::Required,
             "the runtime is started without a file of its own (3.19)",
-            "a kernel that no sandbox restricts is needed",
-            probe::execveat(),
+            if sandbox::is_filtered() { UNFORBID_EXECVEAT } else { "a newer kernel is needed" },
+            sandbox::probe(probe::execveat),
         ),
         Feature::new(
             "guard_file",
             Need::Optional,
             "image pages are mapped through, shared with others (6.15)",
             "image pages are read, --fault-around at a time; shared mappings of files are the kernel's, outside the cap",
-            probe::guard_file(),
+            sandbox::probe(probe::guard_file),
         ),
         Feature::new(
             GUARD_ANONYMOUS,
             Need::Informative,
             "every fault could come as SIGSEGV (6.13)",
             "private pages fault as SIGBUS; --engine sigsegv is refused",
-            probe::guard_anonymous(),
+            sandbox::probe(probe::guard_anonymous),
         ),
         Feature::new(
             "process_madvise",
             Need::Optional,
             "a batch of victims is dropped in one call (6.14)",
             "one call for each run of pages",
-            probe::process_madvise(),
+            sandbox::probe(probe::process_madvise),
         ),
         Feature::new(
             "pagemap_scan",
             Need::Informative,
             "dirty and touched pages are found in bulk (6.7)",
             "the runtime's own page table is used",
-            probe::pagemap_scan(),
+            sandbox::probe(probe::pagemap_scan),
         ),
     ]
 }
@@ -337,8 +363,11 @@ mod tests {
 
     #[test]
     fn without_userfaultfd_none_of_its_features_is_there() {
-        let features = userfaultfd_features(Err(io::Error::from_raw_os_error(libc::EPERM)));
+        let error = io::Error::from_raw_os_error;
+        let none = NoUserfault { call: error(libc::EPERM), device: error(libc::ENOENT) };
+        let features = userfaultfd_features(&Err(none));
         assert!(features.iter().all(|feature| feature.found != Found::Yes));
+        assert!(matches!(&features[0].found, Found::No(reason) if reason.contains("/dev/userfaultfd: No such file")));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::runtime_image::{self, RuntimeImageError};
 use crate::supervise::share_stop;
 use crate::swap::{self, SwapError, SwapFile};
 use crate::sys::spawn::{Image, spawn};
+use crate::userfault::Userfault;
 
 /// Exit status of a failure inside the pager.
 pub const INTERNAL: u8 = 125;
@@ -36,6 +37,8 @@ pub struct Launch {
     /// What processes map in the runtime's place, see the runtime's `load::itself`.
     _runtime_copy: HighFd,
     program_fd: HighFd,
+    /// Kept open for the program to inherit.
+    _userfault: Option<HighFd>,
     /// Kept open, and so locked, for the run.
     swap: Vec<SwapFile>,
     program: Program,
@@ -107,13 +110,17 @@ impl Launch {
         let runtime_copy = HighFd::new(runtime_image::copy()?).map_err(LaunchError::Descriptors)?;
         let program_fd = HighFd::new(&program.file).map_err(LaunchError::Descriptors)?;
         let control = Arc::new(ControlFile::new(plan, &swap, runtime.number())?);
-        control.name(lifeline, hatch);
+        // What has become of it is said before.
+        let device = Userfault::find().ok().and_then(|found| found.device);
+        let userfault = device.map(HighFd::new).transpose().map_err(LaunchError::Descriptors)?;
+        control.name(lifeline, hatch, userfault.as_ref());
         control.settings.runtime_copy_fd.store(runtime_copy.number().into(), Relaxed);
         Ok(Launch {
             control,
             runtime,
             _runtime_copy: runtime_copy,
             program_fd,
+            _userfault: userfault,
             swap,
             program,
             command: args.command.clone(),
@@ -147,7 +154,7 @@ impl Launch {
         let path = self.program.path.as_os_str();
         let (control, program) = (self.control.number(), self.program_fd.number());
         let length = path.len();
-        let head = format!("{ENVIRONMENT_KEY}={control}:{program}:-1:-1:-1:0:0:-1:{length}:");
+        let head = format!("{ENVIRONMENT_KEY}={control}:{program}:-1:-1:-1:0:-1:0:0:-1:{length}:");
         let mut entry = OsString::from(head);
         entry.push(path);
         entry.push(path);

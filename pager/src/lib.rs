@@ -10,6 +10,7 @@
 pub mod analysis;
 pub mod balance;
 pub mod bequests;
+pub mod claims;
 pub mod cli;
 pub mod control;
 pub mod descriptors;
@@ -33,6 +34,7 @@ pub mod report;
 pub mod run;
 pub mod runtime_image;
 pub mod sampler;
+pub mod sandbox;
 pub mod say;
 pub mod size;
 pub mod stat;
@@ -41,3 +43,4 @@ pub mod swap;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod trace;
+pub mod userfault;

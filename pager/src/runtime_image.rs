@@ -31,7 +31,9 @@ pub enum RuntimeImageError {
         source: io::Error,
     },
     /// No memory file.
-    #[error("the runtime cannot be put into a memory file; check vm.memfd_noexec and the memory that is left")]
+    #[error(
+        "the runtime cannot be put into a memory file; check vm.memfd_noexec, the memory that is left, and that no sandbox forbids memfd_create"
+    )]
     MemoryFile(#[from] io::Error),
 }
 

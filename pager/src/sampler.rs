@@ -12,11 +12,12 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use pager_core::hearing::Hearing;
 use pager_core::roster::End;
-use pager_core::shared::{CLAIMING, Control, Process};
+use pager_core::shared::{ABANDONED, CLAIMING, Control, Process};
 use parking_lot::Mutex;
 
 use crate::balance::{self, Balance};
 use crate::bequests::Bequests;
+use crate::claims::Claims;
 use crate::control::ControlFile;
 use crate::members::{Mark, Membership};
 use crate::stat::Stat;
@@ -95,7 +96,9 @@ impl Shared {
     fn run(&self, stopped: &Receiver<()>) {
         let mut round = 0;
         let mut balance = Balance::default();
+        let mut claims = Claims::default();
         while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            claims.look(&self.control, |index| self.control.holder(index));
             self.sample();
             balance.look(&self.control, &self.mark);
             self.bequests.lock().settle();
@@ -149,14 +152,14 @@ impl Drop for Sampler {
 
 /// Whether `pid` is a process of the run, paged or native, as far as its processes have said.
 pub fn is_alive(control: &Control, pid: u32) -> bool {
-    !matches!(pid, 0 | CLAIMING)
+    !matches!(pid, 0 | CLAIMING | ABANDONED)
         && (control.processes.iter().any(|process| process.pid.load(Relaxed) == pid)
-            || control.roster.of(pid).is_some_and(|row| row.end() == End::None))
+            || control.roster.of(pid, 0).is_some_and(|row| row.end() == End::None))
 }
 
 /// The sum over processes.
 fn resident(control: &Control) -> u64 {
-    let used = control.processes.iter().filter(|process| !matches!(process.pid.load(Relaxed), 0 | CLAIMING));
+    let used = control.processes.iter().filter(|process| process.known_pid().is_some());
     used.map(held).fold(0, u64::saturating_add)
 }
 
@@ -185,13 +188,14 @@ fn exists(pid: u32) -> bool {
 /// Frees the slots of processes for which `has_memory` says no, and notes the end of those that do not exist where nobody else did.
 fn sweep(control: &Control, exists: impl Fn(u32) -> bool, has_memory: impl Fn(&Process) -> bool) {
     for process in &control.processes {
-        let pid = process.pid.load(Acquire);
-        if !matches!(pid, 0 | CLAIMING) && !has_memory(process) {
+        if let Some(pid) = process.known_pid()
+            && !has_memory(process)
+        {
             free(control, process, pid);
         }
     }
     for row in control.roster.taken() {
-        let pid = row.pid.load(Acquire);
+        let pid = row.outer.load(Acquire);
         if pid != 0 && row.end() == End::None && !exists(pid) {
             // Its parent may be about to tell more.
             row.note_end(End::Unseen);
@@ -201,9 +205,13 @@ fn sweep(control: &Control, exists: impl Fn(u32) -> bool, has_memory: impl Fn(&P
 
 /// Takes the slot from the dead `pid`, its pages from the sum and its credit for others; leaves the peak to be seen.
 fn free(control: &Control, process: &Process, pid: u32) {
-    if process.pid.compare_exchange(pid, CLAIMING, AcqRel, Relaxed).is_err() {
-        return;
+    if process.pid.compare_exchange(pid, ABANDONED, AcqRel, Relaxed).is_ok() {
+        clear(control, process);
     }
+}
+
+/// The rest of that, for a slot that is marked as abandoned.
+pub fn clear(control: &Control, process: &Process) {
     let left = process.resident.swap(0, Relaxed);
     let _ = control.counts.resident_now.fetch_update(Relaxed, Relaxed, |now| Some(now.saturating_sub(left)));
     process.settled.store(0, Relaxed);
@@ -287,8 +295,8 @@ mod tests {
     fn an_end_that_nobody_tells_is_noted_as_unseen() {
         let control = control();
         for (pid, end) in [(10, End::None), (11, End::None), (12, End::Code(3))] {
-            control.roster.take(pid, 1, Start::Fork).expect("a free row");
-            control.roster.of(pid).expect("taken").note_end(end);
+            control.roster.take(pid, 0, 1, Start::Fork).expect("a free row");
+            control.roster.of(pid, 0).expect("taken").note_end(end);
         }
         sweep(&control, |pid| pid == 11, |_| true);
         let ends: Vec<End> = control.roster.taken().iter().map(|row| row.end()).collect();

@@ -62,6 +62,7 @@ mod tests {
     fn process(pid: u32) -> Box<Process> {
         Box::new(Process {
             pid: AtomicU32::new(pid),
+            row: AtomicU32::new(0),
             generation: AtomicU32::new(0),
             resident: AtomicU64::new(0),
             settled: AtomicU64::new(0),

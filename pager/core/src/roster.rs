@@ -24,6 +24,10 @@ pub struct Roster {
 pub struct Row {
     /// Process id, as it sees itself; 0 until it is known.
     pub pid: AtomicU32,
+    /// What numbers those are: 0 for the supervisor's, else a number of the PID namespace.
+    pub space: AtomicU32,
+    /// Process id, as the supervisor knows it; 0 until it is known.
+    pub outer: AtomicU32,
     /// Process id of who started it.
     pub parent: AtomicU32,
     /// A [`Start`] as a number.
@@ -121,13 +125,13 @@ impl End {
 }
 
 impl Roster {
-    /// Takes the next row, for process `pid`; its number, or nothing when all are taken.
-    pub fn take(&self, pid: u32, parent: u32, start: Start) -> Option<usize> {
+    /// Takes the next row, for process `pid` of `space`; its number, or nothing when all are taken.
+    pub fn take(&self, pid: u32, space: u32, parent: u32, start: Start) -> Option<usize> {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         let row = usize::try_from(number).ok().filter(|number| *number < ROWS)?;
         self.rows[row].parent.store(parent, Ordering::Relaxed);
         self.rows[row].start.store(start as u32, Ordering::Relaxed);
-        self.rows[row].pid.store(pid, Ordering::Release);
+        self.rows[row].name(pid, space);
         Some(row)
     }
 
@@ -142,14 +146,32 @@ impl Roster {
         self.asked.load(Ordering::Relaxed).saturating_sub(ROWS as u64)
     }
 
-    /// The last row of process `pid`, if it may still run.
-    pub fn of(&self, pid: u32) -> Option<&Row> {
-        let of_it = |row: &&Row| row.pid.load(Ordering::Acquire) == pid;
+    /// The last row of the process that is `pid` in `space`, if it may still run. In the supervisor's, 0, that is any process.
+    pub fn of(&self, pid: u32, space: u32) -> Option<&Row> {
+        let of_it = |row: &&Row| match space {
+            0 => row.outer.load(Ordering::Acquire) == pid,
+            _ => row.pid.load(Ordering::Acquire) == pid && row.space.load(Ordering::Relaxed) == space,
+        };
         self.taken().iter().rev().find(of_it).filter(|row| matches!(row.end(), End::None | End::Unseen))
     }
 }
 
 impl Row {
+    /// Notes whose row it is.
+    pub fn name(&self, pid: u32, space: u32) {
+        self.space.store(space, Ordering::Relaxed);
+        self.outer.store(if space == 0 { pid } else { 0 }, Ordering::Release);
+        self.pid.store(pid, Ordering::Release);
+    }
+
+    /// Process id, as the supervisor knows it, or as good as it is known.
+    pub fn shown_pid(&self) -> u32 {
+        match self.outer.load(Ordering::Acquire) {
+            0 => self.pid.load(Ordering::Acquire),
+            outer => outer,
+        }
+    }
+
     /// How the process ended.
     pub fn end(&self) -> End {
         End::unpack(self.end.load(Ordering::Relaxed))
@@ -186,6 +208,8 @@ mod tests {
         let zero = AtomicU64::default;
         Row {
             pid: AtomicU32::new(7),
+            space: AtomicU32::new(0),
+            outer: AtomicU32::new(7),
             parent: AtomicU32::new(1),
             start: AtomicU32::new(Start::Fork as u32),
             end: AtomicU32::new(0),

@@ -9,9 +9,9 @@ use crate::pool::{Account, Pool};
 use crate::roster::Roster;
 
 /// First word of a control block; changes with its layout.
-pub const MAGIC: u64 = 0x7067_7231_0000_0004;
-/// Name of the environment entry by which a process finds its run: `__PAGER=CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:PATH`, with -1 for no slots and no
-/// row. Removed before the program sees it.
+pub const MAGIC: u64 = 0x7067_7231_0000_0005;
+/// Name of the environment entry by which a process finds its run: see `parse_run` of the runtime's start; -1 stands for no
+/// slots, no row and no ticket (a claim to a slot, see [`Process::ticket`]). Removed before the program sees it.
 pub const ENVIRONMENT_KEY: &str = "__PAGER";
 /// Value of a queued SIGSEGV that asks a process to keep to its cap at once.
 pub const POKE: u64 = 0x0070_6167_6572_0001;
@@ -26,7 +26,12 @@ pub const PATH_BYTES: usize = 256;
 /// Processes that are shown one by one at any time; a slot is reused after its process ended.
 pub const PROCESSES: usize = 1024;
 /// Process id in a slot that is being claimed, or kept for a child about to be forked.
+///
+/// In a PID namespace of its own a process has another number than the supervisor knows it by: its slot says this until the supervisor has asked the
+/// kernel who holds the lock on the slot's byte of the control file, see [`lock_byte`].
 pub const CLAIMING: u32 = u32::MAX;
+/// Process id in a slot that the supervisor is about to free, since nobody took it in time.
+pub const ABANDONED: u32 = u32::MAX - 1;
 /// Swap files of one run.
 pub const SWAP_FILES: usize = 4;
 
@@ -80,6 +85,8 @@ pub struct Settings {
     pub lifeline_fd: AtomicI64,
     /// Descriptor, in every process, of the hatch's inner end: a socket through which descriptors pass between supervisor and processes.
     pub hatch_fd: AtomicI64,
+    /// Descriptor, in every process, of `/dev/userfaultfd`, from which userfaultfds come where the system call is refused; -1 for none.
+    pub userfault_fd: AtomicI64,
     /// Nanoseconds in a tick of the processor's time stamp counter, times 2^32; measured by the first process. 0 until then.
     pub tick_multiplier: AtomicU64,
     /// [`Engine`] as a number.
@@ -96,6 +103,8 @@ pub struct Settings {
     pub trace_cells: AtomicU64,
     /// 1 once a process of the run has asked to trace another one or to be traced.
     pub tracing: AtomicU32,
+    /// PID namespaces that processes of the run were found to be in, beside the supervisor's.
+    pub spaces: AtomicU32,
 }
 
 /// Descriptors of the pager have this number or a higher one, where the limits let them: a fork copies the table up to the highest open number
@@ -320,8 +329,10 @@ pub struct Image {
 /// A process of the run.
 #[repr(C)]
 pub struct Process {
-    /// Process id; 0 for a free slot, [`CLAIMING`] while being claimed.
+    /// Process id, as the supervisor knows it; 0 for a free slot, [`CLAIMING`] while being claimed, [`ABANDONED`] before it is freed.
     pub pid: AtomicU32,
+    /// One more than the number of the process's row in the roster; 0 where it has none.
+    pub row: AtomicU32,
     /// Generation of the slot, one more at each claim.
     pub generation: AtomicU32,
     /// Pages resident now.
@@ -336,6 +347,36 @@ pub struct Process {
     pub hearing: AtomicU32,
     /// Path of the program it runs.
     pub program: Text,
+}
+
+/// The byte of the control file that the holder of slot `index` locks (fcntl(2), F_SETLK), where its process numbers are not the supervisor's. The
+/// kernel says who has the lock in the numbers of whoever asks, and drops it when that process ends. No two are neighbours: those of one process,
+/// or of two that share their descriptors, would become one lock.
+pub const fn lock_byte(index: usize) -> u64 {
+    2 * index as u64
+}
+
+impl Process {
+    /// What a program that is executed is given to find its slot again: index and generation.
+    pub fn ticket(&self, index: usize) -> i64 {
+        i64::from(self.generation.load(Ordering::Relaxed)) << 20 | index as i64
+    }
+
+    /// The index in a ticket, and the generation.
+    pub const fn of_ticket(ticket: i64) -> (usize, u32) {
+        ((ticket & 0xf_ffff) as usize, (ticket >> 20) as u32)
+    }
+
+    /// Its number, if the slot is in use and the supervisor knows it.
+    pub fn known_pid(&self) -> Option<u32> {
+        Some(self.pid.load(Ordering::Acquire)).filter(|pid| !matches!(*pid, 0 | CLAIMING | ABANDONED))
+    }
+
+    /// Whether somebody holds the slot, in `generation`.
+    pub fn is_held(&self, generation: u32) -> bool {
+        self.generation.load(Ordering::SeqCst) == generation
+            && !matches!(self.pid.load(Ordering::SeqCst), 0 | ABANDONED)
+    }
 }
 
 /// What a failure was.

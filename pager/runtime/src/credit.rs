@@ -126,7 +126,7 @@ pub fn adopt(pages: u64) {
 /// Gives all back, at this process's end. A vfork child has none of its own.
 pub fn leave() {
     let process = state::process();
-    if shared() && process.pid.load(Ordering::Relaxed) == task::pid() {
+    if shared() && state::is_owner() {
         process.settled.store(0, Ordering::Relaxed);
         common().close(&process.account);
     }

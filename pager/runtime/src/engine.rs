@@ -41,7 +41,8 @@ pub fn has_server() -> bool {
 /// # Errors
 /// As [`uffd::open`].
 pub fn open() -> Result<Fd, Errno> {
-    limits::with_descriptors(|| uffd::open(if has_server() { Delivery::Message } else { Delivery::Signal }))
+    let delivery = if has_server() { Delivery::Message } else { Delivery::Signal };
+    limits::with_descriptors(|| uffd::open(delivery, state::userfault_device()))
 }
 
 /// The most bytes that get markers in one go: 2 MiB of the kernel's page tables.

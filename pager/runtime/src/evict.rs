@@ -22,6 +22,7 @@ use crate::fill;
 use crate::gate;
 use crate::images;
 use crate::keys;
+use crate::lifeline;
 use crate::memory::limits;
 use crate::record;
 use crate::row;
@@ -29,7 +30,6 @@ use crate::state::{self, STATE};
 use crate::swap;
 use crate::sys::file;
 use crate::sys::memory;
-use crate::sys::signal;
 use crate::sys::task;
 use crate::sys::uffd::{self, Install};
 use crate::thread;
@@ -263,9 +263,7 @@ fn keep(pages: &[PageNum]) {
 /// All swap is taken, or cannot be written: as the kernel's out-of-memory killer, end this program and say why.
 fn no_swap() -> ! {
     swap::report_none();
-    loop {
-        signal::kill_thread(task::pid(), task::tid(), signal::SIGKILL);
-    }
+    lifeline::end()
 }
 
 /// Reads a page that is present, whatever the program may do with it.

@@ -16,10 +16,13 @@ use crate::die::Line;
 use crate::memory::limits;
 use crate::state;
 use crate::sys::file::{self, Fd};
-use crate::sys::signal::{self, SIGKILL};
+use crate::sys::signal::{self, SIGKILL, SIGSEGV, SigInfo};
 use crate::sys::{Errno, task};
 
 const NONE: i32 = -1;
+const FIRST_OF_NAMESPACE: u32 = 1;
+/// What a shell shows of a process that SIGKILL ended, for one that it cannot end.
+const KILLED: i32 = 128 + SIGKILL as i32;
 
 /// This process's own.
 static OWN: AtomicI32 = AtomicI32::new(NONE);
@@ -108,7 +111,9 @@ fn is_same(fd: Fd, common: Fd) -> bool {
 /// Whether the kernel has taken the request.
 fn hold(fd: Fd) -> bool {
     OWN.store(fd.0, Ordering::Relaxed);
-    if file::signal_on_change(fd, task::pid(), SIGKILL).is_err() {
+    // The first process of a PID namespace takes no SIGKILL from inside, but signals that it has a handler for.
+    let signal = if task::pid() == FIRST_OF_NAMESPACE { SIGSEGV } else { SIGKILL };
+    if file::signal_on_change(fd, task::pid(), signal).is_err() {
         return false;
     }
     // What happened before that is not told: the end of a pipe without writers.
@@ -125,8 +130,13 @@ fn end_with_the_run() {
     }
 }
 
-fn end() -> ! {
-    loop {
-        signal::kill_thread(task::pid(), task::tid(), SIGKILL);
-    }
+/// Whether a signal says that the lifeline is torn. The end of the process is then all that is left to do.
+pub fn is_torn_by(info: &SigInfo) -> bool {
+    info.signo as u32 == SIGSEGV && info.is_of_descriptor(OWN.load(Ordering::Relaxed))
+}
+
+/// Ends this process.
+pub fn end() -> ! {
+    signal::kill_thread(task::pid(), task::tid(), SIGKILL);
+    task::exit_group(KILLED)
 }

@@ -32,20 +32,25 @@ pub fn number() -> Option<usize> {
 }
 
 /// Goes on with the row that the program before had, or takes one.
-pub fn take_up(left: Option<usize>, pid: u32) {
-    let start = if state::is_first(pid) { Start::First } else { Start::Exec };
-    let row = left.or_else(|| state::roster().take(pid, task::parent(), start));
-    ROW.store(row.unwrap_or(NONE), Ordering::Relaxed);
+pub fn take_up(left: Option<usize>) {
+    let start = if state::is_first() { Start::First } else { Start::Exec };
+    let row = left.or_else(|| state::roster().take(task::pid(), state::space(), task::parent(), start));
+    keep(row);
     if let Some(row) = own() {
         row.start.store(start as u32, Ordering::Relaxed);
         row.swap_now.store(0, Ordering::Relaxed);
     }
 }
 
-/// Takes a row for a forked child, which runs what its parent runs and has its kernel-held areas.
-pub fn fork(pid: u32, areas: &AreaTree) {
-    let row = state::roster().take(pid, task::parent(), Start::Fork);
+/// Notes this process's row, in its slot too: by that the supervisor finds the row of a process whose number it has learnt.
+fn keep(row: Option<usize>) {
     ROW.store(row.unwrap_or(NONE), Ordering::Relaxed);
+    state::process().row.store(row.map_or(0, |row| row as u32 + 1), Ordering::Release);
+}
+
+/// Takes a row for a forked child, which runs what its parent runs and has its kernel-held areas.
+pub fn fork(areas: &AreaTree) {
+    keep(state::roster().take(task::pid(), state::space(), task::parent(), Start::Fork));
     if let Some(row) = own() {
         row.program.set(&STATE.program.lock());
         // The texts of the arguments are the kernel's too, and not worth a word.
@@ -73,19 +78,27 @@ pub struct Before {
     swap: u64,
 }
 
-/// Notes that process `pid` becomes the native program `path`. A vfork child gets a row now.
-pub fn become_native(pid: u32, path: &[u8]) -> Option<Before> {
-    let roster = state::roster();
-    let own = own().filter(|row| row.pid.load(Ordering::Relaxed) == pid);
+/// Notes that this process becomes the native program `path`. A vfork child gets a row now.
+pub fn become_native(path: &[u8]) -> Option<Before> {
+    let (roster, pid) = (state::roster(), task::pid());
+    let own = own().filter(|_| state::is_owner());
     let before = match own {
         Some(row) => {
             Before { row, start: row.start.load(Ordering::Relaxed), pid, swap: row.swap_now.swap(0, Ordering::Relaxed) }
         }
-        None => Before { row: &roster.rows[roster.take(0, task::parent(), Start::Native)?], start: 0, pid: 0, swap: 0 },
+        None => Before {
+            row: &roster.rows[roster.take(0, state::space(), task::parent(), Start::Native)?],
+            start: 0,
+            pid: 0,
+            swap: 0,
+        },
     };
     before.row.program.set(path);
     before.row.start.store(Start::Native as u32, Ordering::Relaxed);
-    before.row.pid.store(pid, Ordering::Release);
+    // Of one with a slot the supervisor may know another number by now.
+    if own.is_none() {
+        before.row.name(pid, state::space_within(state::space()));
+    }
     Some(before)
 }
 
@@ -95,14 +108,16 @@ impl Before {
         self.row.program.set(&STATE.program.lock());
         self.row.start.store(self.start, Ordering::Relaxed);
         self.row.swap_now.store(self.swap, Ordering::Relaxed);
-        self.row.pid.store(self.pid, Ordering::Release);
+        if self.pid == 0 {
+            self.row.name(0, 0);
+        }
     }
 }
 
 /// Notes this process's end, known to itself. A vfork child's is not its parent's.
 pub fn note_own_end(end: End) {
     if let Some(row) = own()
-        && row.pid.load(Ordering::Relaxed) == task::pid()
+        && state::is_owner()
     {
         row.note_end(end);
     }
@@ -117,7 +132,7 @@ pub fn note_wait(call: &Call, result: Result<u64, Errno>) {
     };
     if let Some((pid, end)) = ended
         && end != End::None
-        && let Some(row) = state::roster().of(pid)
+        && let Some(row) = state::roster().of(pid, state::space())
     {
         row.note_end(end);
     }

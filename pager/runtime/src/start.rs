@@ -65,7 +65,7 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
         die::say(format_args!("this is the runtime of `pager run`, and not to be started by hand"));
         task::exit_group(EXIT_USAGE);
     };
-    let Passport { program: program_fd, row, comm, .. } = passport;
+    let Passport { program: program_fd, row, ticket, space, comm, .. } = passport;
     let (filename, path) = (passport.filename.to_vec(), passport.path.to_vec());
     if let Err(errno) = map_control(passport.control) {
         die::internal(format_args!("the run's control block cannot be mapped: {errno:?}"));
@@ -77,12 +77,13 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
     let itself = itself::leave_file(state::runtime_copy());
     let is_held = lifeline::take_hold();
     task::disable_huge_pages();
-    state::claim_process(task::pid());
-    if state::note_first(task::pid()) && is_held {
+    state::continue_in(space);
+    state::claim_process(ticket);
+    if state::note_first() && is_held {
         // The supervisor asked for SIGKILL at its own end, for as long as there was no lifeline: the program would see that.
         task::outlive_parent();
     }
-    row::take_up(row, task::pid());
+    row::take_up(row);
     clock::calibrate();
     keys::learn();
     let block = match prepare(program_fd, passport.filters, passport.ignored) {
@@ -212,6 +213,10 @@ struct Passport<'a> {
     filters: Option<Fd>,
     /// Signals that the program before ignored, of those for which the kernel has an action of the runtime's.
     ignored: SignalSet,
+    /// Its claim to its slot.
+    ticket: Option<i64>,
+    /// Its PID namespace, as the run counts them.
+    space: u32,
     comm: Comm,
     /// The hard limit on descriptors, where the kernel's is another.
     descriptors: Option<u64>,
@@ -221,14 +226,13 @@ struct Passport<'a> {
     path: &'a [u8],
 }
 
-/// `CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:FILTERS_FD:IGNORED:COMM:DESCRIPTORS:LENGTH:` and the file name, so many bytes long, and the path; what there
-/// is not is -1.
+/// `CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:FILTERS_FD:IGNORED:TICKET:SPACE:COMM:DESCRIPTORS:LENGTH:` and the file name, so many bytes long, and the
+/// path; what there is not is -1.
 fn parse_run(run: &[u8]) -> Option<Passport<'_>> {
-    let mut parts = run.splitn(10, |byte| *byte == b':');
+    let mut parts = run.splitn(12, |byte| *byte == b':');
     let mut number = || core::str::from_utf8(parts.next()?).ok()?.parse::<i64>().ok();
     let (control, program, slots, row, filters) = (number()?, number()?, number()?, number()?, number()?);
-    let ignored = SignalSet(core::str::from_utf8(parts.next()?).ok()?.parse().ok()?);
-    let mut number = || core::str::from_utf8(parts.next()?).ok()?.parse::<i64>().ok();
+    let (ignored, ticket, space) = (SignalSet(number()? as u64), number()?, number()?);
     let comm = if number()? == 0 { Comm::OfName } else { Comm::OfFile };
     let descriptors = u64::try_from(number()?).ok();
     let length = usize::try_from(number()?).ok()?;
@@ -240,6 +244,8 @@ fn parse_run(run: &[u8]) -> Option<Passport<'_>> {
         row: usize::try_from(row).ok(),
         filters: (filters >= 0).then_some(Fd(filters as i32)),
         ignored,
+        ticket: (ticket >= 0).then_some(ticket),
+        space: u32::try_from(space).ok()?,
         comm,
         descriptors,
         filename,

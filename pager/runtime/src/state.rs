@@ -3,14 +3,14 @@
 //! One static, because signal handlers have no other way to find it. A forked child inherits it by copy.
 
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use pager_core::addr::PAGE_SIZE;
 use pager_core::area::AreaTree;
 use pager_core::hearing::Hearing;
 use pager_core::pool::Pool;
 use pager_core::roster::Roster;
-use pager_core::shared::{CLAIMING, Children, Control, Counts, Process, count};
+use pager_core::shared::{CLAIMING, Children, Control, Counts, Process, count, lock_byte};
 use pager_core::table::PageTable;
 
 use crate::arena;
@@ -23,7 +23,8 @@ use crate::queue::Queue;
 use crate::record;
 use crate::row;
 use crate::swap;
-use crate::sys::file::Fd;
+use crate::sys::file::{self, Fd};
+use crate::sys::task;
 use crate::thread;
 
 /// State of the process.
@@ -66,6 +67,11 @@ pub static STATE: State = State {
 /// The userfaultfd of this process.
 pub fn uffd() -> Fd {
     Fd(STATE.uffd.load(Ordering::Relaxed))
+}
+
+/// The device that userfaultfds come from, where the system call is refused.
+pub fn userfault_device() -> Option<Fd> {
+    Some(Fd(settings().userfault_fd.load(Ordering::Relaxed) as i32)).filter(|fd| fd.0 >= 0)
 }
 
 /// Replaces the userfaultfd.
@@ -146,10 +152,20 @@ pub fn process() -> &'static Process {
     }
 }
 
-/// Takes a slot for `pid`, which keeps the one that it has; where all are taken, the last one is shared.
-pub fn claim_process(pid: u32) {
+/// The process's claim to its slot, for the program that it executes. None in a lodger, whose slot is its parent's.
+pub fn ticket() -> Option<i64> {
+    let index = must_control().processes.iter().position(|slot| core::ptr::eq(slot, process()));
+    index.filter(|_| is_owner()).map(|index| process().ticket(index))
+}
+
+/// Takes up the slot that `ticket` names, which the program before had, or any; where all are taken, the last one is shared.
+pub fn claim_process(ticket: Option<i64>) {
     let slots = &must_control().processes;
-    let slot = match slots.iter().find(|slot| take_over(slot, 0, pid) || take_over(slot, pid, pid)) {
+    let own = ticket
+        .map(Process::of_ticket)
+        .and_then(|(index, generation)| slots.get(index).filter(|slot| slot.is_held(generation)));
+    let holder = if space() == 0 { task::pid() } else { CLAIMING };
+    let slot = match own.or_else(|| slots.iter().find(|slot| take_over(slot, 0, holder))) {
         Some(slot) => {
             credit::open(slot, Opening::Fresh);
             slot
@@ -158,36 +174,51 @@ pub fn claim_process(pid: u32) {
     };
     renew(slot);
     use_slot(slot);
+    lock_slot(slot);
+}
+
+/// A slot that is kept for a child about to be forked.
+#[derive(Clone, Copy)]
+pub struct Kept {
+    slot: &'static Process,
+    generation: u32,
 }
 
 /// Keeps a slot for a child about to be forked, with what was set aside for it: a child that is killed before it runs any code is found there.
-pub fn keep_slot(endowment: u64) -> Option<&'static Process> {
+pub fn keep_slot(endowment: u64) -> Option<Kept> {
     let slot = must_control().processes.iter().find(|slot| take_over(slot, 0, CLAIMING))?;
     credit::open(slot, Opening::Endowed(endowment));
     renew(slot);
-    Some(slot)
+    Some(Kept { slot, generation: slot.generation.load(Ordering::Relaxed) })
 }
 
-/// The forked child `pid` takes the slot that was kept for it, or any.
-pub fn take_slot(kept: Option<&'static Process>, pid: u32) {
-    match kept {
-        Some(slot) => {
-            slot.pid.store(pid, Ordering::SeqCst);
-            use_slot(slot);
-        }
-        None => claim_process(pid),
+/// The forked child takes the slot that was kept for it, or any. It is after [`enter_space`].
+pub fn take_slot(kept: Option<Kept>) {
+    let Some(Kept { slot, generation }) = kept else { return claim_process(None) };
+    use_slot(slot);
+    lock_slot(slot);
+    // The supervisor gives a slot to others that nobody takes in time. It looks for the lock after it has said so.
+    if !slot.is_held(generation) {
+        return claim_process(None);
+    }
+    if space() == 0 {
+        slot.pid.store(task::pid(), Ordering::SeqCst);
     }
 }
 
-/// Notes for whom the slot was kept, unless the child has done so: it knows its number better where it has process numbers of its own.
-pub fn hand_over_slot(kept: &Process, pid: u32) {
-    take_over(kept, CLAIMING, pid);
+/// Notes for whom the slot was kept, unless the child has done so. Where this process has other numbers than the supervisor, the child's lock tells.
+pub fn hand_over_slot(kept: Kept, pid: u32) {
+    if space() == 0 && kept.slot.is_held(kept.generation) {
+        take_over(kept.slot, CLAIMING, pid);
+    }
 }
 
 /// There is no child for which the slot was kept.
-pub fn free_slot(kept: &Process) {
-    credit::close(kept);
-    kept.pid.store(0, Ordering::SeqCst);
+pub fn free_slot(kept: Kept) {
+    if kept.slot.is_held(kept.generation) {
+        credit::close(kept.slot);
+        take_over(kept.slot, CLAIMING, 0);
+    }
 }
 
 /// Makes `pid` the holder of a slot if that is `holder` now.
@@ -199,29 +230,71 @@ fn take_over(slot: &Process, holder: u32, pid: u32) -> bool {
 fn renew(slot: &Process) {
     slot.hearing.store(Hearing::Deaf as u32, Ordering::SeqCst);
     must_control().counts.resident_peak.fetch_max(slot.peak.load(Ordering::Relaxed), Ordering::Relaxed);
-    slot.generation.fetch_add(1, Ordering::Relaxed);
+    slot.generation.fetch_add(1, Ordering::SeqCst);
+    slot.row.store(0, Ordering::Relaxed);
     slot.resident.store(0, Ordering::Relaxed);
     slot.settled.store(0, Ordering::Relaxed);
     slot.peak.store(0, Ordering::Relaxed);
 }
 
 fn use_slot(slot: &Process) {
+    OWNER.store(task::pid(), Ordering::Relaxed);
     STATE.process.store(slot as *const Process as *mut Process, Ordering::Relaxed);
 }
 
-/// Notes the first process of the run; whether it is `pid`, which was not known before.
-pub fn note_first(pid: u32) -> bool {
-    settings().first.compare_exchange(0, pid, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+/// Has the kernel tell the supervisor who holds the slot, where this process has other numbers.
+fn lock_slot(slot: &Process) {
+    let index = must_control().processes.iter().position(|other| core::ptr::eq(other, slot));
+    if let Some(index) = index.filter(|_| space() != 0)
+        && let Err(errno) = file::lock_byte(control_fd(), lock_byte(index))
+    {
+        die::event!("the supervisor cannot be told of this process: {errno:?}");
+    }
 }
 
-/// Whether `pid` is the first process of the run.
-pub fn is_first(pid: u32) -> bool {
-    settings().first.load(Ordering::Relaxed) == pid
+/// Process that the slot and the row are of: a lodger, which has this memory too, has another number.
+static OWNER: AtomicU32 = AtomicU32::new(0);
+/// Which numbers processes have here: 0 for the supervisor's, else those of a PID namespace that one of the run made or entered.
+static SPACE: AtomicU32 = AtomicU32::new(0);
+
+/// Whether this process is that of the slot, and not a lodger.
+pub fn is_owner() -> bool {
+    OWNER.load(Ordering::Relaxed) == task::pid()
 }
 
-/// Whether programs that process `pid` executes run natively by the user's wish.
-pub fn runs_natively(pid: u32) -> bool {
-    settings().children.load(Ordering::Relaxed) == Children::Native as u32 && !is_first(pid)
+/// The PID namespace, as the run counts them; 0 for the supervisor's.
+pub fn space() -> u32 {
+    SPACE.load(Ordering::Relaxed)
+}
+
+/// Notes the PID namespace that the program before was in.
+pub fn continue_in(space: u32) {
+    SPACE.store(space, Ordering::Relaxed);
+}
+
+/// Notes the PID namespace of a process that was just forked in `before`'s, or into one of its own: then it does not see its parent.
+pub fn enter_space(before: u32) {
+    SPACE.store(space_within(before), Ordering::Relaxed);
+}
+
+/// The PID namespace of this process, whose parent is in `before`.
+pub fn space_within(before: u32) -> u32 {
+    if task::parent() == 0 { settings().spaces.fetch_add(1, Ordering::Relaxed) + 1 } else { before }
+}
+
+/// Notes the first process of the run; whether it is this one, which was not known before.
+pub fn note_first() -> bool {
+    settings().first.compare_exchange(0, task::pid(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}
+
+/// Whether this process is the first one of the run.
+pub fn is_first() -> bool {
+    space() == 0 && settings().first.load(Ordering::Relaxed) == task::pid()
+}
+
+/// Whether programs that this process executes run natively by the user's wish.
+pub fn runs_natively() -> bool {
+    settings().children.load(Ordering::Relaxed) == Children::Native as u32 && !is_first()
 }
 
 /// Notes that a process of the run traces another, or is about to: from then on waits are looked at, and exec asks who traces.

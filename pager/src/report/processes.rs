@@ -89,7 +89,7 @@ impl ProcessRow {
 
 /// All rows, in order of start; the end of process `first` is `exit`, which only the supervisor knows.
 pub fn rows(control: &Control, first: u32, exit: Option<Outcome>) -> Vec<ProcessRow> {
-    let known = control.roster.taken().iter().filter(|row| row.pid.load(Relaxed) != 0);
+    let known = control.roster.taken().iter().filter(|row| row.shown_pid() != 0);
     let mut rows: Vec<ProcessRow> = known.map(row).collect();
     if let (Some(exit), Some(row)) = (exit, rows.iter_mut().find(|row| row.pid == first)) {
         row.exit = Some(ProcessEnd::Seen(exit));
@@ -99,7 +99,7 @@ pub fn rows(control: &Control, first: u32, exit: Option<Outcome>) -> Vec<Process
 
 fn row(row: &Row) -> ProcessRow {
     ProcessRow {
-        pid: row.pid.load(Relaxed),
+        pid: row.shown_pid(),
         parent: row.parent.load(Relaxed),
         program: printable(&row.program),
         started: match Start::from_number(row.start.load(Relaxed)) {

@@ -12,4 +12,5 @@ pub mod probe;
 pub mod signal;
 pub mod socket;
 pub mod spawn;
+pub mod trial;
 pub mod wait;

@@ -11,6 +11,8 @@ use std::ptr;
 const PAGE: usize = 4096;
 const UFFD_USER_MODE_ONLY: libc::c_int = 1;
 const UFFD_API: u64 = 0xaa;
+/// `_IO(0xAA, 0)`.
+const USERFAULTFD_IOC_NEW: libc::c_ulong = 0xaa00;
 const UFFDIO_API: libc::c_ulong = 0xc018_aa3f;
 const MADV_GUARD_INSTALL: libc::c_int = 102;
 const PAGEMAP_SCAN: libc::c_ulong = 0xc060_6610;
@@ -55,15 +57,20 @@ fn check(result: i64) -> io::Result<i64> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
-/// The features (`UFFD_FEATURE_*`) of a userfaultfd for faults of user mode, which needs no privilege.
+/// The features (`UFFD_FEATURE_*`) of a userfaultfd for faults of user mode, which needs no privilege; from `device` if that is given.
 ///
 /// # Errors
 ///
 /// `ENOSYS` or `EPERM` where there is none for us.
-pub fn userfaultfd() -> io::Result<u64> {
+pub fn userfaultfd(device: Option<&File>) -> io::Result<u64> {
     let flags = libc::O_CLOEXEC | libc::O_NONBLOCK | UFFD_USER_MODE_ONLY;
-    // SAFETY: makes a descriptor; touches no memory.
-    let number = check(unsafe { libc::syscall(libc::SYS_userfaultfd, flags) })?;
+    // SAFETY: both make a descriptor, and touch no memory.
+    let number = check(unsafe {
+        match device {
+            Some(device) => libc::ioctl(device.as_raw_fd(), USERFAULTFD_IOC_NEW, flags).into(),
+            None => libc::syscall(libc::SYS_userfaultfd, flags),
+        }
+    })?;
     // SAFETY: the number was just made for us, and nobody else knows it.
     let fd = unsafe { OwnedFd::from_raw_fd(number as i32) };
     let mut api = [UFFD_API, 0, 0];

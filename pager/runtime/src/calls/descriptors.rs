@@ -51,7 +51,11 @@ fn apart_from_images() -> impl Iterator<Item = Fd> {
 /// Descriptors that have the same number in all processes of the run.
 pub fn of_the_run() -> impl Iterator<Item = Fd> {
     let runtime = Fd(state::settings().runtime_fd.load(Ordering::Relaxed) as i32);
-    swap::descriptors().chain([state::control_fd(), runtime]).chain(state::runtime_copy()).chain(lifeline::inherited())
+    swap::descriptors()
+        .chain([state::control_fd(), runtime])
+        .chain(state::runtime_copy())
+        .chain(state::userfault_device())
+        .chain(lifeline::inherited())
 }
 
 /// close.

@@ -142,7 +142,7 @@ pub fn execve(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<u
     if let Replaced::Yes(path) = replaced {
         image.filename = terminated(&path);
     }
-    let kind = if state::runs_natively(task::pid()) {
+    let kind = if state::runs_natively() {
         Kind::Native(Reason::Wished)
     } else if is_traced {
         Kind::Native(Reason::Traced)
@@ -243,7 +243,7 @@ fn into_script(image: &mut Image, interpreter: Vec<u8>, argument: Option<Vec<u8>
 fn start(image: Image, kind: Kind) -> Errno {
     let process = state::process();
     // A vfork child is not the process of this slot.
-    let own = process.pid.load(SeqCst) == task::pid();
+    let own = state::is_owner();
     if own {
         process.stop_listening(PATIENCE, task::give_way);
         take_pending_poke();
@@ -303,14 +303,16 @@ fn start_paged(image: Image, fd: Fd) -> Errno {
     errno
 }
 
-/// The environment entry by which the next image finds its run. A vfork child has no row yet.
+/// The environment entry by which the next image finds its run. A vfork child has neither row nor slot yet.
 fn passport(program: Fd, slots: Option<Fd>, filters: Option<Fd>, image: &Image) -> Vec<u8> {
     let (key, control) = (pager_core::shared::ENVIRONMENT_KEY, state::control_fd().0);
-    let own = row::own().is_some_and(|row| row.pid.load(SeqCst) == task::pid());
+    let own = state::is_owner();
     let row = row::number().filter(|_| own).map_or(-1, |row| row as i64);
     let number = |fd: Option<Fd>| fd.map_or(-1, |fd| fd.0);
-    let (slots, filters) = (number(slots), number(filters));
+    let (slots, filters, ticket) = (number(slots), number(filters), state::ticket().unwrap_or(-1));
     let ignored = Block::current().own().actions().ignored(SignalSet::OURS).0;
+    // A lodger may be in a namespace of its own.
+    let space = if own { state::space() } else { state::space_within(state::space()) };
     let name = &image.filename[..image.filename.len() - 1];
     let comm = match image.comm {
         Comm::OfName => 0,
@@ -319,7 +321,7 @@ fn passport(program: Fd, slots: Option<Fd>, filters: Option<Fd>, image: &Image) 
     let files = limits::hard_descriptors().map_or(-1, |hard| hard as i64);
     let (program, length) = (program.0, name.len());
     let head = Line::format(format_args!(
-        "{key}={control}:{program}:{slots}:{row}:{filters}:{ignored}:{comm}:{files}:{length}:"
+        "{key}={control}:{program}:{slots}:{row}:{filters}:{ignored}:{ticket}:{space}:{comm}:{files}:{length}:"
     ));
     [head.as_bytes(), name, &image.place].concat()
 }
@@ -349,7 +351,7 @@ fn start_native(image: Image, reason: Reason) -> Errno {
     count(counter, 1);
     of_the_run().for_each(|fd| file::set_cloexec(fd, 1));
     task::allow_huge_pages();
-    let before = row::become_native(task::pid(), path.as_bytes());
+    let before = row::become_native(path.as_bytes());
     let leaving = Leaving::take();
     let bequest = leaving.bequeath();
     let errno = Passed::new(image, Vec::new()).to(|passed| {

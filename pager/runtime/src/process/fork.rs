@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use pager_core::addr::PageRange;
 use pager_core::area::{Access, Area, AreaTree, ForkPolicy, Holding};
 use pager_core::entry::{Dirt, Entry, SwapSlot};
-use pager_core::shared::Process;
 
 use super::Request;
 use super::rest::{self, Rest};
@@ -24,7 +23,7 @@ use crate::record;
 use crate::row;
 use crate::server;
 use crate::signals::held;
-use crate::state::{self, STATE};
+use crate::state::{self, Kept, STATE};
 use crate::swap;
 use crate::sys::signal::{self, SignalSet, UContext};
 use crate::sys::{Errno, check, file, nr, syscall, task, uffd};
@@ -66,7 +65,7 @@ pub fn fork(block: &'static Block, context: &mut UContext, request: &Request) ->
 }
 
 /// Keeps a slot for the child, with its part of a shared cap. Where each has its own, it can do without a slot.
-fn keep_slot() -> Result<Option<&'static Process>, Errno> {
+fn keep_slot() -> Result<Option<Kept>, Errno> {
     let endowment = evict::endow();
     let kept = state::keep_slot(endowment);
     if kept.is_none() && credit::shared() {
@@ -91,7 +90,7 @@ fn fork_once(
     block: &'static Block,
     context: &mut UContext,
     request: &Request,
-    kept: Option<&'static Process>,
+    kept: Option<Kept>,
 ) -> Result<Result<u64, Errno>, Saturated> {
     let rest = Rest::come(block);
     let policies: Vec<Area> = rest.areas().iter().filter(|area| area.fork != ForkPolicy::Copy).copied().collect();
@@ -138,11 +137,12 @@ fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Saturated> {
     Ok(shared)
 }
 
-fn become_child(block: &'static Block, context: &mut UContext, request: &Request, kept: Option<&'static Process>) {
+fn become_child(block: &'static Block, context: &mut UContext, request: &Request, kept: Option<Kept>) {
     thread::only(block);
-    state::take_slot(kept, task::pid());
+    state::enter_space(state::space());
+    state::take_slot(kept);
     lifeline::take_hold_in_child(request.descriptors());
-    row::fork(task::pid(), &STATE.areas.read());
+    row::fork(&STATE.areas.read());
     let own = block.own();
     own.tid = task::tid();
     block.sandbox.belong(task::pid(), own.tid);

@@ -33,7 +33,7 @@ impl Leaving {
     /// Takes every slot of this process that nobody is busy with. None in a vfork child, whose memory is its parent's.
     pub fn take() -> Leaving {
         let mut taken = Vec::new();
-        if swap::in_use() && state::process().pid.load(Ordering::Relaxed) == task::pid() {
+        if swap::in_use() && state::is_owner() {
             let _at_work = STATE.areas.read();
             for (page, cell) in STATE.table.existing_in(everything()) {
                 let seen = cell.load();

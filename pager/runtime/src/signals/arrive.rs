@@ -18,6 +18,7 @@ use crate::evict;
 use crate::fault::{self, Outcome};
 use crate::gate;
 use crate::keys;
+use crate::lifeline;
 use crate::process::trace::tracee;
 use crate::state;
 use crate::sys::Errno;
@@ -64,6 +65,9 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
     leave_program_state(context);
     if info.is_poke() {
         return poked(context);
+    }
+    if lifeline::is_torn_by(info) {
+        lifeline::end();
     }
     if info.is_sent() {
         return asynchronous(info, context);

@@ -30,7 +30,7 @@ pub fn die_of(info: &SigInfo, context: &UContext) -> ! {
     // An end by a seccomp filter is what the program asked for. Of what somebody sent, and of the end of other processes, a user of the program
     // learns as natively.
     let is_wished = number == SIGSYS && info.code == signal::SYS_SECCOMP;
-    if [SIGSEGV, SIGBUS, SIGSYS].contains(&number) && !is_wished && !info.is_sent() && state::is_first(task::pid()) {
+    if [SIGSEGV, SIGBUS, SIGSYS].contains(&number) && !is_wished && !info.is_sent() && state::is_first() {
         die::report(FailureKind::Fault, info.address(), line.as_bytes());
     }
     Leaving::take().release();

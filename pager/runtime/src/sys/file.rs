@@ -198,6 +198,16 @@ pub fn status_flags(fd: Fd) -> Result<u64, Errno> {
     call!(nr::FCNTL, fd.0, F_GETFL, 0)
 }
 
+/// Locks one byte of a file for this process, which keeps it until it ends or closes any descriptor of the file.
+///
+/// # Errors
+/// What fcntl says.
+pub fn lock_byte(fd: Fd, offset: u64) -> Result<(), Errno> {
+    const F_WRLCK: u64 = 1;
+    let lock = [F_WRLCK, offset, 1, 0];
+    call!(nr::FCNTL, fd.0, F_SETLK, lock.as_ptr()).map(drop)
+}
+
 /// Locks all of a file for this process alone: until it closes the file, executes or ends.
 ///
 /// # Errors

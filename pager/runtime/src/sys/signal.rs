@@ -30,6 +30,7 @@ pub const SS_AUTODISARM: i32 = 1 << 31;
 
 pub const SI_USER: i32 = 0;
 pub const SI_QUEUE: i32 = -1;
+pub const SI_SIGIO: i32 = -5;
 pub const SI_TKILL: i32 = -6;
 /// Stands for SI_USER between threads of one process; no sender's of Linux.
 const FORWARDED_USER: i32 = -0x7061;
@@ -166,6 +167,12 @@ impl SigInfo {
     pub const fn is_poke(&self) -> bool {
         // `si_value` of a queued signal lies behind `si_pid` and `si_uid`.
         self.code == SI_QUEUE && self.fields[1] == pager_core::shared::POKE
+    }
+
+    /// Whether it tells of something that happened on descriptor `fd` (F_SETSIG of fcntl(2)).
+    pub const fn is_of_descriptor(&self, fd: i32) -> bool {
+        // Behind the code come `si_band`, a long, and `si_fd`.
+        self.code == SI_SIGIO && self.fields[1] as i32 == fd
     }
 
     /// As it may be sent to another thread, which the kernel refuses for what only itself sends.

@@ -12,6 +12,8 @@ const UFFD_API: u64 = 0xaa;
 const UFFD_USER_MODE_ONLY: u64 = 1;
 const UFFD_FEATURE_PAGEFAULT_FLAG_WP: u64 = 1;
 const UFFD_FEATURE_SIGBUS: u64 = 1 << 7;
+/// `_IO(0xAA, 0)` on the device.
+const USERFAULTFD_IOC_NEW: u64 = 0xaa00;
 const UFFDIO_API: u64 = 0xc018_aa3f;
 const UFFDIO_REGISTER: u64 = 0xc020_aa00;
 const UFFDIO_COPY: u64 = 0xc028_aa03;
@@ -62,12 +64,16 @@ pub struct Message {
     pub is_write: bool,
 }
 
-/// Opens a userfaultfd.
+/// Opens a userfaultfd: from `device`, an open `/dev/userfaultfd`, if there is one.
 ///
 /// # Errors
 /// ENOSYS, EPERM or EINVAL where the kernel has no userfaultfd, denies it, or lacks a feature (Linux 5.7 for write protection).
-pub fn open(delivery: Delivery) -> Result<Fd, Errno> {
-    let fd = Fd(call!(nr::USERFAULTFD, file::O_CLOEXEC | UFFD_USER_MODE_ONLY)? as i32);
+pub fn open(delivery: Delivery, device: Option<Fd>) -> Result<Fd, Errno> {
+    let flags = file::O_CLOEXEC | UFFD_USER_MODE_ONLY;
+    let fd = Fd(match device {
+        Some(device) => call!(nr::IOCTL, device.0, USERFAULTFD_IOC_NEW, flags)?,
+        None => call!(nr::USERFAULTFD, flags)?,
+    } as i32);
     let signal = if delivery == Delivery::Signal { UFFD_FEATURE_SIGBUS } else { 0 };
     let mut api = [UFFD_API, signal | UFFD_FEATURE_PAGEFAULT_FLAG_WP, 0];
     if let Err(errno) = call!(nr::IOCTL, fd.0, UFFDIO_API, api.as_mut_ptr()) {

@@ -5,6 +5,7 @@
 //! sends to itself. What a traced process executes runs natively (`docs/decisions/0008-what-a-debugger-sees.md`).
 
 use crate::die::Line;
+use crate::memory::limits;
 use crate::state;
 use crate::sys::file::{self, O_CLOEXEC, O_RDONLY};
 use crate::sys::signal::{self, SigInfo, SignalSet};
@@ -24,7 +25,7 @@ const STATUS_HEAD: usize = 1024;
 /// EPERM for who is traced or has asked already, and for the run's first process: its parent is the supervisor, which traces nothing.
 pub fn ask(block: &'static Block) -> Result<u64, Errno> {
     let supervisor = state::settings().supervisor.load(core::sync::atomic::Ordering::Relaxed);
-    if state::is_first(task::pid()) || task::parent() == supervisor || is_traced(block) {
+    if state::is_first() || task::parent() == supervisor || is_traced(block) {
         return Err(Errno::EPERM);
     }
     state::note_tracing();
@@ -62,7 +63,7 @@ pub fn is_traced(block: &'static Block) -> bool {
 /// The process that traces this thread; 0 where nobody does.
 fn tracer() -> Result<u32, Errno> {
     let path = Line::format(format_args!("/proc/thread-self/status\0"));
-    let fd = file::with_descriptors(|| file::open(path.as_bytes(), O_RDONLY | O_CLOEXEC))?;
+    let fd = limits::with_descriptors(|| file::open(path.as_bytes(), O_RDONLY | O_CLOEXEC))?;
     let mut head = [0u8; STATUS_HEAD];
     let got = file::read(fd, &mut head);
     file::close(fd);
