@@ -148,6 +148,7 @@ guest!(start_up, ["one", "", "three words here"]);
 guest!(terminated);
 guest!(thread_exits);
 guest!(threads_churn, ["4"]);
+guest!(vectors);
 guest!(vfork_churn);
 guest!(tracers);
 guest!(wait_many);

@@ -5,6 +5,7 @@
 //!
 //! Bounded work: at most [`MAX_SPANS`] spans for one call, at most 2^23 bytes of text read, and no loop over a count that is not capped.
 
+use super::transfer::MAX_TRANSFER;
 use super::{Direction, Fault, Length, Row, Shape, Span, UserMemory};
 use crate::addr::{PAGE_SIZE, USER_END};
 
@@ -12,8 +13,6 @@ use crate::addr::{PAGE_SIZE, USER_END};
 /// is not reported is left to the kernel's EFAULT.
 pub const MAX_SPANS: u32 = 1 << 16;
 
-/// `MAX_RW_COUNT`: the most bytes that one call transfers.
-const MAX_TRANSFER: u64 = 0x7fff_f000;
 /// Most bytes of text followed for one call: what execve takes for arguments and environment, and some.
 const MAX_TEXT: u64 = 8 << 20;
 /// Addresses below this are numbers, not pointers: the kernel lets nobody map there (`vm.mmap_min_addr`), and flags and descriptors are small.

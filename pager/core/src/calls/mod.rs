@@ -30,6 +30,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub mod timeout;
+pub mod transfer;
 
 pub use descriptors::descriptors;
 pub use expand::{MAX_SPANS, buffers, unknown_buffers};

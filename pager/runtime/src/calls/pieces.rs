@@ -6,9 +6,11 @@
 use alloc::vec::Vec;
 
 use pager_core::addr::PAGE_SIZE;
-use pager_core::calls::{Chunk, Direction, Shape};
+use pager_core::calls::transfer::{Transfer, leaves_file, of_buffer, of_single, of_vector};
+use pager_core::calls::{Chunk, Direction, Shape, Span};
 
 use super::Call;
+use super::fill::{self, Hold};
 use super::perform::{self, Interruption};
 use super::records;
 use crate::state;
@@ -58,7 +60,10 @@ pub fn in_pieces(block: &'static Block, call: Call, chunk: Chunk) -> Result<u64,
         Chunk::Shorter { length_arg, .. } => {
             let mut call = call;
             let length = &mut call.args[usize::from(length_arg)];
-            *length = (*length).min(limit().max(PAGE_SIZE * 2));
+            // The kernel takes the lower half, and has its own answer to a negative one.
+            if let Ok(given @ 0..) = i32::try_from(*length as u32) {
+                *length = (given as u64).min(limit().max(PAGE_SIZE * 2));
+            }
             perform::whole(block, call, Interruption::AsUsual)
         }
         Chunk::Message { buffer_arg, length_arg } => {
@@ -86,12 +91,23 @@ struct Cut {
 }
 
 fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
-    let total = call.args[cut.length];
+    let (addr, len) = (call.args[cut.buffer], call.args[cut.length]);
+    // Without a descriptor it is getrandom.
+    let is_random = cut.buffer == 0;
+    let Transfer::AtMost(total) = (if is_random { of_single(addr, len) } else { of_buffer(addr, len) }) else {
+        return perform::make(block, call, Interruption::AsUsual);
+    };
     if total <= limit() {
         return perform::whole(block, call, Interruption::AsUsual);
     }
-    // Without a descriptor it is getrandom.
-    let nature = if cut.buffer == 0 { Nature::Stream(Onward::Plainly) } else { nature(call, total) };
+    if cut.offset.is_some_and(|offset| leaves_file(call.args[offset], len)) {
+        match perform::make(block, call, Interruption::AsUsual) {
+            // One of the few files that have such places: it wants the buffer.
+            Err(Errno::EFAULT) => {}
+            refused => return refused,
+        }
+    }
+    let nature = if is_random { Nature::Stream(Onward::Plainly) } else { nature(call, total) };
     let onward = match nature {
         Nature::Stream(onward) => onward,
         Nature::Short => {
@@ -190,8 +206,8 @@ fn is_stream(fd: Fd) -> bool {
 /// Reads what can be had at once; descriptors that do not know of that answer EOPNOTSUPP, and then the read ends where it is.
 fn read_what_is_there(block: &'static Block, call: Call, piece: IoVec) -> Result<u64, Errno> {
     let pinned = block.pinned();
-    let span = pager_core::calls::Span { addr: piece.base, len: piece.len, direction: Direction::Out };
-    super::fill::ready(block, span, super::fill::Hold::Pinned);
+    let span = Span { addr: piece.base, len: piece.len, direction: Direction::Out };
+    fill::ready(block, span, Hold::Pinned);
     let result = call!(PREADV2, call.args[0], &raw const piece, 1, u64::MAX, u64::MAX, RWF_NOWAIT);
     block.unpin_to(pinned);
     result
@@ -215,15 +231,28 @@ fn vector(
     offset_arg: Option<usize>,
 ) -> Result<u64, Errno> {
     let count = call.args[count_arg];
-    if count > IOV_MAX || limit() == u64::MAX {
+    if count > IOV_MAX {
+        return perform::make(block, call, Interruption::AsUsual);
+    }
+    if limit() == u64::MAX {
         return perform::whole(block, call, Interruption::AsUsual);
     }
     let Ok(parts) = read_vector(call.args[vector_arg], count) else {
         return perform::whole(block, call, Interruption::AsUsual);
     };
-    let total = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.len));
+    let Transfer::AtMost(total) = of_vector(parts.iter().map(|part| (part.base, part.len))) else {
+        return refused(block, call, vector_arg, count);
+    };
     if total <= limit() {
         return perform::whole(block, call, Interruption::AsUsual);
+    }
+    // preadv2 takes -1 for the file's own position, and preadv refuses it in any piece.
+    let position = offset_arg.map(|offset| call.args[offset]).filter(|position| *position != u64::MAX);
+    if position.is_some_and(|position| leaves_file(position, total)) {
+        match refused(block, call, vector_arg, count) {
+            Err(Errno::EFAULT) => {}
+            refused => return refused,
+        }
     }
     let onward = match nature(call, total) {
         // The elements would be packets, where the pipe has any.
@@ -235,7 +264,8 @@ fn vector(
     };
     let mut done = 0;
     for part in parts.iter().filter(|part| part.len > 0) {
-        let moved = vector_part(block, call, *part, done, (vector_arg, count_arg, offset_arg), onward);
+        let part = IoVec { len: part.len.min(total - done), ..*part };
+        let moved = vector_part(block, call, part, done, (vector_arg, count_arg, offset_arg), onward);
         match moved {
             Ok(moved) => {
                 done += moved;
@@ -250,11 +280,21 @@ fn vector(
     Ok(done)
 }
 
+/// A vector that the kernel refuses once it has read it: none of its buffers is brought in.
+fn refused(block: &'static Block, call: Call, vector_arg: usize, count: u64) -> Result<u64, Errno> {
+    let pinned = block.pinned();
+    let span = Span { addr: call.args[vector_arg], len: count * size_of::<IoVec>() as u64, direction: Direction::In };
+    fill::ready(block, span, Hold::Pinned);
+    let result = perform::make(block, call, Interruption::AsUsual);
+    block.unpin_to(pinned);
+    result
+}
+
 /// The elements of the program's array.
 pub fn read_vector(addr: u64, count: u64) -> Result<Vec<IoVec>, Errno> {
     (0..count)
         .map(|i| {
-            let [base, len] = user::read_value::<[u64; 2]>(addr + i * 16)?;
+            let [base, len] = user::read_value::<[u64; 2]>(addr.wrapping_add(i * 16))?;
             Ok(IoVec { base, len })
         })
         .collect()
@@ -302,8 +342,8 @@ fn vector_part(
 fn single(block: &'static Block, call: Call, piece: IoVec, interruption: Interruption) -> Result<u64, Errno> {
     let pinned = block.pinned();
     let direction = if sends(call) { Direction::In } else { Direction::Out };
-    let span = pager_core::calls::Span { addr: piece.base, len: piece.len, direction };
-    super::fill::ready(block, span, super::fill::Hold::Pinned);
+    let span = Span { addr: piece.base, len: piece.len, direction };
+    fill::ready(block, span, Hold::Pinned);
     let result = perform::make(block, call, interruption);
     block.unpin_to(pinned);
     result

@@ -2,6 +2,8 @@
 //!
 //! The program's pages are made resident one by one, and for what there really is in the record only.
 
+use pager_core::calls::transfer::MAX_TRANSFER;
+
 use super::Call;
 use super::fill::{self, Hold};
 use super::perform::{self, Interruption};
@@ -13,9 +15,6 @@ use crate::sys::Errno;
 use crate::sys::memory::IoVec;
 use crate::thread::Block;
 use crate::user;
-
-/// Linux' MAX_RW_COUNT: no call moves more.
-const MOST: u64 = 0x7fff_f000;
 
 /// Makes a call with one buffer; `buffer` and `length` are the indices of its arguments.
 ///
@@ -118,7 +117,7 @@ struct Record {
 
 impl Record {
     fn new(call: Call, parts: &[IoVec]) -> Result<Record, Errno> {
-        let total = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.len)).min(MOST);
+        let total = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.len)).min(MAX_TRANSFER);
         Ok(Record { buffer: RecordBuffer::take(total)?, sends: sends(call) })
     }
 

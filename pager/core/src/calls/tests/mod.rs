@@ -7,6 +7,7 @@ mod property;
 mod prototypes;
 mod rows;
 mod timeout;
+mod transfer;
 
 use super::*;
 use alloc::boxed::Box;
