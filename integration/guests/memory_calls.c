@@ -25,7 +25,8 @@ static const struct {
     SCENE(what_grows_behind_a_file_is_seen), SCENE(memory_files), SCENE(shared_memory_segments), SCENE(shared_mappings_that_become_writable),
     SCENE(shared_mappings_are_no_data), SCENE(shared_mappings_are_resized_and_doubled), SCENE(a_store_into_a_hole_without_room_is_sigbus),
     SCENE(stores_past_the_end_of_a_shared_file), SCENE(a_write_whose_buffer_it_makes_readable), SCENE(synchronising),
-    SCENE(locking_within_a_limit), SCENE(locking_everything), SCENE(locked_memory_refuses_advice), SCENE(address_space_within_a_limit),
+    SCENE(locking_within_a_limit), SCENE(locking_everything), SCENE(locking_shared_memory_brings_it_in),
+    SCENE(locked_memory_refuses_advice), SCENE(address_space_within_a_limit),
     SCENE(data_within_a_limit), SCENE(the_heap_moves), SCENE(stacks_within_a_limit), SCENE(below_the_stack), SCENE(mappings_that_grow_down),
     SCENE(arguments_of_mseal), SCENE(sealed_memory_stays_as_it_is), SCENE(advice_on_sealed_memory), SCENE(a_sealed_heap_does_not_shrink), SCENE(advice_on_many_ranges),
 };

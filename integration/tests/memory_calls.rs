@@ -102,6 +102,7 @@ scenes! {
     synchronising,
     locking_within_a_limit,
     locking_everything,
+    locking_shared_memory_brings_it_in,
     locked_memory_refuses_advice,
     address_space_within_a_limit,
     data_within_a_limit,

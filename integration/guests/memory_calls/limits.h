@@ -107,6 +107,27 @@ static void locking_everything(void) {
     show_locked();
 }
 
+// Whatever its protection, and all of it: shared memory of each kind, as mincore sees it.
+static void locking_shared_memory_brings_it_in(void) {
+    int protections[] = {RW, PROT_READ, PROT_WRITE, PROT_EXEC, PROT_WRITE | PROT_EXEC, PROT_NONE};
+    int fd = memfd_create("locked", 0);
+    CHECK(fd >= 0);
+    for (int i = 0; i < 12; i++) {
+        CHECK(ftruncate(fd, 0) == 0 && ftruncate(fd, 16 * PAGE) == 0);
+        int flags = MAP_SHARED | MAP_FIXED | (i < 6 ? MAP_ANONYMOUS : 0), in_core = 0;
+        CHECK(mmap(AT(0), 16 * PAGE, protections[i % 6], flags, i < 6 ? -1 : fd, 0) == AT(0));
+        printf("%s, protection %d\n", i < 6 ? "anonymous" : "memfd", protections[i % 6]);
+        SHOW(syscall(SYS_mlock2, AT(0), PAGE, 1));
+        SHOW(mlock(AT(0), 16 * PAGE));
+        unsigned char core[16];
+        CHECK(mincore(AT(0), 16 * PAGE, core) == 0);
+        for (int page = 0; page < 16; page++) in_core += core[page] & 1;
+        // To bring in what may only be executed is to read it, which leaves holes as they are where the processor has no keys.
+        if (protections[i % 6] != PROT_EXEC) printf("in core %d\n", in_core);
+        SHOW(munlock(AT(0), 16 * PAGE));
+    }
+}
+
 static void locked_memory_refuses_advice(void) {
     be_ordinary();
     limit(RLIMIT_MEMLOCK, 100 * PAGE);

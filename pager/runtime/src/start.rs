@@ -16,7 +16,7 @@ use crate::keys;
 use crate::lifeline;
 use crate::load::itself::{self, Itself};
 use crate::load::{self, Executed};
-use crate::memory::limits;
+use crate::memory::{deny, limits};
 use crate::process::leave;
 use crate::process::lookup::Comm;
 use crate::record;
@@ -86,6 +86,7 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
     row::take_up(row);
     clock::calibrate();
     keys::learn();
+    deny::learn();
     let block = match prepare(program_fd, passport.filters, passport.ignored) {
         Ok(block) => block,
         Err(errno) => die::internal(format_args!("this process cannot be prepared: {errno:?}")),

@@ -210,7 +210,11 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
         }
         Virtual::Ptrace => process::trace::ptrace(block, call),
         Virtual::Seccomp => sandbox::seccomp(block, a, b, c),
-        Virtual::Prctl => sandbox::prctl(block, &call.args).unwrap_or_else(|| prctl::prctl(block, call)),
+        Virtual::Prctl => {
+            let result = sandbox::prctl(block, &call.args).unwrap_or_else(|| prctl::prctl(block, call));
+            memory::deny::note(&call.args, result);
+            result
+        }
         Virtual::Sigsuspend | Virtual::ArchPrctl => perform(block, call),
     })
 }

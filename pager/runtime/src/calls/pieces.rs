@@ -60,10 +60,11 @@ pub fn in_pieces(block: &'static Block, call: Call, chunk: Chunk) -> Result<u64,
         Chunk::Shorter { length_arg, .. } => {
             let mut call = call;
             let length = &mut call.args[usize::from(length_arg)];
-            // The kernel takes the lower half, and has its own answer to a negative one.
-            if let Ok(given @ 0..) = i32::try_from(*length as u32) {
-                *length = (given as u64).min(limit().max(PAGE_SIZE * 2));
-            }
+            // The kernel takes the lower half. Into a negative length no entry fits.
+            let Ok(given) = i32::try_from(*length as u32) else {
+                return perform::make(block, call, Interruption::AsUsual);
+            };
+            *length = (given as u64).min(limit().max(PAGE_SIZE * 2));
             perform::whole(block, call, Interruption::AsUsual)
         }
         Chunk::Message { buffer_arg, length_arg } => {

@@ -2,14 +2,13 @@
 //!
 //! The program's pages are made resident one by one, and for what there really is in the record only.
 
-use pager_core::calls::transfer::MAX_TRANSFER;
+use pager_core::calls::transfer::{MAX_TRANSFER, Transfer, of_vector};
+use pager_core::calls::{Direction, Span};
 
 use super::Call;
 use super::fill::{self, Hold};
 use super::perform::{self, Interruption};
 use super::pieces::{IOV_MAX, RECORD_MAX, read_vector, sends};
-use pager_core::calls::{Direction, Span};
-
 use crate::buffers::RecordBuffer;
 use crate::sys::Errno;
 use crate::sys::memory::IoVec;
@@ -57,7 +56,9 @@ pub fn message(block: &'static Block, call: Call, header: usize, limit: u64) -> 
     let parts = Some(given[COUNT]).filter(|count| *count <= IOV_MAX);
     let parts = read_vector(given[VECTOR], parts?).ok()?;
     let total = parts.iter().fold(0u64, |sum, part| sum.saturating_add(part.len));
-    if total <= limit || sends(call) && total > RECORD_MAX {
+    // What the kernel refuses for its lengths is the kernel's to refuse.
+    let is_refused = of_vector(parts.iter().map(|part| (part.base, part.len))) == Transfer::Refused;
+    if total <= limit || is_refused || sends(call) && total > RECORD_MAX {
         return None;
     }
     let record = Record::new(call, &parts).ok()?;

@@ -4,13 +4,14 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, VirtAddr};
+use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::area::{Access, Area, AreaTree, Backing, Holding, KernelReason, Locking, Protection};
 
 use super::advise::populate_in_file;
 use super::limits;
 use super::map::populate;
 use super::range::{Given, page_align};
+use crate::fill;
 use crate::keys;
 use crate::state::STATE;
 use crate::sys::Errno;
@@ -180,6 +181,18 @@ fn set(areas: &mut AreaTree, pages: PageRange, locking: Locking) {
     });
 }
 
+/// Has the kernel bring in memory of its own. Its advice does not take memory that may not be read, though mlock does.
+fn populate_by_kernel(piece: &Area) -> Result<(), Errno> {
+    let (addr, len) = (piece.range.start().start().0, piece.range.bytes());
+    match kernel::madvise(addr, len, kernel::MADV_POPULATE_READ) {
+        Err(Errno::EINVAL) if piece.protection.contains(Protection::WRITE) => {
+            kernel::madvise(addr, len, kernel::MADV_POPULATE_WRITE)
+        }
+        Err(Errno::EINVAL) if piece.range.iter().all(|page| fill::can_be_had(page, Access::Read)) => Ok(()),
+        populated => populated,
+    }
+}
+
 /// Brings in what can be, and says what Linux says where something cannot.
 fn bring_in(start: u64, len: u64) -> Result<(), Errno> {
     let Some(pages) = Given::new(start, len).pages else { return Ok(()) };
@@ -192,13 +205,12 @@ fn bring_in(start: u64, len: u64) -> Result<(), Errno> {
         let (addr, len) = (piece.range.start().start().0, piece.range.bytes());
         match piece.backing {
             _ if matches!(piece.holding, Holding::Kernel(_)) => {
-                kernel::madvise(addr, len, kernel::MADV_POPULATE_READ).map_err(|_| Errno::ENOMEM)?;
+                populate_by_kernel(&piece).map_err(|_| Errno::ENOMEM)?;
             }
             Backing::Image { .. } if piece.holding == Holding::SharedThrough => {
-                populate(addr, len, super::prot_bits(piece.protection));
-                // No descriptor is kept to ask how long the file is.
-                let last = VirtAddr(addr + len - PAGE_SIZE).page();
-                if populate_in_file(last, Access::Read) == Err(Errno::EFAULT) {
+                // Each page is asked for: the neighbours of one that is touched are let through, and not brought in.
+                let access = if piece.protection.contains(Protection::READ) { Access::Read } else { Access::Write };
+                if piece.range.iter().any(|page| populate_in_file(page, access) == Err(Errno::EFAULT)) {
                     return Err(Errno::ENOMEM);
                 }
             }

@@ -9,7 +9,9 @@ use pager_core::shared::FillMode;
 use core::sync::atomic::Ordering;
 
 use super::range::page_align;
-use super::{count_unmanaged, discard, is_ours, limits, locks, make_private, seal};
+use super::{
+    count_unmanaged, deny, discard, is_ours, limits, locks, make_private, register_afresh, rights_at_once, seal,
+};
 use crate::engine;
 use crate::fault;
 use crate::fill;
@@ -214,16 +216,18 @@ fn placing(flags: u64) -> u64 {
 /// # Errors
 /// As mmap(2).
 pub fn map_anonymous(request: &Request, role: Role) -> Result<u64, Errno> {
+    let protection = Protection::from_prot(request.prot);
+    deny::admits(protection)?;
+    let at_once = rights_at_once(protection);
     let mut areas = STATE.areas.write();
     let locking = admit(&areas, request, Holding::Private, role)?;
     clear(&mut areas, request)?;
     let flags = placing(request.flags) | kernel::MAP_NORESERVE;
-    let addr = kernel::mmap(request.addr, request.len, PROT_NONE, flags, -1, 0)?;
+    let addr = kernel::mmap(request.addr, request.len, at_once, flags, -1, 0)?;
     let range = range_of(addr, request.len)?;
-    let protection = Protection::from_prot(request.prot);
     let (growth, key) = (growth(request), Key::of_mapping(request.prot));
     let area = Area { locking, growth, key, ..Area::new(range, protection, Holding::Private, role) };
-    crate::sys::uffd::register(state::uffd(), addr, request.len)?;
+    register_afresh(addr, request.len, at_once)?;
     engine::mark(range, protection);
     if request.prot != PROT_NONE {
         kernel::mprotect(addr, request.len, super::prot_bits(protection))?;

@@ -7,6 +7,7 @@ pub mod advise;
 pub mod advise_vector;
 pub mod brk;
 pub mod cut;
+pub mod deny;
 pub mod grow;
 pub mod guard;
 pub mod limits;
@@ -148,11 +149,27 @@ pub fn make_private(area: &Area) -> Result<(), Errno> {
     let (range, protection) = (area.range, area.protection);
     let (addr, len) = (range.start().start().0, range.bytes());
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    kernel::mmap(addr, len, PROT_NONE, flags, -1, 0)?;
-    uffd::register(state::uffd(), addr, len)?;
+    let at_once = rights_at_once(protection);
+    kernel::mmap(addr, len, at_once, flags, -1, 0)?;
+    register_afresh(addr, len, at_once)?;
     engine::mark(range, protection);
     protect_afresh(area)?;
     advise::apply_fork_policy(range, area.fork)
+}
+
+/// The rights that new memory is mapped with: none, until its faults are the runtime's, unless they cannot be given later.
+pub fn rights_at_once(protection: Protection) -> u64 {
+    if deny::denies_later(protection) { prot_bits(protection - Protection::WRITE) } else { PROT_NONE }
+}
+
+/// Has faults in new memory, mapped with the rights `at_once`, be the runtime's. A page of zeros that a thread was quick enough to find there goes again:
+/// nothing can have been written to it.
+///
+/// # Errors
+/// What the kernel says.
+pub fn register_afresh(addr: u64, len: u64, at_once: u64) -> Result<(), Errno> {
+    uffd::register(state::uffd(), addr, len)?;
+    if at_once == PROT_NONE { Ok(()) } else { kernel::madvise(addr, len, kernel::MADV_DONTNEED) }
 }
 
 /// Gives memory that was mapped without access the protection of its area, and its key. One that the program has freed meanwhile, though memory had

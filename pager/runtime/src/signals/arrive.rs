@@ -9,7 +9,7 @@ use pager_core::addr::VirtAddr;
 use pager_core::area::Access;
 use pager_core::shared::count;
 
-use super::{end, frame};
+use super::{end, frame, vsyscall};
 use crate::arena;
 use crate::calls;
 use crate::clock;
@@ -87,6 +87,9 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
     }
     let begin = clock::ticks();
     let block = Block::current();
+    if vsyscall::emulate(block, info, context) {
+        return;
+    }
     let outcome = match page_fault(info, context) {
         Some(access) => {
             block.own().instruction = context.machine.rip;

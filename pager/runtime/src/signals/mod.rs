@@ -10,6 +10,7 @@ pub mod calls;
 mod end;
 pub mod frame;
 pub mod held;
+mod vsyscall;
 
 pub use across_exec::{Next, hand_on};
 pub use actions::{Actions, PROCESS};
