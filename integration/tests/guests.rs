@@ -251,6 +251,8 @@ fn guests_repeat_themselves() {
             "fault_times",
             "holds",
             "refusals",
+            // Wants a seed.
+            "seccomp_verdicts",
             "share",
             "spins",
             "walker",

@@ -278,8 +278,8 @@ fn copy_out(page: PageNum, into: &mut [u8]) {
     if copied == PAGE_SIZE {
         return;
     }
-    // No read access: the kernel's own way in does not ask for it.
-    let open = || file::open(b"/proc/self/mem\0", file::O_RDONLY | file::O_CLOEXEC);
+    // No read access: the kernel's own way in does not ask for it. The process's own file has no memory once its first thread has ended.
+    let open = || file::open(b"/proc/thread-self/mem\0", file::O_RDONLY | file::O_CLOEXEC);
     let got = limits::with_descriptors(open).and_then(|fd| {
         let got = file::pread_all(fd, into, page.start().0);
         file::close(fd);

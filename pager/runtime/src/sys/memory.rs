@@ -99,5 +99,6 @@ pub fn read_own(addr: u64, into: &mut [u8]) -> Result<u64, Errno> {
         IoVec { base: into.as_mut_ptr() as u64, len: into.len() as u64 },
         IoVec { base: addr, len: into.len() as u64 },
     );
-    call!(PROCESS_VM_READV, super::task::pid(), &raw const local, 1, &raw const remote, 1, 0)
+    // By the thread's number: by the process's nothing is found once its first thread has ended.
+    call!(PROCESS_VM_READV, super::task::tid(), &raw const local, 1, &raw const remote, 1, 0)
 }
