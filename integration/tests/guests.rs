@@ -255,6 +255,8 @@ fn guests_repeat_themselves() {
             "seccomp_verdicts",
             "share",
             "spins",
+            // Asks whoever started it to trace it.
+            "tracer_refusals",
             "walker",
             "work_times",
         ]
