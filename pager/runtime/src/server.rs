@@ -16,7 +16,7 @@ use crate::keys;
 use crate::process;
 use crate::signals;
 use crate::state;
-use crate::sys::signal::{self, SignalSet};
+use crate::sys::signal;
 use crate::sys::{Errno, task, uffd};
 
 /// The server's thread id.
@@ -32,7 +32,6 @@ pub fn start() -> Result<(), Errno> {
 
 /// What the thread does for as long as the process lives.
 pub fn serve() -> ! {
-    signal::set_mask(SignalSet::ALL);
     task::set_name(b"pager-server\0");
     let _keys = keys::open_all();
     TID.store(task::tid(), Ordering::Relaxed);

@@ -10,7 +10,7 @@ use crate::sandbox::{self, Lineage};
 use crate::server;
 use crate::signals::{self, frame, held};
 use crate::sys::Errno;
-use crate::sys::signal::{AltStack, UContext};
+use crate::sys::signal::{self, AltStack, SignalSet, UContext};
 use crate::sys::task::{self, CLONE_CHILD_CLEARTID, CLONE_FILES, CLONE_FS, CLONE_SIGHAND, CLONE_SYSVSEM};
 use crate::sys::task::{CLONE_THREAD, CLONE_VFORK, CLONE_VM};
 use crate::thread::{self, Block, Kin};
@@ -105,6 +105,10 @@ pub fn spawn_server() -> Result<(), Errno> {
     // SAFETY: the block is new: nobody runs on its stack.
     unsafe { (start as *mut Start).write(Start::Server) };
     let flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
+    // A signal that is sent to the process must not find a thread that takes none: the new one begins with this mask.
+    let mask = signal::set_mask(SignalSet::ALL);
     // SAFETY: `start` lies above the unused part of the stack.
-    unsafe { gate::clone(flags, start & !15, (0, block.alive.as_ptr() as u64), 0, start) }.map(drop)
+    let result = unsafe { gate::clone(flags, start & !15, (0, block.alive.as_ptr() as u64), 0, start) };
+    signal::set_mask(mask);
+    result.map(drop)
 }
