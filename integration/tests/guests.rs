@@ -180,6 +180,24 @@ mod seccomp_verdicts {
     }
 }
 
+/// Not at caps of a few pages: what ends by a signal has its robust list gone through by the kernel, which brings nothing back in.
+mod robust_ends {
+    use super::*;
+
+    #[test]
+    fn without_a_cap() {
+        same("robust_ends", Link::Dynamic, &NO_ARGUMENTS, None);
+    }
+
+    #[test]
+    fn in_4_mebibytes() {
+        for engine in ["auto", "sigsegv", "uffd", "thread"] {
+            let paging = Paging::new().resident("4M").option("--engine", engine);
+            same_under("robust_ends", Link::Dynamic, &NO_ARGUMENTS, paging);
+        }
+    }
+}
+
 /// Each process with the cap to itself, which is not what the guests above have: those that start processes.
 mod with_a_cap_for_each {
     use super::*;

@@ -142,8 +142,6 @@ pub struct Own {
     pub actions: NonNull<Actions>,
     /// Where the program wants a zero and a wake when the thread ends.
     pub clear_tid: u64,
-    /// The program's robust list: head and length.
-    pub robust: (u64, u64),
     /// What the thread has passed to exec.
     pub passed: Option<Box<Passed>>,
     /// Whether the context is that of a call to be made again.
@@ -173,6 +171,8 @@ pub struct Block {
     pub sandbox: Sandbox,
     /// The thread's number, and which of the signals that the runtime keeps it takes; 0 until it says so. Written by the owner.
     takes: AtomicU64,
+    /// The program's robust list, which the kernel goes through when the thread ends; 0 for none. Written by the owner.
+    pub robust: AtomicU64,
     pin_count: AtomicU32,
     pins: [Pin; PINS],
     /// What the thread holds of the runtime's locks.
@@ -237,6 +237,7 @@ impl Block {
         unsafe {
             (*header).inbox.clear();
             (*header).takes.store(0, Ordering::Relaxed);
+            (*header).robust.store(0, Ordering::Relaxed);
             (*header).alive.store(1, Ordering::Relaxed);
             (*header).pin_count.store(0, Ordering::Relaxed);
             (*header).held_ranks.clear();
@@ -342,7 +343,6 @@ impl Own {
             alternate: AltStack::NONE,
             actions,
             clear_tid: 0,
-            robust: (0, 0),
             backed_up: BackedUp::No,
             held: crate::signals::held::Held::NONE,
             streams: Streams::none(),
@@ -391,6 +391,14 @@ pub fn for_pinned(pages: &[PageNum], mut pinned: impl FnMut(usize)) {
 /// Does something while no thread comes or goes.
 pub fn under_lock<T>(action: impl FnOnce(&Threads) -> T) -> T {
     action(&THREADS.lock())
+}
+
+/// The robust lists of the threads that there are.
+pub fn robust_lists() -> Vec<u64> {
+    let threads = THREADS.lock();
+    // SAFETY: blocks stay mapped; `robust` may be read by anybody.
+    let heads = threads.live.iter().map(|block| unsafe { block.as_ref() }.robust.load(Ordering::Relaxed));
+    heads.filter(|head| *head != 0).collect()
 }
 
 /// A thread other than `block`'s that takes the signal of this bit.

@@ -186,16 +186,9 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
         Virtual::Execve => process::exec::execve(crate::sys::file::AT_FDCWD, a, b, c, 0),
         Virtual::Execveat => process::exec::execve(i64::from(a as i32), b, c, d, e),
         Virtual::Exit => process::exit::exit_thread(block, a),
-        Virtual::ExitGroup => process::exit::exit_process(a as i32),
-        Virtual::SetTidAddress => {
-            block.own().clear_tid = a;
-            Ok(block.own().tid.into())
-        }
-        Virtual::SetRobustList if b == 24 => {
-            block.own().robust = (a, b);
-            Ok(0)
-        }
-        Virtual::SetRobustList => Err(Errno::EINVAL),
+        Virtual::ExitGroup => process::exit::exit_process(block, a as i32),
+        Virtual::SetTidAddress => Ok(process::exit::set_tid_address(block, a)),
+        Virtual::SetRobustList => process::exit::set_robust_list(block, a, b),
         Virtual::GetRobustList => process::exit::robust_list(block, a, b, c),
         Virtual::Close => descriptors::close(a),
         Virtual::CloseRange => descriptors::close_range(a, b, c),

@@ -10,6 +10,7 @@ use pager_core::addr::PAGE_SIZE;
 use pager_core::elf::{SCRIPT_BYTES, script};
 use pager_core::shared::count;
 
+use super::exit;
 use super::leave::{Bequest, Leaving};
 use super::lookup::{self, Comm, Fitness, Name};
 use super::trace::tracee;
@@ -248,12 +249,17 @@ fn start(image: Image, kind: Kind) -> Errno {
         process.stop_listening(PATIENCE, task::give_way);
         take_pending_poke();
     }
+    let block = Block::current();
+    let pinned = block.pinned();
+    // Before slots are given up: a page that is in one then stays there.
+    exit::ready_robust(block);
     limits::hand_back(match kind {
         Kind::Paged(_) => limits::Descriptors::Kept,
         Kind::Native(_) => limits::Descriptors::HandedBack,
     });
     let errno = execute(image, kind);
     limits::lift();
+    block.unpin_to(pinned);
     if own {
         process.listen();
     }

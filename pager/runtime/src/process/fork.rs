@@ -3,6 +3,8 @@
 //! The process is at rest across the clone, so the child finds it so. Slots of swapped pages are co-owned.
 
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+
 use pager_core::addr::PageRange;
 use pager_core::area::{Access, Area, AreaTree, ForkPolicy, Holding};
 use pager_core::entry::{Dirt, Entry, SwapSlot};
@@ -147,7 +149,7 @@ fn become_child(block: &'static Block, context: &mut UContext, request: &Request
     own.tid = task::tid();
     block.sandbox.belong(task::pid(), own.tid);
     own.clear_tid = request.clear_tid();
-    own.robust = (0, 0);
+    block.robust.store(0, Ordering::Relaxed);
     own.trace_due = false;
     own.kin = Kin::Thread;
     held::publish(block, block.own().mask);

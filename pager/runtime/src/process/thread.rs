@@ -53,14 +53,19 @@ pub fn spawn(parent: &'static Block, context: &UContext, request: &Request) -> R
     // SAFETY: unused stack below the frame.
     unsafe { (start as *mut Start).write(Start::Program { block, resume, request: *request }) };
     let flags = request.kernel_flags() | CLONE_CHILD_CLEARTID;
+    // A thread ends with its process or by its own doing; a lodger may be killed, and then nobody but the kernel clears its word.
+    let cleared = match request.clear_tid() {
+        word if word != 0 && own.kin == Kin::Lodger && !same_process => word,
+        _ => block.alive.as_ptr() as u64,
+    };
     let stack = start & !15;
     // SAFETY: `stack` is the top of what is unused of the block's stack, and `start` lies above it.
-    let result =
-        unsafe { gate::clone(flags, stack, (request.parent_tid, block.alive.as_ptr() as u64), request.tls, start) };
+    let result = unsafe { gate::clone(flags, stack, (request.parent_tid, cleared), request.tls, start) };
     match result {
         Ok(_) => {
             if request.flags & (CLONE_VFORK | CLONE_THREAD) == CLONE_VFORK {
                 // It has executed or exited.
+                block.alive.store(0, core::sync::atomic::Ordering::Relaxed);
                 thread::retire(block);
                 if copied {
                     // SAFETY: leaked above for the child alone, which is gone.

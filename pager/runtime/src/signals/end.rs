@@ -5,11 +5,13 @@ use pager_core::shared::FailureKind;
 
 use crate::die;
 use crate::gate;
+use crate::process::exit;
 use crate::process::leave::Leaving;
 use crate::row;
 use crate::state;
 use crate::sys::signal::{self, Action, SIGBUS, SIGSEGV, SIGSYS, SigInfo, SignalSet, UContext};
 use crate::sys::task;
+use crate::thread::Block;
 
 /// The program has written over the runtime's memory: nothing can be said, and signals would nest for ever.
 pub fn at_once() -> ! {
@@ -33,6 +35,8 @@ pub fn die_of(info: &SigInfo, context: &UContext) -> ! {
     if [SIGSEGV, SIGBUS, SIGSYS].contains(&number) && !is_wished && !info.is_sent() && state::is_first() {
         die::report(FailureKind::Fault, info.address(), line.as_bytes());
     }
+    exit::let_go(Block::current());
+    exit::ready_robust(Block::current());
     Leaving::take().release();
     end_by(info)
 }
