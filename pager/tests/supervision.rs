@@ -191,7 +191,7 @@ fn the_environment_is_passed_on_in_order_with_ours_at_the_end() {
     let (ours, theirs): (Vec<&str>, Vec<&str>) = run.lines().partition(|line| line.starts_with("__PAGER="));
     let native: Vec<&str> = native.lines().filter(|line| !line.starts_with("__PAGER=")).collect();
     assert_eq!(theirs, native);
-    assert!(ours.len() == 1 && ours[0].ends_with("/usr/bin/env") && ours[0].split(':').count() == 10, "{ours:?}");
+    assert!(ours.len() == 1 && ours[0].ends_with("/usr/bin/env") && ours[0].split(':').count() == 12, "{ours:?}");
     assert!(run.lines().last().is_some_and(|line| line == ours[0]));
 }
 
