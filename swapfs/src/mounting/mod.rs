@@ -203,7 +203,7 @@ impl Mounted {
                 return Err(MountError::Handshake { path: place.path, source });
             }
         };
-        match transport::start(options.transport, rings, &session) {
+        match transport::start(rings, &session) {
             Ok(rings) => Ok(Mounted { session, threads, rings, place, found, doubts }),
             Err(error) => {
                 let _ = unmount::take_away(&place);

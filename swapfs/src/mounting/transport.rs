@@ -12,7 +12,7 @@ const SWITCH: &str = "/sys/module/fuse/parameters/enable_uring";
 /// How the kernel's requests come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Transport {
-    /// In the way that is faster here (docs/decisions/transports.md), where it can be had.
+    /// By `/dev/fuse`, until io_uring holds up thousands of waiting requests as well (docs/decisions/transports.md).
     #[default]
     Auto,
     /// By `/dev/fuse`, read by fuser's threads.
@@ -58,21 +58,18 @@ pub fn offered() -> Result<(), TransportError> {
 /// The adapter for a mount with this transport, and rings where requests are to come over them.
 ///
 /// # Errors
-/// Where nothing but rings will do and they cannot be had.
+/// Where rings are asked for and cannot be had.
 pub(super) fn prepare(
     transport: Transport,
     adapter: Adapter,
     threads: usize,
 ) -> Result<(Adapter, Option<Rings>), TransportError> {
-    if transport == Transport::Fuser {
-        return Ok((adapter, None));
-    }
-    match offered().and_then(|()| Rings::prepare(&adapter, threads).map_err(TransportError::Rings)) {
-        Ok(rings) => Ok((adapter.over_uring(), Some(rings))),
-        Err(error) if transport == Transport::Uring => Err(error),
-        Err(error) => {
-            tracing::info!("requests come by /dev/fuse: {error}");
-            Ok((adapter, None))
+    match transport {
+        Transport::Auto | Transport::Fuser => Ok((adapter, None)),
+        Transport::Uring => {
+            offered()?;
+            let rings = Rings::prepare(&adapter, threads).map_err(TransportError::Rings)?;
+            Ok((adapter.over_uring(), Some(rings)))
         }
     }
 }
@@ -80,20 +77,10 @@ pub(super) fn prepare(
 /// Has the rings serve the connection of a session that the kernel has said yes to; gives them back if they do.
 ///
 /// # Errors
-/// Where nothing but rings will do and the kernel does not take them.
-pub(super) fn start(
-    transport: Transport,
-    rings: Option<Rings>,
-    session: &impl AsFd,
-) -> Result<Option<Rings>, TransportError> {
+/// Where the kernel does not take them.
+pub(super) fn start(rings: Option<Rings>, session: &impl AsFd) -> Result<Option<Rings>, TransportError> {
     let Some(rings) = rings else { return Ok(None) };
     let duplicate = || -> io::Result<OwnedFd> { Ok(rustix::io::fcntl_dupfd_cloexec(session, 0)?) };
-    match rings.start(duplicate) {
-        Ok(()) => Ok(Some(rings)),
-        Err(error) if transport == Transport::Uring => Err(TransportError::Rings(error)),
-        Err(error) => {
-            tracing::warn!("the kernel did not take the rings ({error}); requests come by /dev/fuse");
-            Ok(None)
-        }
-    }
+    rings.start(duplicate).map_err(TransportError::Rings)?;
+    Ok(Some(rings))
 }
