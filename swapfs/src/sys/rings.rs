@@ -222,7 +222,7 @@ impl Ring {
         self.completed.extend(self.uring.completion().map(|c| (c.user_data(), c.result(), c.flags())));
     }
 
-    /// Gives back the memory of a payload that the kernel has no request in: to be called only between a submission and the next one, when the
+    /// Gives back the memory of a payload that the kernel has no request in: to be called only after [`Ring::settle`], with nothing submitted since, when the
     /// kernel writes to none, as completions of this ring are made by its own thread (`IORING_SETUP_DEFER_TASKRUN`).
     pub fn shrink(&mut self, number: usize) {
         if !self.is_idle(number) {
@@ -233,7 +233,12 @@ impl Ring {
         }
     }
 
-    /// Whether the kernel has this entry, and no request for it.
+    /// Whether this entry was handed over to the kernel and has not come back.
+    pub fn has_handed_over(&self, number: usize) -> bool {
+        self.entries.get(number).is_some_and(Option::is_some)
+    }
+
+    /// Whether the kernel has this entry, and no request for it. Sure only after [`Ring::settle`].
     pub fn is_idle(&mut self, number: usize) -> bool {
         self.look();
         let is_handed_over =
@@ -255,6 +260,28 @@ impl Ring {
             Ok(_) => Ok(()),
             Err(error) if is_passing(&error) => Ok(()),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Has the kernel tell all that has happened: it makes at most 20 completions in one wait (`IO_LOCAL_TW_DEFAULT_MAX`), and what it has not
+    /// told looks as if it had not happened.
+    ///
+    /// # Errors
+    /// When the kernel refuses to.
+    pub fn settle(&mut self) -> io::Result<()> {
+        const GETEVENTS: u32 = 1;
+        self.look();
+        loop {
+            let before = self.completed.len();
+            // SAFETY: nothing is submitted, and there is no argument to be read.
+            match unsafe { self.uring.submitter().enter::<u64>(0, 0, GETEVENTS, None) } {
+                Err(error) if !is_passing(&error) => return Err(error),
+                _ => self.look(),
+            }
+            // Each entry completes once until it is handed over again, so this ends.
+            if self.completed.len() == before {
+                return Ok(());
+            }
         }
     }
 

@@ -36,6 +36,8 @@ pub(super) struct Server {
     waited: Vec<usize>,
     /// The entry of the first queue that was committed last since the last wait.
     committed: Option<usize>,
+    /// How many times the kernel was asked for a request of no effect.
+    calls: u64,
 }
 
 #[derive(Debug)]
@@ -46,7 +48,7 @@ struct Queue {
     /// Made beforehand, to be registered first.
     first: Vec<Entry>,
     backlog: Backlog,
-    /// The file of the request that went to wait last: the kernel knows it while that waits.
+    /// The file of the request that went to wait, or to a helper, last: the kernel knows it while that waits.
     file: Ino,
 }
 
@@ -73,7 +75,7 @@ impl Server {
     pub(super) fn new(adapter: Adapter, queues: &[usize], door: Door) -> io::Result<Self> {
         let ring = Ring::new()?;
         let queues = queues.iter().map(|number| Queue::new(*number)).collect::<io::Result<_>>()?;
-        Ok(Server { adapter, ring, queues, door, strain: Arc::default(), waited: vec![], committed: None })
+        Ok(Server { adapter, ring, queues, door, strain: Arc::default(), waited: vec![], committed: None, calls: 0 })
     }
 
     pub(super) fn mailbox(&self) -> Arc<Mailbox> {
@@ -108,6 +110,10 @@ impl Server {
         let mailbox = self.ring.mailbox();
         while !mailbox.is_stopped() {
             self.ring.wait()?;
+            let asks_for_idle = self.committed.is_some() && self.queues[0].backlog == Backlog::Possible;
+            if asks_for_idle || !self.waited.is_empty() {
+                self.ring.settle()?;
+            }
             self.see_backlog();
             self.release_memory();
             while let Some(arrival) = self.ring.next() {
@@ -139,6 +145,9 @@ impl Server {
         if !is_call && self.strain.is_next_suspected() {
             let (mailbox, strain) = (mailbox.clone(), self.strain.clone());
             self.door.hand_in(Task { request, mailbox, strain });
+            if matches!(opcode, wire::opcode::READ | wire::opcode::WRITE) {
+                self.queue(number).file = ino;
+            }
             return self.grow(number);
         }
         let clock = self.adapter.clock;
@@ -189,9 +198,8 @@ impl Server {
         if queue.away * 2 <= queue.entries {
             return Ok(());
         }
-        if queue.backlog == Backlog::None {
-            queue.backlog = Backlog::Possible;
-        }
+        // A call that is on its way may itself stand in the kernel's queue, where it found no entry.
+        queue.backlog = Backlog::Possible;
         if queue.entries >= MOST_ENTRIES {
             return Ok(());
         }
@@ -224,13 +232,15 @@ impl Server {
     /// Where requests may stand in the kernel's queue though entries are there, has one of them taken. (Only of the queue of the processor that we
     /// run on: the kernel sends the call to that one. Queues of processors that are not ours wait for the next answer.)
     fn call_backlog(&mut self, connection: &OwnedFd) {
+        // What was committed just now is sent with the next wait, and that ends if it takes a request; unless it has come back with one already.
+        let is_on_its_way = self.committed.is_some_and(|number| self.ring.has_handed_over(number));
         let home = &mut self.queues[0];
-        // What was committed just now is sent with the next wait, and that ends if it takes a request.
-        if home.backlog != Backlog::Possible || home.away == home.entries || self.committed.is_some() {
+        if home.backlog != Backlog::Possible || home.away == home.entries || is_on_its_way {
             return;
         }
         // Where the kernel has forgotten the file, its requests have been answered, and have taken others along.
-        if rustix::io::write(connection, &wire::call(home.file)).is_ok() {
+        self.calls += 1;
+        if rustix::io::write(connection, &wire::call(home.file, self.calls)).is_ok() {
             home.backlog = Backlog::Called;
         }
     }

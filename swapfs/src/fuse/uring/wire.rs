@@ -98,13 +98,22 @@ pub(super) fn name(input: &[u8]) -> &OsStr {
 
 /// What is written to `/dev/fuse` to be sent a request of no effect (`NOTIFY_REPLY`): a wish for none of the cached bytes of `file`,
 /// which must be a regular one that the kernel knows.
-pub(super) fn call(file: Ino) -> [u8; 48] {
+/// Each call has a number of its own, as the kernel finds requests by that.
+pub(super) fn call(file: Ino, number: u64) -> [u8; 48] {
     const NOTIFY_RETRIEVE: u32 = 5;
-    /// The kernel's own numbers count up from zero.
-    const UNIQUE: u64 = 1 << 62;
+    /// The kernel's own numbers count up from zero, by twos: the lowest bit marks interrupts.
+    const FIRST: u64 = 1 << 62;
     let mut message = [0; 48];
     // `struct fuse_out_header`, whose unique 0 says that it is no answer, and `struct fuse_notify_retrieve_out`.
-    Answer::new(&mut message).u32(48).u32(NOTIFY_RETRIEVE).u64(0).u64(UNIQUE).u64(file.0).u64(0).u32(0).u32(0);
+    Answer::new(&mut message)
+        .u32(48)
+        .u32(NOTIFY_RETRIEVE)
+        .u64(0)
+        .u64(FIRST + 2 * number)
+        .u64(file.0)
+        .u64(0)
+        .u32(0)
+        .u32(0);
     message
 }
 
