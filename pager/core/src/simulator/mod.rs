@@ -7,7 +7,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`policies`] | the policies by name |
-//! | [`list`] | a queue of pages in which each is found without a search; what most policies are made of |
+//! | `list` | a queue of pages in which each is found without a search; what most policies are made of |
 //! | [`optimum`] | the lower bound: what is needed furthest in the future goes |
 //! | [`stack`] | LRU's faults for all caps, in one pass |
 

@@ -23,7 +23,7 @@ pub struct HandedOn {
     ignored: SignalSet,
 }
 
-/// Hands the three on, right before exec. Until [`HandedOn::take_back`] the thread may not touch the program's memory.
+/// Hands the three on, right before exec. Until `HandedOn::take_back` the thread may not touch the program's memory.
 pub fn hand_on(block: &Block, next: Next) -> HandedOn {
     let loan = held::lend(block, SignalSet::default());
     let ignored = match next {
