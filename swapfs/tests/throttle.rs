@@ -36,7 +36,9 @@ fn rules_change_while_files_are_open() {
             waits();
             assert_eq!(held_back(), before, "no rule is for it any more");
             fs::write(mount.at(".swapfs/throttle"), "# by hand\nswap/**: write-latency=150ms\n").unwrap();
-            assert!(waits() >= Duration::from_millis(150));
+            // What the wait before took too long is made good by a 32nd of this one at most.
+            let waited = waits();
+            assert!(waited >= Duration::from_millis(150) * 31 / 32, "{waited:?}");
             let shown = throttle(mount, &["--json"]);
             let lines: Vec<String> = serde_json::from_slice(&shown.stdout).unwrap();
             assert_eq!(lines, ["swap/**: write-latency=150ms, burst=0"]);
