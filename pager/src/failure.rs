@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 use nix::errno::Errno;
 use pager_core::elf::ElfError;
-use pager_core::shared::{Control, FailureKind, Text};
+use pager_core::shared::{Control, FailureKind};
+use pager_core::text::Text;
 use serde::Serialize;
 
 use crate::size::ByteSize;

@@ -4,15 +4,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use pager_core::replacement::PolicyKind;
-use pager_core::shared::{Children, Engine, FillMode, PATH_BYTES, SWAP_FILES};
+use pager_core::shared::{Children, Engine, FillMode, SWAP_FILES};
+use pager_core::text::PATH_BYTES;
 use thiserror::Error;
 
+use crate::cap::LEAST_CAP_PAGES;
 use crate::cli::RunArgs;
+use crate::layout::TRACE_CELLS;
 use crate::size::{ByteSize, PAGE_BYTES};
-use crate::trace::recorder::CELLS;
 
-/// Fewest pages that a process can run in: what one instruction and the buffers of one system call may need at once, and a batch to evict.
-pub const LEAST_CAP_PAGES: u64 = 64;
 /// Part of the cap that one fault may bring in.
 const FAULT_AROUND_PER_CAP: u64 = 4;
 
@@ -114,7 +114,7 @@ impl Plan {
             engine: args.engine.into(),
             policy: args.policy.into(),
             children: args.children.into(),
-            trace_cells: if args.record.is_some() { CELLS } else { 0 },
+            trace_cells: if args.record.is_some() { TRACE_CELLS } else { 0 },
             verbosity: if args.verbose { Verbosity::Events } else { Verbosity::Normal },
             root: args.root.as_deref().map(root).transpose()?,
         })

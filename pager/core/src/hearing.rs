@@ -40,10 +40,19 @@ impl Process {
         let spoken = Hearing::Spoken as u32;
         let hears = |hearing| (hearing != Hearing::Deaf as u32).then_some(spoken);
         if self.hearing.fetch_update(Ordering::SeqCst, Ordering::SeqCst, hears).is_ok() {
+            self.unanswered.store(1, Ordering::SeqCst);
             send(self.pid.load(Ordering::SeqCst));
             let (listens, order) = (Hearing::Listens as u32, Ordering::SeqCst);
             let _ = self.hearing.compare_exchange(spoken, listens, order, order);
         }
+    }
+}
+
+impl Process {
+    /// Takes note that the signal of a poke has come; whether one was under way. The kernel drops what a queued signal
+    /// says where its receiver's user has as many pending as RLIMIT_SIGPENDING allows, and delivers it bare.
+    pub fn take_poke(&self) -> bool {
+        self.unanswered.swap(0, Ordering::SeqCst) == 1
     }
 }
 
@@ -56,7 +65,7 @@ mod tests {
 
     use super::*;
     use crate::pool::Account;
-    use crate::shared::{PATH_BYTES, Text};
+    use crate::text::{PATH_BYTES, Text};
 
     /// As the supervisor has it: zeros.
     fn process(pid: u32) -> Box<Process> {
@@ -69,6 +78,7 @@ mod tests {
             peak: AtomicU64::new(0),
             account: Account::default(),
             hearing: AtomicU32::new(Hearing::Deaf as u32),
+            unanswered: AtomicU32::new(0),
             program: Text { len: AtomicU32::new(0), bytes: [const { AtomicU8::new(0) }; PATH_BYTES] },
         })
     }
@@ -87,6 +97,15 @@ mod tests {
         assert!(is_poked(&process) && is_poked(&process));
         process.stop_listening(10, || panic!("nobody is about to poke it"));
         assert!(!is_poked(&process));
+    }
+
+    #[test]
+    fn a_poke_is_taken_once() {
+        let process = process(7);
+        assert!(!process.take_poke());
+        process.listen();
+        assert!(is_poked(&process) && is_poked(&process));
+        assert!(process.take_poke() && !process.take_poke());
     }
 
     #[test]

@@ -26,4 +26,5 @@ pub mod shared;
 pub mod simulator;
 pub mod slots;
 pub mod table;
+pub mod text;
 pub mod trace;

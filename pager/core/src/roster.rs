@@ -5,7 +5,7 @@
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::shared::Text;
+use crate::text::Text;
 
 /// Rows of a run.
 pub const ROWS: usize = 2048;

@@ -3,13 +3,14 @@
 //! The supervisor lays it out and fills in the [`Settings`]; processes count into it; anybody may read it at any time. All of it is plain
 //! atomics, so a process that is killed leaves it readable. Offsets of the variable parts (swap maps) are given in the header.
 
-use core::sync::atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use crate::pool::{Account, Pool};
 use crate::roster::Roster;
+use crate::text::Text;
 
 /// First word of a control block; changes with its layout.
-pub const MAGIC: u64 = 0x7067_7231_0000_0005;
+pub const MAGIC: u64 = 0x7067_7231_0000_0006;
 /// Name of the environment entry by which a process finds its run: see `parse_run` of the runtime's start; -1 stands for no
 /// slots, no row and no ticket (a claim to a slot, see [`Process::ticket`]). Removed before the program sees it.
 pub const ENVIRONMENT_KEY: &str = "__PAGER";
@@ -21,8 +22,6 @@ pub const BUCKETS: usize = 64 * SUB_BUCKETS;
 pub const SUB_BUCKETS: usize = 8;
 /// Images that are counted one by one; what is opened after that counts as "other".
 pub const IMAGES: usize = 512;
-/// Longest image or program path kept, in bytes; longer ones keep their tail.
-pub const PATH_BYTES: usize = 256;
 /// Processes that are shown one by one at any time; a slot is reused after its process ended.
 pub const PROCESSES: usize = 1024;
 /// Process id in a slot that is being claimed, or kept for a child about to be forked.
@@ -275,32 +274,6 @@ impl Histogram {
     }
 }
 
-/// Bytes of text with a length; written once, length last.
-#[repr(C)]
-pub struct Text {
-    /// Number of valid bytes; 0 until written.
-    pub len: AtomicU32,
-    /// The bytes.
-    pub bytes: [AtomicU8; PATH_BYTES],
-}
-
-impl Text {
-    /// Stores `text`; of a longer one the tail.
-    pub fn set(&self, text: &[u8]) {
-        let tail = &text[text.len().saturating_sub(PATH_BYTES)..];
-        for (cell, &byte) in self.bytes.iter().zip(tail) {
-            cell.store(byte, Ordering::Relaxed);
-        }
-        self.len.store(tail.len() as u32, Ordering::Release);
-    }
-
-    /// The bytes stored so far.
-    pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {
-        let len = self.len.load(Ordering::Acquire) as usize;
-        self.bytes[..len.min(PATH_BYTES)].iter().map(|byte| byte.load(Ordering::Relaxed))
-    }
-}
-
 /// A file from which pages were brought in.
 #[repr(C)]
 pub struct Image {
@@ -345,6 +318,8 @@ pub struct Process {
     pub account: Account,
     /// [`crate::hearing::Hearing`] as a number.
     pub hearing: AtomicU32,
+    /// 1 from just before a poke is sent until the process gets it, see [`Process::take_poke`].
+    pub unanswered: AtomicU32,
     /// Path of the program it runs.
     pub program: Text,
 }

@@ -234,6 +234,7 @@ fn renew(slot: &Process) {
     slot.row.store(0, Ordering::Relaxed);
     slot.resident.store(0, Ordering::Relaxed);
     slot.settled.store(0, Ordering::Relaxed);
+    slot.unanswered.store(0, Ordering::SeqCst);
     slot.peak.store(0, Ordering::Relaxed);
 }
 

@@ -271,7 +271,7 @@ fn keep_pending(block: &Block, set: SignalSet) -> bool {
     let mut poked = false;
     while let Some(info) = signal::take_pending(set).map(SigInfo::received) {
         match place_of(info.signo as u32) {
-            _ if info.is_poke() => poked = true,
+            _ if super::take_poke(&info) => poked = true,
             Some(at) if info.code != signal::SI_TKILL && block.own().kin != Kin::Lodger => OF_PROCESS[at].put(&info),
             _ => block.own().held.keep(&info),
         }
@@ -380,7 +380,7 @@ fn wait_for(block: &'static Block, set: SignalSet, timeout: Option<[u64; 2]>) ->
         let result = unsafe { gate::interruptible(nr::RT_SIGTIMEDWAIT, &args, block.inbox.counter()) };
         take_back(block, loan);
         match result {
-            Ok(_) if info.is_poke() => evict::keep_to_cap(),
+            Ok(_) if super::take_poke(&info) => evict::keep_to_cap(),
             Ok(_) => return Ok(info.received()),
             Err(Errno::EINTR) if was_cut_short(block) => {}
             Err(errno) => return Err(errno),

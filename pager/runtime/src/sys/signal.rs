@@ -163,8 +163,13 @@ impl SigInfo {
         (self.fields[1] >> 32) as u32
     }
 
-    /// Whether it is the supervisor's request to keep to the cap.
-    pub const fn is_poke(&self) -> bool {
+    /// Whether the kernel had no room for what it says: it looks as though no process had sent it.
+    pub const fn is_bare(&self) -> bool {
+        self.code == SI_USER && self.fields[0] == 0
+    }
+
+    /// Whether it is the supervisor's request to keep to the cap, by what it says.
+    pub const fn says_poke(&self) -> bool {
         // `si_value` of a queued signal lies behind `si_pid` and `si_uid`.
         self.code == SI_QUEUE && self.fields[1] == pager_core::shared::POKE
     }

@@ -88,7 +88,7 @@ fn is_own(stop: Stop) -> bool {
     if call!(nr::PTRACE, PTRACE_GETSIGINFO, stop.thread, 0, &mut info as *mut SigInfo).is_err() {
         return false;
     }
-    if info.is_poke() || info.is_last() {
+    if info.says_poke() || info.is_last() {
         return true;
     }
     let made_here = match stop.signal {
