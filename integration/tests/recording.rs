@@ -60,6 +60,7 @@ fn the_sums_of_the_events_are_those_of_the_report() {
     for (guest, arguments, cap) in [
         ("random_access", &["8"][..], Some("2M")),
         ("map_walk", &[], Some("1M")),
+        ("fork_tree", &[], Some("2M")),
         ("pthreads", &[], Some("1M")),
         ("brk_heap", &[], None),
     ] {

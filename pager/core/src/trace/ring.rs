@@ -110,7 +110,7 @@ impl<'a> Ring<'a> {
     fn reserve(&self) -> Option<u64> {
         let mut number = self.head.reserved.load(Ordering::Relaxed);
         loop {
-            if number.wrapping_sub(self.head.taken.load(Ordering::Acquire)) >= self.cells.len() as u64 {
+            if !has_room(number, self.head.taken.load(Ordering::Acquire), self.cells.len()) {
                 return None;
             }
             match self.head.reserved.compare_exchange_weak(number, number + 1, Ordering::Relaxed, Ordering::Relaxed) {
@@ -154,6 +154,12 @@ impl<'a> Ring<'a> {
     pub fn waiting(&self) -> u64 {
         self.head.reserved.load(Ordering::Relaxed).wrapping_sub(self.head.taken.load(Ordering::Relaxed))
     }
+}
+
+/// Whether a ring of `cells` has room for the cell `number` when those before `taken` are free again. `number` may be
+/// older than `taken`: then others have reserved it meanwhile, and there is room for a later one.
+const fn has_room(number: u64, taken: u64, cells: usize) -> bool {
+    (number.wrapping_sub(taken) as i64) < cells as i64
 }
 
 fn words(raw: &Raw) -> [u64; WORDS] {
@@ -247,6 +253,12 @@ mod tests {
         fn no_words_make_it_panic(words: [u64; WORDS]) {
             let _ = event(words);
         }
+    }
+
+    #[test]
+    fn a_number_that_others_took_and_the_reader_passed_is_no_full_ring() {
+        assert!(has_room(0, 0, 4) && has_room(3, 0, 4) && has_room(5, 7, 4));
+        assert!(!has_room(4, 0, 4) && !has_room(5, 1, 4));
     }
 
     #[test]
