@@ -54,11 +54,6 @@ fn withstands(name: &str) {
     assert_eq!((outcome.end, outcome.stdout.as_slice()), (End::Code(0), &b"code 0\n"[..]), "{}", outcome.complaint());
 }
 
-/// The same, of an attack that has its parent see it stopped, as natively.
-fn withstands_alone(name: &str) {
-    assert_eq!(attack(name, Company::Alone).end, End::Code(0), "alone");
-}
-
 /// The process that does it ends, and no other.
 fn ends_the_attacker(name: &str) {
     assert!(matches!(attack(name, Company::Alone).end, End::Signal(_) | End::Code(125)), "{name}");
@@ -95,10 +90,8 @@ attacks!(withstands:
     unmap_runtime jump_into smash_the_stack return_from_nowhere exhaust_areas fork_bomb
     limit_file_size limit_data limit_address_space limit_the_rest
     close_descriptors mark_descriptors write_to_descriptors cut_descriptors
-    disable_dispatch forbid_everything call_as_32_bit odd_processor_state
+    disable_dispatch forbid_everything call_as_32_bit trace_itself odd_processor_state
 );
-
-attacks!(withstands_alone: trace_itself);
 
 attacks!(ends_the_attacker: unmap_everything overwrite_with_zeros overwrite_with_ones overwrite_at_random use_its_syscall);
 
