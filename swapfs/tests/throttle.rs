@@ -23,22 +23,21 @@ fn rules_change_while_files_are_open() {
             let waits = || {
                 let began = Instant::now();
                 file.write_all_at(&[1; 512], 0).unwrap();
-                began.elapsed() + LONGEST_WAY
+                began.elapsed()
             };
-            assert!(waits() >= Duration::from_millis(1));
+            assert!(waits() >= least_wait(Duration::from_millis(1)));
             let rules = fs::read_to_string(mount.at(".swapfs/throttle")).unwrap();
             assert_eq!(rules.lines().count(), 2, "{rules}");
             assert!(throttle(mount, &["--set", "swap/x: bw=1", "--set", "swap/s: latency=200ms"]).status.success());
-            assert!(waits() >= Duration::from_millis(200));
+            assert!(waits() >= least_wait(Duration::from_millis(200)));
             assert!(throttle(mount, &["--clear"]).status.success());
             let held_back = || mount.stats_of("swap/s").figures.write_wait.count;
             let before = held_back();
             waits();
             assert_eq!(held_back(), before, "no rule is for it any more");
             fs::write(mount.at(".swapfs/throttle"), "# by hand\nswap/**: write-latency=150ms\n").unwrap();
-            // What the wait before took too long is made good by a 32nd of this one at most.
             let waited = waits();
-            assert!(waited >= Duration::from_millis(150) * 31 / 32, "{waited:?}");
+            assert!(waited >= least_wait(Duration::from_millis(150)), "{waited:?}");
             let shown = throttle(mount, &["--json"]);
             let lines: Vec<String> = serde_json::from_slice(&shown.stdout).unwrap();
             assert_eq!(lines, ["swap/**: write-latency=150ms, burst=0"]);
