@@ -13,6 +13,7 @@ pub mod control_group;
 pub mod differential;
 pub mod floor;
 pub mod guests;
+pub mod imports;
 pub mod inputs;
 pub mod kernels;
 pub mod mount;

@@ -4,11 +4,9 @@
 //! says who has the lock, in our numbers. A slot that nobody has locked in time was kept for a child that died before it could, or that was never made.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 use pager_core::shared::{ABANDONED, CLAIMING, Control, Process};
-
-use crate::sampler;
 
 /// Looks, each 10 ms, for which a slot is kept for a process that does not come. One that comes later takes another.
 const PATIENCE_LOOKS: u32 = 100;
@@ -46,8 +44,17 @@ fn abandon(control: &Control, slot: &Process, is_locked: impl Fn() -> bool) -> b
         slot.pid.store(CLAIMING, SeqCst);
         return false;
     }
-    sampler::clear(control, slot);
+    clear(control, slot);
     true
+}
+
+/// Empties a slot that is marked as abandoned: its pages leave the sum, its credit is for others.
+pub fn clear(control: &Control, process: &Process) {
+    let left = process.resident.swap(0, Relaxed);
+    let _ = control.counts.resident_now.fetch_update(Relaxed, Relaxed, |now| Some(now.saturating_sub(left)));
+    process.settled.store(0, Relaxed);
+    control.pool.close(&process.account);
+    process.pid.store(0, Release);
 }
 
 /// Notes in the roster the numbers of processes that did not know them.

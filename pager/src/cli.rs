@@ -9,7 +9,7 @@ use pager_core::replacement::PolicyKind;
 use pager_core::simulator::policies::PolicyName;
 
 use crate::analysis::caps::Caps;
-use crate::limit::Limit;
+use crate::cap::Limit;
 use crate::need::search::Slowdown;
 use crate::report::StatsTarget;
 use crate::size::ByteSize;

@@ -7,12 +7,21 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::supervise::Origin;
-
 /// How long after SIGTERM a run may go on.
 pub const GRACE: Duration = Duration::from_secs(10);
 /// Two interrupts from the terminal within this time end the run. Programs that are talked to get single ones for hours.
 pub const TWICE: Duration = Duration::from_secs(2);
+
+/// Who sent a signal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// The kernel, mostly for a key on the terminal: the whole group got it.
+    Kernel,
+    /// A process of the run, which meant its group (`kill 0`) and not us: the program got it too.
+    Insider,
+    /// Somebody who took us for the program.
+    Outsider,
+}
 
 /// What a signal means for the run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

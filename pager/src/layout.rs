@@ -5,6 +5,9 @@ use pager_core::trace::ring::Ring;
 
 use crate::size::PAGE_BYTES;
 
+/// Cells of the ring for recorded events: a second's worth of 10^5 faults.
+pub const TRACE_CELLS: u64 = 1 << 17;
+
 /// Offsets of one swap file's map.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SwapMap {

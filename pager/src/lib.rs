@@ -10,6 +10,7 @@
 pub mod analysis;
 pub mod balance;
 pub mod bequests;
+pub mod cap;
 pub mod claims;
 pub mod cli;
 pub mod control;

@@ -9,30 +9,13 @@ use pager_core::shared::MAGIC;
 use thiserror::Error;
 
 use crate::balance;
+use crate::cap::{LEAST_CAP_PAGES, Limit};
 use crate::members::Mark;
-use crate::plan::LEAST_CAP_PAGES;
 use crate::size::ByteSize;
 use crate::sys::map::ControlMap;
 
 /// How the control file shows among a process's descriptors.
 const CONTROL_LINK: &str = "/memfd:pager-control";
-
-/// A cap, or none.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Limit {
-    /// At most this much.
-    Cap(ByteSize),
-    /// As much as the program wants.
-    Unlimited,
-}
-
-impl std::str::FromStr for Limit {
-    type Err = <ByteSize as std::str::FromStr>::Err;
-
-    fn from_str(text: &str) -> Result<Limit, Self::Err> {
-        if text == "none" { Ok(Limit::Unlimited) } else { text.parse().map(Limit::Cap) }
-    }
-}
 
 /// Why the cap stays as it is.
 #[derive(Debug, Error)]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 
 use crate::balance::{self, Balance};
 use crate::bequests::Bequests;
-use crate::claims::Claims;
+use crate::claims::{self, Claims};
 use crate::control::ControlFile;
 use crate::members::{Mark, Membership};
 use crate::stat::Stat;
@@ -206,17 +206,8 @@ fn sweep(control: &Control, exists: impl Fn(u32) -> bool, has_memory: impl Fn(&P
 /// Takes the slot from the dead `pid`, its pages from the sum and its credit for others; leaves the peak to be seen.
 fn free(control: &Control, process: &Process, pid: u32) {
     if process.pid.compare_exchange(pid, ABANDONED, AcqRel, Relaxed).is_ok() {
-        clear(control, process);
+        claims::clear(control, process);
     }
-}
-
-/// The rest of that, for a slot that is marked as abandoned.
-pub fn clear(control: &Control, process: &Process) {
-    let left = process.resident.swap(0, Relaxed);
-    let _ = control.counts.resident_now.fetch_update(Relaxed, Relaxed, |now| Some(now.saturating_sub(left)));
-    process.settled.store(0, Relaxed);
-    control.pool.close(&process.account);
-    process.pid.store(0, Release);
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::unistd::Pid;
 
-use crate::ending::{Ending, GRACE, Verdict};
+use crate::ending::{Ending, GRACE, Origin, Verdict};
 use crate::outcome::Outcome;
 use crate::say;
 use crate::sys::disposition;
@@ -64,17 +64,6 @@ enum Step {
     Forward(Signal),
     /// Meant for others.
     Nothing,
-}
-
-/// Who sent a signal.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Origin {
-    /// The kernel, mostly for a key on the terminal: the whole group got it.
-    Kernel,
-    /// A process of the run, which meant its group (`kill 0`) and not us: the program got it too.
-    Insider,
-    /// Somebody who took us for the program.
-    Outsider,
 }
 
 impl Signals {

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::plan::LEAST_CAP_PAGES;
+use crate::cap::LEAST_CAP_PAGES;
 
 /// Part of the cap that is near enough.
 const TIGHT_PART: u64 = 20;

@@ -16,13 +16,12 @@ use pager_core::trace::{Event, What};
 
 use super::{Description, End};
 use crate::control::ControlFile;
+use crate::layout::TRACE_CELLS;
 use crate::report::{Report, Subject};
 use crate::say;
 use crate::size::{ByteSize, PAGE_BYTES};
 use crate::sys::map::RingMap;
 
-/// Cells of the ring: a second's worth of 10^5 faults.
-pub const CELLS: u64 = 1 << 17;
 /// Time between two looks at an empty ring.
 const INTERVAL: Duration = Duration::from_millis(5);
 /// A payload of this size is written.
@@ -191,7 +190,7 @@ impl Writer {
 
     /// The processes have ended or are left alone: what is not finished now never will be.
     fn drain_to_the_end(&mut self, ring: &RingMap) {
-        for _ in 0..CELLS {
+        for _ in 0..TRACE_CELLS {
             match self.drain(ring) {
                 Next::Unfinished => ring.get().skip(),
                 _ => return,

@@ -11,11 +11,13 @@ mod error;
 mod pieces;
 mod program;
 mod script;
+mod segment;
 
 pub use error::ElfError;
 pub use pieces::{Piece, PieceBacking, pieces};
-pub use program::{Interpreter, Program, Segment};
+pub use program::{Interpreter, Program};
 pub use script::{SCRIPT_BYTES, Script, script};
+pub use segment::Segment;
 
 use field::{u16_at, u32_at, u64_at};
 

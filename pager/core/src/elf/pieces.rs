@@ -13,7 +13,7 @@
 
 use crate::addr::{PAGE_SIZE, PageNum, PageRange, USER_END, VirtAddr};
 use crate::area::{Backing, ImageId, Protection};
-use crate::elf::Segment;
+use crate::elf::segment::Segment;
 
 /// Where a piece's contents come from: [`Backing`] without the image's number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -2,9 +2,10 @@
 
 use alloc::vec::Vec;
 
-use crate::addr::{PAGE_SIZE, PageRange, USER_END, VirtAddr};
+use crate::addr::{PAGE_SIZE, PageRange, USER_END};
 use crate::area::Protection;
 use crate::elf::field::{u32_at, u64_at};
+use crate::elf::segment::Segment;
 use crate::elf::{ENTRY_BYTES, ElfError, Header, Piece, pieces};
 
 const PT_LOAD: u32 = 1;
@@ -15,30 +16,6 @@ const PF_W: u32 = 2;
 const PF_R: u32 = 4;
 /// Longest interpreter path with its NUL byte, as Linux' `PATH_MAX`.
 const INTERPRETER_BYTES_MAX: u64 = 4096;
-
-/// A `PT_LOAD` entry, checked: not empty in memory, `filesz <= memsz`, inside user space, its file bytes inside the file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Segment {
-    /// Address of the first byte, before any bias.
-    pub vaddr: u64,
-    /// Bytes in memory, at least one.
-    pub memsz: u64,
-    /// Bytes from the file; what follows them in memory is zeros.
-    pub filesz: u64,
-    /// File offset of the first byte, congruent with `vaddr` within a page where there are file bytes.
-    pub offset: u64,
-    /// What the program may do with it.
-    pub protection: Protection,
-    /// Length of the file, to know how much of the last page it fills.
-    pub file_len: u64,
-}
-
-impl Segment {
-    /// The pages it touches.
-    pub fn pages(&self) -> Option<PageRange> {
-        PageRange::touching(VirtAddr(self.vaddr), self.memsz)
-    }
-}
 
 /// Where the interpreter's path stands in the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

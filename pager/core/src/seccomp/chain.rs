@@ -3,7 +3,8 @@
 use alloc::vec::Vec;
 
 use super::code::{DIV, JEQ, JGE, JGT, RET_K, X, comparison};
-use super::{Filter, INSTRUCTION_BYTES, Instruction};
+use super::filter::Filter;
+use super::instruction::{INSTRUCTION_BYTES, Instruction};
 
 /// Most instructions of a thread's filters together, as the kernel counts them (MAX_INSNS_PER_PATH).
 const LONGEST_PATH: usize = 32768;
@@ -41,7 +42,7 @@ pub fn path_has_room<'a>(new: &Filter, before: impl Iterator<Item = &'a Filter>)
 
 /// Instructions of the eBPF program that bpf_convert_filter makes of a filter: this is what the kernel counts.
 fn translated(filter: &Filter) -> usize {
-    PROLOGUE + filter.instructions.iter().map(translated_instruction).sum::<usize>()
+    PROLOGUE + filter.instructions().iter().map(translated_instruction).sum::<usize>()
 }
 
 fn translated_instruction(instruction: &Instruction) -> usize {
@@ -68,9 +69,9 @@ const WORD: usize = 4;
 pub fn encode<'a>(entries: impl Iterator<Item = (&'a Filter, Made, u32)>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (filter, made, flags) in entries {
-        let header = [filter.instructions.len() as u32, u32::from(made == Made::ByPrctl), flags];
+        let header = [filter.instructions().len() as u32, u32::from(made == Made::ByPrctl), flags];
         header.iter().for_each(|word| bytes.extend(word.to_le_bytes()));
-        filter.instructions.iter().for_each(|instruction| bytes.extend(instruction.to_bytes()));
+        filter.instructions().iter().for_each(|instruction| bytes.extend(instruction.to_bytes()));
     }
     bytes
 }

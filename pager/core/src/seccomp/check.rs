@@ -7,7 +7,7 @@ use super::code::{
     DATA_BYTES, DIV, JA, LD_ABS, LD_IMM, LD_LEN, LD_MEM, LDX_IMM, LDX_LEN, LDX_MEM, LSH, MEMORY_WORDS, NEG, RET_A,
     RET_K, RSH, ST, STX, TAX, TXA, X, arithmetic, comparison,
 };
-use super::{Instruction, LONGEST};
+use super::instruction::{Instruction, LONGEST};
 
 /// A filter that the kernel would refuse with EINVAL, and at which instruction it was noticed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -4,7 +4,7 @@ use super::code::{
     ADD, AND, DATA_BYTES, DIV, JA, JEQ, JGE, JGT, LD_ABS, LD_IMM, LD_LEN, LD_MEM, LDX_IMM, LDX_LEN, LDX_MEM, LSH,
     MEMORY_WORDS, MUL, NEG, OR, RET_A, RET_K, RSH, ST, STX, SUB, TAX, TXA, X, XOR, arithmetic, comparison,
 };
-use super::{Data, Instruction};
+use super::instruction::{Data, Instruction};
 
 /// What a filter that divides by zero answers (SECCOMP_RET_KILL_THREAD).
 const DIVIDED_BY_ZERO: u32 = 0;

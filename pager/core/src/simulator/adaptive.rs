@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::Page;
 use super::list::List;
-use super::policies::Policy;
+use super::policy::Policy;
 use crate::replacement::Install;
 
 /// Two LRU lists, of pages used once (`recent`) and more often (`frequent`), with ghosts that tell which of them should be longer.

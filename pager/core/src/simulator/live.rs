@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use hashbrown::HashSet;
 
 use super::Page;
-use super::policies::Policy;
+use super::policy::Policy;
 use crate::addr::{PageNum, PageRange};
 use crate::replacement::{Install, Policy as _, TwoQueue, batch_of};
 

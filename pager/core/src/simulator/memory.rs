@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use hashbrown::HashMap;
 
-use super::policies::{Policy, PolicyName};
+use super::policies::PolicyName;
+use super::policy::Policy;
 use super::steps::same_process;
 use super::{Page, Step};
 use crate::area::Access;

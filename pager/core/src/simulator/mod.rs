@@ -17,6 +17,7 @@ mod live;
 mod memory;
 pub mod optimum;
 pub mod policies;
+mod policy;
 mod simple;
 pub mod stack;
 mod static_queues;

@@ -1,32 +1,15 @@
-//! The policies by name, and what each of them is asked.
+//! The policies by name.
 //!
 //! The simulator shows a policy every reference of the string, hits at caps larger than the recorded one included. The live pager shows its
 //! policy misses only, which is what [`PolicyName::TwoQueue`] is made for: that one is the live pager's own code.
 
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 
-use super::Page;
 use super::adaptive::Arc;
 use super::live::Live;
+use super::policy::Policy;
 use super::simple::{Clock, Fifo, Lru, Mru, Random};
 use super::static_queues::S3Fifo;
-use crate::replacement::Install;
-
-/// What a policy does. It holds at most as many pages as its capacity says, and knows nothing of what is in them.
-pub trait Policy {
-    /// A thread used `page`, if it is in memory: whether it is.
-    fn touch(&mut self, page: Page) -> bool;
-
-    /// Makes room for `pages` more, one of which is `missed`; what has to go is appended to `out`.
-    fn make_room(&mut self, pages: usize, missed: Page, out: &mut Vec<Page>);
-
-    /// Brings in `page`, which is not in memory; there is room.
-    fn insert(&mut self, page: Page, how: Install);
-
-    /// The contents of `page` are of no use any more.
-    fn forget(&mut self, page: Page);
-}
 
 /// The policies of the simulator.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -6,7 +6,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::Page;
 use super::list::List;
-use super::policies::Policy;
+use super::policy::Policy;
 use crate::replacement::Install;
 
 /// First in, first out.

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use super::Page;
 use super::list::List;
-use super::policies::Policy;
+use super::policy::Policy;
 use crate::replacement::Install;
 
 /// What part of the capacity the small queue has.

@@ -1,6 +1,7 @@
 //! The system as a whole: names, mounts, modules, tracing, security modules, and numbers that Linux keeps but no longer serves.
 
-use super::*;
+use super::builder::*;
+use crate::calls::*;
 use Length::{Arg, Fixed, Int, Pointed, UpTo};
 use Shape::Sized;
 

@@ -1,6 +1,7 @@
 //! Waiting for descriptors, notification, asynchronous I/O.
 
-use super::*;
+use super::builder::*;
+use crate::calls::*;
 use Length::ArgTimes;
 use Shape::{FdSet, Sigset};
 

@@ -1,6 +1,7 @@
 //! Calls on open files: reading, writing, positions, directories, splicing, extended attributes by descriptor.
 
-use super::*;
+use super::builder::*;
+use crate::calls::*;
 use Direction::{In, Out};
 use Length::{Arg, Int, UpTo};
 use Shape::IoVec;

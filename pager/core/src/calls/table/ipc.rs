@@ -1,6 +1,7 @@
 //! System V and POSIX message queues, semaphores, shared memory; futexes; keys.
 
-use super::*;
+use super::builder::*;
+use crate::calls::*;
 use Length::{Arg, ArgPlus, ArgTimes, UpTo};
 
 /// `NAME_MAX` and a NUL, for queue names.

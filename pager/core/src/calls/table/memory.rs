@@ -1,6 +1,7 @@
 //! Calls about the address space. The addresses that they are about are not buffers: only what they read and write beside is listed.
 
-use super::*;
+use super::builder::*;
+use crate::calls::*;
 use Direction::Out;
 use Length::{ArgTimes, Bits, Pages};
 use Managed as M;

@@ -1,6 +1,7 @@
 //! Sockets.
 
-use super::*;
+use super::builder::*;
+use crate::calls::*;
 use Direction::{In, Out};
 use Length::{Arg, Int, Pointed};
 use Shape::{MMsgHdr, MsgHdr, SockAddrOut};

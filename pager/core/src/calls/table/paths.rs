@@ -1,6 +1,7 @@
 //! Calls that take file names.
 
-use super::*;
+use super::builder::*;
+use crate::calls::*;
 use Direction::{In, Out};
 use Length::{Arg, ArgTimes, Int, UpTo};
 

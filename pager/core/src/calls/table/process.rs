@@ -1,6 +1,7 @@
 //! Processes, threads, identities, limits, scheduling.
 
-use super::*;
+use super::builder::*;
+use crate::calls::*;
 use Direction::In;
 use Length::{ArgTimes, Int, UpTo};
 use Shape::StringVector;

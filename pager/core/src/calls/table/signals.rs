@@ -1,6 +1,7 @@
 //! Signals: actions, masks, sending, waiting, descriptors.
 
-use super::*;
+use super::builder::*;
+use crate::calls::*;
 use Virtual as V;
 
 /// Bytes in the kernel's `sigset_t`.

@@ -1,6 +1,7 @@
 //! Clocks, sleeps and timers.
 
-use super::*;
+use super::builder::*;
+use crate::calls::*;
 
 /// `struct timespec`, `struct timeval`.
 const TIME: u32 = 16;
