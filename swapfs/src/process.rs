@@ -170,8 +170,8 @@ pub fn threads_named(prefix: &str) -> Vec<String> {
     std::fs::read_dir("/proc/self/task").map_or_else(|_| vec![], |tasks| tasks.filter_map(named).collect())
 }
 
-/// Whether a thread of this process is in `read(2)` now, so has all that it needs before its first request.
-pub fn is_reading(thread: &str) -> bool {
-    const READ: &str = "0 ";
-    std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall")).is_ok_and(|call| call.starts_with(READ))
+/// Whether a thread of this process is in the system call with this number now.
+pub fn is_in_call(thread: &str, call: u32) -> bool {
+    let said = std::fs::read_to_string(format!("/proc/self/task/{thread}/syscall"));
+    said.is_ok_and(|said| said.split(' ').next().is_some_and(|number| number.parse() == Ok(call)))
 }

@@ -27,6 +27,9 @@ pub struct Snapshot {
     pub counted_reads: String,
     /// Serving threads.
     pub threads: u64,
+    /// How requests come: `by /dev/fuse` or `over io_uring`.
+    #[serde(default)]
+    pub requests_come: String,
     /// Size of the blocks that are counted.
     pub block_bytes: u64,
     /// Requests that the throttle holds back now; they are not yet counted.
@@ -170,6 +173,7 @@ impl Snapshot {
             strict: false,
             counted_reads: String::new(),
             threads: 2,
+            requests_come: "by /dev/fuse".to_owned(),
             block_bytes: 4096,
             waiting_requests: 0,
             open_files: 0,

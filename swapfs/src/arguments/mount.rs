@@ -115,7 +115,7 @@ pub struct MountArguments {
     #[arg(long, value_name = "auto|fast|plain", default_value = "auto", value_parser = wake)]
     wake: Wake,
     /// How the kernel's requests come: by /dev/fuse (`fuser`), or over io_uring in queues by processor (`uring`: Linux 6.14,
-    /// /sys/module/fuse/parameters/enable_uring); `auto` is `fuser` for now
+    /// /sys/module/fuse/parameters/enable_uring); `auto`: over io_uring where that can be had
     #[arg(long, value_name = "auto|fuser|uring", default_value = "auto", value_parser = transport)]
     transport: Transport,
     /// Slow some requests, such as 'swap/*: bw=20M, iops=300' or 'images/** & comm=sort: profile=hdd-7200' (repeatable; first match wins)

@@ -81,7 +81,7 @@ fn serve(command: &MountCommand) -> anyhow::Result<()> {
     let ender = place.clone();
     std::thread::Builder::new().name("swapfs-signals".into()).spawn(move || end_on_signal(&signals, &ender))?;
     if background.is_none() {
-        eprintln!("{}", banner(&command.options, &place));
+        eprintln!("{}", banner(&command.options, &mounted));
     }
     let served = place.clone();
     let ready = move || {
@@ -152,10 +152,12 @@ fn recovery(options: &MountOptions, place: &Place) -> String {
     )
 }
 
-fn banner(options: &MountOptions, place: &Place) -> String {
-    let (path, images, swap) = (place.path.display(), options.images.len(), options.swap.len());
+fn banner(options: &MountOptions, mounted: &Mounted) -> String {
+    let (path, way) = (mounted.place().path.display(), mounted.way());
+    let (images, swap) = (options.images.len(), options.swap.len());
     format!(
-        "swapfs: serving {path} ({images} image sources, {swap} swap files); Ctrl-C or `swapfs unmount {path}` ends it"
+        "swapfs: serving {path} ({images} image sources, {swap} swap files), requests come {way}; Ctrl-C or \
+         `swapfs unmount {path}` ends it"
     )
 }
 

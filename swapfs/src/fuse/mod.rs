@@ -10,6 +10,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use fuser::{
@@ -45,13 +46,17 @@ pub struct Adapter {
     wakes: Arc<Wakes>,
     clock: Clock,
     over_uring: OverUring,
+    /// Whether the kernel said yes to that, in its first request.
+    granted: Arc<AtomicBool>,
 }
 
 /// Whether the kernel is asked to send requests over io_uring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OverUring {
-    /// It is.
-    Asked,
+    /// It is, and there is no mount where it does not offer that.
+    Required,
+    /// It is, where it offers that.
+    IfOffered,
     /// All go over `/dev/fuse`.
     No,
 }
@@ -71,12 +76,29 @@ enum Seen {
 impl Adapter {
     /// An adapter that answers for `service` and tells `wakes` of what clients wait for.
     pub fn new(service: Arc<Service>, wakes: Arc<Wakes>, clock: Clock) -> Self {
-        Adapter { service, wakes, clock, over_uring: OverUring::No }
+        Adapter { service, wakes, clock, over_uring: OverUring::No, granted: Arc::default() }
     }
 
     /// The same, which asks the kernel to send requests over io_uring.
-    pub fn over_uring(self) -> Self {
-        Adapter { over_uring: OverUring::Asked, ..self }
+    pub fn over_uring(self, over_uring: OverUring) -> Self {
+        Adapter { over_uring, ..self }
+    }
+
+    /// Set once the kernel has agreed to send requests over io_uring.
+    pub fn granted(&self) -> Arc<AtomicBool> {
+        self.granted.clone()
+    }
+
+    fn ask_for_uring(&self, config: &mut KernelConfig) -> io::Result<()> {
+        if self.over_uring == OverUring::No {
+            return Ok(());
+        }
+        match config.add_capabilities(InitFlags::FUSE_OVER_IO_URING) {
+            Ok(()) => self.granted.store(true, Ordering::Relaxed),
+            Err(_) if self.over_uring == OverUring::IfOffered => {}
+            Err(_) => return Err(io::Error::other("the kernel offers no FUSE over io_uring on this connection")),
+        }
+        Ok(())
     }
 
     fn control_text(&self, file: crate::filesystem::inode::ControlFile) -> String {
@@ -137,9 +159,7 @@ impl Filesystem for Adapter {
                 tracing::warn!("this kernel's FUSE has no {flag:?}; going on without");
             }
         }
-        if self.over_uring == OverUring::Asked && config.add_capabilities(InitFlags::FUSE_OVER_IO_URING).is_err() {
-            return Err(io::Error::other("the kernel offers no FUSE over io_uring on this connection"));
-        }
+        self.ask_for_uring(config)?;
         // Both setters answer the nearest possible value where they refuse.
         let _ = config.set_max_write(MAX_REQUEST_BYTES);
         let _ = config.set_max_background(MAX_BACKGROUND);

@@ -13,6 +13,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fuser::{Config, Session, SessionACL};
@@ -20,7 +21,7 @@ use fuser::{Config, Session, SessionACL};
 pub use crate::store::{Encryption, PageCache, StoreOptions, StorePlace};
 pub use flag::MountFlag;
 pub use place::{Found, PlaceError, resolve};
-pub use transport::{Transport, TransportError, offered};
+pub use transport::{Transport, TransportError, Way, offered};
 pub use unmount::{GRACE, Unmounted, unmount};
 
 use crate::clock::Clock;
@@ -31,7 +32,7 @@ use crate::fuse::Adapter;
 use crate::fuse::uring::Rings;
 use crate::images::{ImageSpec, Source, SourceError};
 use crate::mountinfo;
-use crate::process::{is_reading, threads_named};
+use crate::process::{is_in_call, threads_named};
 use crate::service::{Plan, RuleKind, Service, SwapFile};
 use crate::store::{Store, StoreError, Stores};
 use crate::throttle::Rule;
@@ -40,8 +41,12 @@ use crate::wake::{Wake, Wakes};
 /// The file system type under which our mounts are listed.
 pub const FILE_SYSTEM: &str = "fuse.swapfs";
 
-/// What fuser calls its threads.
-const SERVING_THREADS: &str = "fuser-";
+/// Threads that serve: what their names begin with, and the number of the system call by which they wait for requests.
+type Serving = (&'static str, u32);
+/// fuser's, in read(2).
+const FUSER: Serving = ("fuser-", 0);
+/// Those with a ring, in io_uring_enter(2).
+const RINGS: Serving = (crate::fuse::uring::THREADS, 426);
 /// How long serving threads may take to start.
 const LONGEST_START: Duration = Duration::from_secs(5);
 /// How long the swap files of a mount that was just taken away may stay locked: its daemon is still ending.
@@ -184,9 +189,11 @@ impl Mounted {
         let thread_failed = |source| MountError::Connect { path: path.clone(), source, hint: "" };
         let wakes = Arc::new(Wakes::start(options.wake, clock).map_err(&thread_failed)?);
         let service = Service::new(plan, wakes.clone(), clock).map_err(thread_failed)?;
+        let told = service.clone();
         let doubts = [service.doubts(RuleKind::Throttle), service.doubts(RuleKind::Faults)].concat();
         let (adapter, rings) =
             transport::prepare(options.transport, Adapter::new(service, wakes, clock), options.threads)?;
+        let granted = adapter.granted();
         // With rings, few requests are left for fuser.
         let threads = if rings.is_some() { 1 } else { options.threads };
         let turn = place::Turn::wait();
@@ -203,8 +210,12 @@ impl Mounted {
                 return Err(MountError::Handshake { path: place.path, source });
             }
         };
-        match transport::start(rings, &session) {
-            Ok(rings) => Ok(Mounted { session, threads, rings, place, found, doubts }),
+        match transport::start(options.transport, rings, granted.load(Ordering::Relaxed), &session) {
+            Ok(rings) => {
+                let mounted = Mounted { session, threads, rings, place, found, doubts };
+                told.comes(mounted.way());
+                Ok(mounted)
+            }
             Err(error) => {
                 let _ = unmount::take_away(&place);
                 Err(error.into())
@@ -227,15 +238,20 @@ impl Mounted {
         &self.doubts
     }
 
+    /// How its requests come.
+    pub fn way(&self) -> Way {
+        if self.rings.is_some() { Way::Rings } else { Way::Device }
+    }
+
     /// Serves until the mount is gone. `ready` is called, in a thread of its own, once all threads serve: nothing is left then that can fail
     /// to start.
     ///
     /// # Errors
     /// When the connection to the kernel fails, or a thread cannot be had.
     pub fn serve(self, ready: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let threads = self.threads;
+        let serving = [(FUSER, self.threads), (RINGS, self.rings.as_ref().map_or(0, Rings::threads))];
         std::thread::Builder::new().name("swapfs-ready".into()).spawn(move || {
-            wait_for_threads(threads);
+            wait_for_threads(&serving);
             ready();
         })?;
         let ended = self.session.run();
@@ -261,13 +277,16 @@ pub fn usual_threads() -> usize {
     std::thread::available_parallelism().map_or(4, |processors| (3 * processors.get()).clamp(4, 8))
 }
 
-/// Waits until so many serving threads have waited for a request. Each has its buffers then; if one cannot be had, or they cannot, the process ends.
-/// On a mount that is used from the first moment on a thread may never be seen waiting, so this is not for ever.
-fn wait_for_threads(threads: usize) {
-    let (began, mut serving) = (Instant::now(), HashSet::new());
-    while serving.len() < threads && began.elapsed() < LONGEST_START {
-        serving.extend(threads_named(SERVING_THREADS).into_iter().filter(|thread| is_reading(thread)));
-        std::thread::sleep(Duration::from_millis(1));
+/// Waits until so many threads of each kind have waited for a request. Each has its buffers then; if one cannot be had, or they cannot, the process
+/// ends. On a mount that is used from the first moment on a thread may never be seen waiting, so this is not for ever.
+fn wait_for_threads(serving: &[(Serving, usize)]) {
+    let began = Instant::now();
+    for ((names, call), count) in serving {
+        let mut ready = HashSet::new();
+        while ready.len() < *count && began.elapsed() < LONGEST_START {
+            ready.extend(threads_named(names).into_iter().filter(|thread| is_in_call(thread, *call)));
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! How the kernel's requests come: by `/dev/fuse` alone, which fuser reads, or over io_uring as well.
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use crate::fuse::Adapter;
 use crate::fuse::uring::Rings;
+use crate::fuse::{Adapter, OverUring};
 
 /// The kernel's switch. What was mounted while it was on goes on when it is switched off.
 const SWITCH: &str = "/sys/module/fuse/parameters/enable_uring";
@@ -12,7 +13,7 @@ const SWITCH: &str = "/sys/module/fuse/parameters/enable_uring";
 /// How the kernel's requests come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Transport {
-    /// By `/dev/fuse`, until io_uring holds up thousands of waiting requests as well (docs/decisions/transports.md).
+    /// Over io_uring where that can be had, which was measured to be the faster way (docs/decisions/transports.md); else by `/dev/fuse`.
     #[default]
     Auto,
     /// By `/dev/fuse`, read by fuser's threads.
@@ -58,18 +59,23 @@ pub fn offered() -> Result<(), TransportError> {
 /// The adapter for a mount with this transport, and rings where requests are to come over them.
 ///
 /// # Errors
-/// Where rings are asked for and cannot be had.
+/// Where nothing but rings will do and they cannot be had.
 pub(super) fn prepare(
     transport: Transport,
     adapter: Adapter,
     threads: usize,
 ) -> Result<(Adapter, Option<Rings>), TransportError> {
-    match transport {
-        Transport::Auto | Transport::Fuser => Ok((adapter, None)),
-        Transport::Uring => {
-            offered()?;
-            let rings = Rings::prepare(&adapter, threads).map_err(TransportError::Rings)?;
-            Ok((adapter.over_uring(), Some(rings)))
+    let wish = match transport {
+        Transport::Fuser => return Ok((adapter, None)),
+        Transport::Auto => OverUring::IfOffered,
+        Transport::Uring => OverUring::Required,
+    };
+    match offered().and_then(|()| Rings::prepare(&adapter, threads).map_err(TransportError::Rings)) {
+        Ok(rings) => Ok((adapter.over_uring(wish), Some(rings))),
+        Err(error) if transport == Transport::Uring => Err(error),
+        Err(error) => {
+            tracing::info!("requests come by /dev/fuse: {error}");
+            Ok((adapter, None))
         }
     }
 }
@@ -77,10 +83,43 @@ pub(super) fn prepare(
 /// Has the rings serve the connection of a session that the kernel has said yes to; gives them back if they do.
 ///
 /// # Errors
-/// Where the kernel does not take them.
-pub(super) fn start(rings: Option<Rings>, session: &impl AsFd) -> Result<Option<Rings>, TransportError> {
+/// Where nothing but rings will do and the kernel does not take them.
+pub(super) fn start(
+    transport: Transport,
+    rings: Option<Rings>,
+    granted: bool,
+    session: &impl AsFd,
+) -> Result<Option<Rings>, TransportError> {
     let Some(rings) = rings else { return Ok(None) };
+    if !granted {
+        tracing::warn!("the kernel offers no FUSE over io_uring on this connection; requests come by /dev/fuse");
+        return Ok(None);
+    }
     let duplicate = || -> io::Result<OwnedFd> { Ok(rustix::io::fcntl_dupfd_cloexec(session, 0)?) };
-    rings.start(duplicate).map_err(TransportError::Rings)?;
-    Ok(Some(rings))
+    match rings.start(duplicate) {
+        Ok(()) => Ok(Some(rings)),
+        Err(error) if transport == Transport::Uring => Err(TransportError::Rings(error)),
+        Err(error) => {
+            tracing::warn!("the kernel did not take the rings ({error}); requests come by /dev/fuse, to one thread");
+            Ok(None)
+        }
+    }
+}
+
+/// The way in which the requests of a mount come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By `/dev/fuse`.
+    Device,
+    /// Over io_uring.
+    Rings,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Way::Device => "by /dev/fuse",
+            Way::Rings => "over io_uring",
+        })
+    }
 }

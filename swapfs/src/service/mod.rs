@@ -22,8 +22,8 @@ mod texts;
 mod transfer;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
 use parking_lot::{Mutex, RwLock};
@@ -45,7 +45,7 @@ use crate::filesystem::inode::{InodeTable, Node, SourceIndex};
 use crate::filesystem::{FsError, Ino, Owner};
 use crate::gate::{Gate, Job};
 use crate::images::{Source, Tree};
-use crate::mounting::Host;
+use crate::mounting::{Host, Way};
 use crate::store::Stores;
 use crate::throttle::{Rule, Throttle, Ticket};
 use crate::trace::Tracers;
@@ -108,6 +108,8 @@ pub struct Service {
     throttle_wants: Wants,
     fault_wants: Wants,
     text_sizes: TextSizes,
+    /// Set once, when the mount is there.
+    way: OnceLock<Way>,
 }
 
 impl Service {
@@ -131,8 +133,14 @@ impl Service {
             fault_wants: Wants::new(faults.iter().map(|rule| &rule.selector)),
             faults: Mutex::new(Faults::new(faults, plan.seed)),
             text_sizes: TextSizes::default(),
+            way: OnceLock::new(),
             plan,
         }))
+    }
+
+    /// Says how requests come, for statistics.
+    pub fn comes(&self, way: Way) {
+        let _ = self.way.set(way);
     }
 
     /// What is counted.
@@ -157,6 +165,7 @@ impl Service {
             strict: self.plan.strictness == Strictness::EveryRead,
             counted_reads: self.plan.strictness.counted_reads().to_owned(),
             threads: self.plan.threads as u64,
+            requests_come: self.way.get().map_or_else(String::new, Way::to_string),
             block_bytes: BLOCK_BYTES,
             waiting_requests: self.gate.len() as u64,
             ends_on_sigterm: self.plan.host == Host::Daemon,

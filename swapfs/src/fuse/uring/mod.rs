@@ -21,6 +21,9 @@ use crate::sys::rings::Mailbox;
 use pool::{Door, Helpers};
 use server::Server;
 
+/// What the names of threads with a ring begin with.
+pub const THREADS: &str = "swapfs-ring-";
+
 /// Threads with a ring each, which wait for a connection or serve one.
 #[derive(Debug)]
 pub struct Rings {
@@ -74,6 +77,13 @@ impl Rings {
     }
 }
 
+impl Rings {
+    /// How many threads have one.
+    pub fn threads(&self) -> usize {
+        self.threads.len()
+    }
+}
+
 impl Drop for Rings {
     /// Ends the threads and waits for them.
     fn drop(&mut self) {
@@ -90,7 +100,7 @@ impl Thread {
         let (start, connection) = channel();
         let (say, said) = channel();
         let (tell, started) = channel();
-        let name = format!("swapfs-ring-{home}");
+        let name = format!("{THREADS}{home}");
         let handle = std::thread::Builder::new().name(name).spawn(move || {
             let server = match Server::new(adapter, &queues, door) {
                 Ok(server) => server,
