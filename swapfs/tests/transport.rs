@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use fixture::*;
 use rustix::fs::FlockOperation;
+use rustix::process::{Pid, Signal, kill_process};
 
 const SWITCH: &str = "/sys/module/fuse/parameters/enable_uring";
 
@@ -174,33 +175,76 @@ fn what_cannot_be_had_is_said_and_auto_does_without() {
         complaint(&refused)
     );
     mount.start(&["--transport", "auto", "--swap", "s:1M"]);
-    assert_eq!(ring_threads(&mount), 0);
+    assert_eq!((ring_threads(&mount), mount.stats().requests_come.as_str()), (0, "by /dev/fuse"));
     assert!(mount.unmount().status.success());
+}
+
+#[test]
+fn auto_takes_rings_where_they_can_be_had_and_all_serve_when_it_says_ready() {
+    let Some(_on) = Switch::turn("Y") else { return };
+    let mount = Mount::scratch();
+    let began = Instant::now();
+    mount.start(&["--transport", "auto", "--swap", "s:1M"]);
+    // Longer than it takes to be seen serving, and less than is waited for threads that never are.
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert_eq!(mount.stats().requests_come, "over io_uring");
+    let ours = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(ring_threads(&mount), ours);
+    assert!(mount.unmount().status.success());
+}
+
+/// The kernel has handed a client's request over, so nothing ends that client before the daemon goes on, or its connection goes.
+#[test]
+fn a_stopped_daemon_keeps_no_command_from_ending_and_goes_on_after() {
+    let Some(_on) = Switch::turn("Y") else { return };
+    let mount = Mount::scratch();
+    fs::write(mount.source().join("f"), "text").unwrap();
+    mount.start(&["--transport", "uring", "--images", "@/source"]);
+    let pid = Pid::from_raw(mount.stats().pid as i32).unwrap();
+    let send = |signal| kill_process(pid, signal).unwrap();
+    send(Signal::STOP);
+    let path = mount.at("images/source/f");
+    let reader = std::thread::spawn(move || fs::read(path));
+    let again = mount.try_start(&["--swap", "s:1M"]);
+    send(Signal::CONT);
+    assert!(complaint(&again).contains("already mounted"), "{}", complaint(&again));
+    assert_eq!(reader.join().unwrap().unwrap(), b"text");
+    send(Signal::STOP);
+    let path = mount.at("images/source/g");
+    let reader = std::thread::spawn(move || fs::read(path));
+    let gone = mount.unmount();
+    assert!(gone.status.success() && !mount.is_mounted(), "{}", complaint(&gone));
+    assert!(complaint(&gone).contains("was stopped"), "{}", complaint(&gone));
+    assert!(reader.join().unwrap().is_err());
+    wait_until(|| !Path::new(&format!("/proc/{}", pid.as_raw_nonzero())).exists());
 }
 
 /// The first entries are 16 for each processor, and all requests that wait here come from one thread.
 #[test]
-#[ignore = "hangs now and then: docs/decisions/transports.md"]
 fn who_waits_beyond_all_entries_is_seen_and_holds_up_nobody() {
     const WAITING: u64 = 3000;
     let Some(_on) = Switch::turn("Y") else { return };
-    let mount = Mount::scratch();
-    File::create(mount.source().join("slow")).unwrap().set_len(8192 * (WAITING + 1)).unwrap();
-    fs::write(mount.source().join("fast"), [7; 4096]).unwrap();
     let rule = "images/source/slow: read-latency=3600s";
-    mount.start(&["--transport", "uring", "--images", "@/source", "--throttle", rule]);
-    let slow = File::open(mount.at("images/source/slow")).unwrap();
-    for page in 0..WAITING {
-        rustix::fs::fadvise(&slow, page * 8192, std::num::NonZeroU64::new(4096), rustix::fs::Advice::WillNeed).unwrap();
-    }
-    wait_until(|| mount.stats().waiting_requests == WAITING);
-    assert_eq!(fs::read(mount.at("images/source/fast")).unwrap(), [7; 4096]);
-    let cleared = finish(program().arg("throttle").arg(mount.point()).arg("--clear"));
-    assert!(cleared.status.success(), "{}", complaint(&cleared));
-    wait_until(|| mount.stats().waiting_requests == 0);
-    assert_eq!(mount.stats_of("images/source/slow").figures.read_ops, WAITING);
-    drop(slow);
-    assert!(mount.unmount().status.success());
+    with_mount(
+        &["--transport", "uring", "--images", "@/source", "--throttle", rule],
+        |mount| {
+            File::create(mount.source().join("slow")).unwrap().set_len(8192 * (WAITING + 1)).unwrap();
+            fs::write(mount.source().join("fast"), [7; 4096]).unwrap();
+        },
+        |mount| {
+            let slow = File::open(mount.at("images/source/slow")).unwrap();
+            let page = std::num::NonZeroU64::new(4096);
+            for number in 0..WAITING {
+                rustix::fs::fadvise(&slow, number * 8192, page, rustix::fs::Advice::WillNeed).unwrap();
+            }
+            wait_until(|| mount.stats().waiting_requests == WAITING);
+            assert_eq!(fs::read(mount.at("images/source/fast")).unwrap(), [7; 4096]);
+            let cleared = finish(program().arg("throttle").arg(mount.point()).arg("--clear"));
+            assert!(cleared.status.success(), "{}", complaint(&cleared));
+            wait_until(|| mount.stats().waiting_requests == 0);
+            assert_eq!(mount.stats_of("images/source/slow").figures.read_ops, WAITING);
+        },
+    );
 }
 
 /// A reader waits for an hour; the mount goes under it, and so does the daemon.

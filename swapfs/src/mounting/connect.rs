@@ -13,7 +13,7 @@ use rustix::io::{Errno, FdFlags};
 use rustix::mount::MountFlags;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 
-use super::{Audience, FILE_SYSTEM, MountError, MountOptions};
+use super::{Audience, FILE_SYSTEM, MountError, MountFlag, MountOptions};
 use crate::filesystem::Owner;
 
 const NO_DEVICE: &str = ", is the fuse module loaded (`modprobe fuse`), or, in a container, /dev/fuse passed in?";
@@ -62,8 +62,13 @@ fn ask_helper(path: &Path, mount: &MountOptions) -> io::Result<OwnedFd> {
     };
     // It takes a comma for the end of the name unless it is told.
     let name = mount.shown_as.replace('\\', "\\\\").replace(',', "\\,");
-    let asked: String =
-        mount.flags.iter().filter(|flag| flag.is_known_to_helper()).map(|flag| format!(",{}", flag.name())).collect();
+    let (known, unknown): (Vec<MountFlag>, Vec<MountFlag>) =
+        mount.flags.iter().copied().partition(|flag| flag.is_known_to_helper());
+    // relatime is what the kernel does in any case.
+    for flag in unknown.into_iter().filter(|flag| *flag != MountFlag::RelAtime) {
+        tracing::warn!("{HELPER} takes no `{}` from an ordinary user; mounting without", flag.name());
+    }
+    let asked: String = known.into_iter().map(|flag| format!(",{}", flag.name())).collect();
     let options = format!("fsname={name},subtype=swapfs,default_permissions,nosuid,nodev{others}{asked}");
     let mut helper = Command::new(HELPER)
         .args(["-o", &options, "--"])

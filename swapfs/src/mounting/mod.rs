@@ -6,6 +6,7 @@
 mod connect;
 mod flag;
 mod place;
+mod stopped;
 mod transport;
 mod unmount;
 

@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -12,6 +11,7 @@ use rustix::io::Errno;
 use super::unmount::take_away;
 use super::{FILE_SYSTEM, Place};
 use crate::mountinfo;
+use crate::sys::question::statfs_within;
 
 /// How long a daemon may take to show that it lives.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -144,21 +144,18 @@ pub fn resolve(given: &Path) -> Result<PathBuf, PlaceError> {
     }
 }
 
-pub(super) fn is_not_connected(error: &io::Error) -> bool {
-    Errno::from_io_error(error).is_some_and(is_end_of_connection)
-}
-
 /// What a dead mount answers; a daemon that is just being killed takes the question along (ECONNABORTED).
-fn is_end_of_connection(error: Errno) -> bool {
-    matches!(error, Errno::NOTCONN | Errno::CONNABORTED)
+pub(super) fn is_not_connected(error: &io::Error) -> bool {
+    let ends = [Errno::NOTCONN, Errno::CONNABORTED].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|errno| ends.contains(&errno))
 }
 
-/// Asks for something that the kernel never has cached, in a thread of its own: a daemon that is stopped never answers, but is not dead.
+/// Asks for something that the kernel never has cached. A daemon that is stopped never answers, but is not dead.
 fn is_dead(path: &Path) -> bool {
-    let (sender, receiver) = mpsc::channel();
-    let asked = path.to_owned();
-    std::thread::spawn(move || sender.send(rustix::fs::statvfs(&asked)));
-    matches!(receiver.recv_timeout(PATIENCE), Ok(Err(error)) if is_end_of_connection(error))
+    match statfs_within(path, PATIENCE) {
+        Ok(Some(errno)) => is_not_connected(&io::Error::from_raw_os_error(errno)),
+        Ok(None) | Err(_) => false,
+    }
 }
 
 #[cfg(test)]

@@ -14,12 +14,15 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::connect::{Lazily, helper_unmount};
 use super::place::{PlaceError, resolve};
+use super::stopped::continue_daemon;
 use super::{FILE_SYSTEM, Place};
 use crate::accounting::Snapshot;
 use crate::mountinfo::{self, MountEntry};
 
 /// How long a daemon may take to answer, and to be gone.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// After so long it is looked whether a daemon that does not answer is stopped.
+const SILENCE: Duration = Duration::from_secs(1);
 /// How long the users of a busy mount have to close their files, and a daemon to see that its mount is gone.
 pub const GRACE: Duration = Duration::from_millis(500);
 
@@ -46,12 +49,15 @@ pub fn unmount(given: &Path) -> Result<Unmounted, PlaceError> {
     if !mount.file_system.starts_with("fuse") {
         return Err(PlaceError::Foreign { path, file_system: mount.file_system });
     }
-    let alive = ask_for_pid(&path);
-    if alive == Daemon::Alive(None) && mount.file_system != FILE_SYSTEM {
+    let alive = ask_for_pid(&path, &mount);
+    if matches!(alive, Daemon::Alive(None) | Daemon::Silent) && mount.file_system != FILE_SYSTEM {
         return Err(PlaceError::Foreign { path, file_system: mount.file_system });
     }
     let place = Place { id: Some(mount.id), path: path.clone() };
-    let switch = AbortSwitch::of(&mount);
+    let mut switch = AbortSwitch::of(&mount);
+    if alive == Daemon::Silent && is_only_one(&mount) {
+        abort(&path, switch.take());
+    }
     let went = take_away(&place).map_err(|source| PlaceError::Unreadable { path: path.clone(), source })?;
     if let Daemon::Alive(Some(daemon)) = alive {
         see_off(&daemon, went, &path, switch);
@@ -121,22 +127,48 @@ impl PartialEq for DaemonProcess {
 #[derive(Debug, PartialEq)]
 enum Daemon {
     Gone,
-    /// It holds the connection; its process is known where it said so in time.
+    /// It holds the connection, and says nothing: it is stopped, perhaps.
+    Silent,
+    /// It holds the connection; its process is known where it said so.
     Alive(Option<DaemonProcess>),
 }
 
 /// Asks the mount itself which process serves it, in a thread of its own as a stopped daemon never answers.
-fn ask_for_pid(path: &Path) -> Daemon {
+fn ask_for_pid(path: &Path, mount: &MountEntry) -> Daemon {
     let (sender, receiver) = mpsc::channel();
     let stats = path.join(".swapfs/stats.json");
     std::thread::spawn(move || sender.send(std::fs::read(stats)));
-    match receiver.recv_timeout(PATIENCE) {
+    let mut told = receiver.recv_timeout(SILENCE);
+    if told.is_err() {
+        let ours = mount.file_system == FILE_SYSTEM;
+        if let Some(pid) = mount.device_minor.filter(|_| ours).and_then(continue_daemon) {
+            tracing::warn!("the daemon (pid {}) was stopped; it is continued, to end", pid.as_raw_nonzero());
+        }
+        told = receiver.recv_timeout(PATIENCE);
+    }
+    match told {
         Ok(Ok(json)) => {
             let snapshot = serde_json::from_slice::<Snapshot>(&json).ok();
             Daemon::Alive(snapshot.and_then(|snapshot| open_process(&snapshot)))
         }
         Ok(Err(error)) if super::place::is_not_connected(&error) => Daemon::Gone,
-        _ => Daemon::Alive(None),
+        Ok(Err(_)) => Daemon::Alive(None),
+        Err(_) => Daemon::Silent,
+    }
+}
+
+/// Whether this is the only mount of its connection that we see.
+fn is_only_one(mount: &MountEntry) -> bool {
+    mountinfo::current().iter().filter(|other| other.device_minor == mount.device_minor).count() <= 1
+}
+
+/// Ends the connection of a daemon that says nothing. Its clients wait for answers, this process among them, and can be killed before those come only
+/// where the kernel has not handed their requests over, which it does at once over io_uring.
+fn abort(path: &Path, switch: Option<AbortSwitch>) {
+    match switch {
+        Some(switch) => switch.press(),
+        // Whether it is busy or not, this ends the connection first.
+        None => drop(rustix::mount::unmount(path, UnmountFlags::NOFOLLOW | UnmountFlags::FORCE)),
     }
 }
 

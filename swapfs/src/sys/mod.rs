@@ -3,4 +3,5 @@
 #![allow(unsafe_code)]
 
 pub mod entry;
+pub mod question;
 pub mod rings;
