@@ -6,7 +6,7 @@
 //! file. It follows from the identity, so a file that was forgotten has its number again when it is looked up, unless another took it meanwhile (then
 //! it has one that no file had); nothing is kept of files that are forgotten and not counted.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
@@ -126,21 +126,19 @@ struct Remembered {
     node: ImageNode,
     /// How often the kernel was told of it, less what it has forgotten.
     lookups: u64,
-    /// The contents that the kernel's cache may hold.
-    cached: Option<Version>,
+    /// The contents that the kernel's cache may hold. Most files are never opened.
+    cached: Option<Box<Version>>,
 }
 
 /// All inodes of a mount.
 #[derive(Debug, Default)]
 pub struct InodeTable {
-    /// Numbers of the files that the kernel remembers or that are counted.
-    numbers: HashMap<Key, Ino>,
-    /// The same numbers.
-    taken: HashSet<Ino>,
     /// Files that the kernel remembers.
     remembered: HashMap<Ino, Remembered>,
     /// Files that are counted, by their numbers.
     counted: HashMap<Ino, Key>,
+    /// Numbers of those, of either kind, whose own number another file had.
+    spares: HashMap<Key, Ino>,
     spares_given: u64,
 }
 
@@ -150,6 +148,12 @@ type Key = (SourceIndex, Identity, Option<PathBuf>);
 fn key_of(node: &ImageNode) -> Key {
     let directory = if node.kind == FileKind::Symlink { node.path.parent() } else { None };
     (node.source, node.identity, directory.map(Path::to_owned))
+}
+
+/// The same as [`key_of`]` == key`.
+fn has_key(node: &ImageNode, (source, identity, directory): &Key) -> bool {
+    let own = if node.kind == FileKind::Symlink { node.path.parent() } else { None };
+    node.source == *source && node.identity == *identity && own == directory.as_deref()
 }
 
 /// The number that a file has unless another has it already.
@@ -181,32 +185,35 @@ impl InodeTable {
     /// The number of a directory of a source, without counting a lookup: the one that it has or would get.
     pub fn number(&self, source: SourceIndex, identity: Identity) -> Ino {
         let key = (source, identity, None);
-        self.numbers.get(&key).copied().unwrap_or_else(|| own_number(&key))
+        self.spares.get(&key).copied().unwrap_or_else(|| own_number(&key))
+    }
+
+    /// Whether `ino` is a number other than that of the file with this key.
+    fn is_anothers(&self, ino: Ino, key: &Key) -> bool {
+        match (self.remembered.get(&ino), self.counted.get(&ino)) {
+            (Some(entry), _) => !has_key(&entry.node, key),
+            (None, Some(counted)) => counted != key,
+            (None, None) => false,
+        }
     }
 
     fn take_number(&mut self, key: Key) -> Ino {
-        if let Some(ino) = self.numbers.get(&key) {
+        if let Some(ino) = self.spares.get(&key) {
             return *ino;
         }
-        let mut ino = own_number(&key);
-        if self.taken.contains(&ino) {
-            ino = Ino(FIRST_SPARE + self.spares_given);
-            self.spares_given += 1;
+        let own = own_number(&key);
+        if !self.is_anothers(own, &key) {
+            return own;
         }
-        self.taken.insert(ino);
-        self.numbers.insert(key, ino);
+        let ino = Ino(FIRST_SPARE + self.spares_given);
+        self.spares_given += 1;
+        self.spares.insert(key, ino);
         ino
     }
 
-    fn release_number(&mut self, key: &Key) {
-        if let Some(ino) = self.numbers.remove(key) {
-            self.taken.remove(&ino);
-        }
-        // A walk over millions of files leaves nothing behind.
-        if self.numbers.len() < self.numbers.capacity() / 8 {
-            self.numbers.shrink_to(self.numbers.len() * 2);
-            self.taken.shrink_to(self.taken.len() * 2);
-            self.remembered.shrink_to(self.remembered.len() * 2);
+    fn release_number(&mut self, ino: Ino, key: &Key) {
+        if ino.0 >= FIRST_SPARE {
+            self.spares.remove(key);
         }
     }
 
@@ -223,13 +230,14 @@ impl InodeTable {
             if let Some(key) = self.counted.remove(&ino)
                 && !self.remembered.contains_key(&ino)
             {
-                self.release_number(&key);
+                self.release_number(ino, &key);
             }
         }
     }
 
     /// Notes that the kernel is told of `node`. Of several names of one file the last counts.
-    pub fn remember(&mut self, node: ImageNode) -> Ino {
+    pub fn remember(&mut self, mut node: ImageNode) -> Ino {
+        node.path.shrink_to_fit();
         let ino = self.take_number(key_of(&node));
         let entry =
             self.remembered.entry(ino).or_insert_with(|| Remembered { node: node.clone(), lookups: 0, cached: None });
@@ -242,11 +250,17 @@ impl InodeTable {
     pub fn forget(&mut self, ino: Ino, times: u64) {
         let Some(entry) = self.remembered.get_mut(&ino) else { return };
         entry.lookups = entry.lookups.saturating_sub(times);
-        if entry.lookups == 0
-            && let Some(gone) = self.remembered.remove(&ino)
+        if entry.lookups > 0 {
+            return;
+        }
+        if let Some(gone) = self.remembered.remove(&ino)
             && !self.counted.contains_key(&ino)
         {
-            self.release_number(&key_of(&gone.node));
+            self.release_number(ino, &key_of(&gone.node));
+        }
+        // A walk over millions of files leaves nothing behind.
+        if self.remembered.len() < self.remembered.capacity() / 8 {
+            self.remembered.shrink_to(self.remembered.len() * 2);
         }
     }
 
@@ -273,8 +287,8 @@ impl InodeTable {
     /// Notes that the contents of `ino` are about to be cached in `version`; says what the cache may hold until now.
     pub fn cache(&mut self, ino: Ino, version: Version) -> Cached {
         let Some(entry) = self.remembered.get_mut(&ino) else { return Cached::Other };
-        match entry.cached.replace(version) {
-            Some(old) if old == version => Cached::Same,
+        match entry.cached.replace(Box::new(version)) {
+            Some(old) if *old == version => Cached::Same,
             _ => Cached::Other,
         }
     }
@@ -296,6 +310,8 @@ pub enum Cached {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn node(number: u64, path: &str) -> ImageNode {
@@ -330,17 +346,17 @@ mod tests {
         assert!(all.iter().all(|ino| (FIRST_IMAGE..FIRST_SWAP).contains(&ino.0) || ino.0 >= FIRST_SPARE));
         all[..9].iter().for_each(|ino| table.count(*ino));
         all.iter().for_each(|ino| table.forget(*ino, 1));
-        assert_eq!((table.numbers.len(), table.taken.len(), table.remembered()), (9, 9, 0));
-        assert!(table.numbers.capacity() < 1000 && table.remembered.capacity() < 1000);
+        assert_eq!((table.counted.len(), table.remembered()), (9, 0));
+        assert!(table.remembered.capacity() < 1000);
         table.uncount(all);
-        assert!(table.numbers.is_empty() && table.taken.is_empty() && table.counted.is_empty());
+        assert!(table.counted.is_empty() && table.spares.is_empty());
     }
 
     #[test]
     fn a_number_that_is_taken_is_not_given_again() {
         let mut table = InodeTable::default();
         let key = key_of(&node(7, "a"));
-        table.taken.insert(own_number(&key));
+        table.counted.insert(own_number(&key), key_of(&node(8, "other")));
         let spare = table.remember(node(7, "a"));
         assert_eq!((spare, table.remember(node(7, "b"))), (Ino(FIRST_SPARE), spare));
         assert_eq!(table.node(spare), Some(Node::Image(node(7, "b"))));
