@@ -206,7 +206,8 @@ cp "$2" "$1/swapfs"
 mkdir "$1/mnt"
 chown 65534:65534 "$1/mnt"
 nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@"; }
-nobody "$1/swapfs" mount --daemon --swap s:1M --images /bin/ls -- "$1/mnt"
+nobody "$1/swapfs" mount --daemon --mount-flag lazytime --swap s:1M --images /bin/ls -- "$1/mnt" 2> "$1/said"
+grep -o 'takes no `lazytime`' "$1/said"
 nobody "$1/mnt/images/ls" "$1/mnt/swap"
 nobody "$1/swapfs" stat "$1/mnt" | grep -o swap/s || true
 ls "$1/mnt" 2>&1 | grep -o 'Permission denied'
@@ -218,6 +219,11 @@ grep -c "$1/mnt" /proc/self/mounts || true
     let mut command = Command::new("unshare");
     command.args(["--mount", "sh", "-c", script, "sh"]).arg(scratch.path()).arg(env!("CARGO_BIN_EXE_swapfs"));
     let output = finish(&mut command);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "s\nPermission denied\n0\n", "{}", complaint(&output));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "takes no `lazytime`\ns\nPermission denied\n0\n",
+        "{}",
+        complaint(&output)
+    );
     assert!(output.status.success());
 }
