@@ -38,6 +38,9 @@ impl DirectoryTree {
     /// An absolute target may reach the inside by another way (`/lib` for `/usr/lib`): ask where it really is. Only on the
     /// root's own mount, as a walk into other mounts may end in this one and wait for itself.
     fn shown_target(&self, path: &Path, target: &Path) -> LinkTarget {
+        // The top of all directories is its own parent, so no link climbs over it.
+        let from_top = path.parent().map(|directory| Path::new("/").join(directory).join(target));
+        let target = from_top.as_deref().filter(|_| self.root == Path::new("/")).unwrap_or(target);
         match confine(&self.root, path, target) {
             LinkTarget::Escapes if target.is_absolute() => match real_path_on_root(target) {
                 Ok(real) => confine(&self.root, path, &real),
@@ -169,6 +172,18 @@ mod tests {
         assert!(matches!(source.read_link(Path::new("e/in"), out), Err(FsError::Stale)), "another one by now");
         drop(top);
         assert!(matches!(source.read_link(Path::new("out"), out), Err(FsError::Stale)));
+    }
+
+    #[test]
+    fn no_link_climbs_over_the_top_of_all_directories() {
+        let all = DirectoryTree::open(Path::new("/")).unwrap();
+        let shown = |link: &str, target: &str| all.shown_target(Path::new(link), Path::new(target));
+        assert_eq!(shown("usr/lib/l", "../../../../etc/x"), LinkTarget::Inside("../../etc/x".into()));
+        assert_eq!(shown("l", ".."), LinkTarget::Inside(".".into()));
+        assert_eq!(shown("etc/l", "/usr"), LinkTarget::Inside("../usr".into()));
+        let (top, source) = source();
+        assert_eq!(source.shown_target(Path::new("l"), Path::new("../x")), LinkTarget::Escapes);
+        drop(top);
     }
 
     #[test]
