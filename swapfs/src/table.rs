@@ -212,14 +212,13 @@ fn write_rows<const N: usize>(text: &mut String, rows: &[[String; N]]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::throttle::{Direction, Nanos, Request};
 
     fn snapshot(reads: u64) -> Snapshot {
         let read = crate::accounting::Answered {
-            ino: crate::filesystem::Ino(1),
-            direction: crate::throttle::Direction::Read,
-            offset: 0,
+            request: Request::sample(Direction::Read, 0, 4096, Nanos(0)),
             order: crate::accounting::Order::Sequential,
-            outcome: crate::accounting::Outcome::Bytes(4096),
+            errno: 0,
             service_ns: 2000,
             wait_ns: None,
         };

@@ -7,7 +7,7 @@ use super::figures::Figures;
 use super::latency::Latencies;
 use super::tally::Tally;
 use crate::filesystem::Ino;
-use crate::throttle::Direction;
+use crate::throttle::{Direction, Request};
 
 /// As many as a gigabyte has that is read in sequence, or as so many small files; some 700 KiB.
 const MOST_CHUNKS_OF_PROCESS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -15,29 +15,16 @@ const MOST_CHUNKS_OF_PROCESS: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 /// A request that was answered.
 #[derive(Debug, Clone, Copy)]
 pub struct Answered {
-    /// The file.
-    pub ino: Ino,
-    /// Its direction.
-    pub direction: Direction,
-    /// Where in the file.
-    pub offset: u64,
+    /// What was asked, and how many bytes were transferred.
+    pub request: Request,
     /// Where it stands to the one before it.
     pub order: Order,
-    /// What it came to.
-    pub outcome: Outcome,
+    /// Why it failed; 0 if it did not.
+    pub errno: i32,
     /// Time spent on the source or store.
     pub service_ns: u64,
     /// Time spent waiting for the throttle; `None` if no rule made it wait.
     pub wait_ns: Option<u64>,
-}
-
-/// What a request came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// So many bytes were transferred.
-    Bytes(u64),
-    /// It failed.
-    Failed,
 }
 
 /// Where a request begins.
@@ -72,14 +59,14 @@ impl Lane {
     fn record(&mut self, answered: &Answered) {
         self.operations += 1;
         self.sequential += u64::from(answered.order == Order::Sequential);
-        match answered.outcome {
-            Outcome::Failed => self.errors += 1,
-            Outcome::Bytes(bytes) => {
-                self.bytes += bytes;
-                self.several_pages += u64::from(bytes > BLOCK_BYTES && answered.offset.is_multiple_of(BLOCK_BYTES));
-                self.sizes.add(bytes.checked_next_power_of_two().unwrap_or(u64::MAX), 1);
-                self.repeated_blocks += self.blocks.touch(answered.ino, answered.offset, bytes).repeated;
-            }
+        let Request { file, offset, bytes, .. } = answered.request;
+        if answered.errno == 0 {
+            self.bytes += bytes;
+            self.several_pages += u64::from(bytes > BLOCK_BYTES && offset.is_multiple_of(BLOCK_BYTES));
+            self.sizes.add(bytes.checked_next_power_of_two().unwrap_or(u64::MAX), 1);
+            self.repeated_blocks += self.blocks.touch(file, offset, bytes).repeated;
+        } else {
+            self.errors += 1;
         }
         self.service.record(answered.service_ns);
         if let Some(wait_ns) = answered.wait_ns {
@@ -132,7 +119,7 @@ impl Counters {
 
     /// Counts a request.
     pub fn record(&mut self, answered: &Answered) {
-        match answered.direction {
+        match answered.request.direction {
             Direction::Read => self.read.record(answered),
             Direction::Write => self.write.record(answered),
         }
@@ -212,34 +199,35 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::throttle::Nanos;
 
-    fn read(offset: u64, outcome: Outcome) -> Answered {
-        let (ino, order) = (Ino(1), Order::Sequential);
-        Answered { ino, direction: Direction::Read, offset, order, outcome, service_ns: 10, wait_ns: None }
+    fn read(offset: u64, bytes: u64) -> Answered {
+        let request = Request::sample(Direction::Read, offset, bytes, Nanos(0));
+        Answered { request, order: Order::Sequential, errno: 0, service_ns: 10, wait_ns: None }
     }
 
     #[test]
     fn a_failure_counts_no_bytes_and_no_blocks() {
         let mut counters = Counters::default();
-        counters.record(&read(0, Outcome::Bytes(4096)));
-        counters.record(&read(0, Outcome::Bytes(100)));
-        counters.record(&read(8192, Outcome::Failed));
+        counters.record(&read(0, 4096));
+        counters.record(&read(0, 100));
+        counters.record(&Answered { errno: 5, ..read(8192, 0) });
         let figures = counters.figures();
         assert_eq!((figures.read_ops, figures.read_bytes, figures.read_errors), (3, 4196, 1));
         assert_eq!((figures.read_distinct_blocks, figures.read_repeat_blocks), (1, 1));
         assert_eq!(figures.read_service_ns, 30);
         assert_eq!(figures.read_wait.count, 0);
         assert_eq!(figures.read_ahead_ops, 0);
-        counters.record(&read(4096, Outcome::Bytes(8192)));
-        counters.record(&read(4097, Outcome::Bytes(8192)));
+        counters.record(&read(4096, 8192));
+        counters.record(&read(4097, 8192));
         assert_eq!(counters.figures().read_ahead_ops, 1);
     }
 
     #[test]
     fn a_total_is_the_sum_of_its_files() {
         let (mut a, mut b, mut total) = (Counters::default(), Counters::default(), Counters::default());
-        a.record(&read(0, Outcome::Bytes(4096)));
-        b.record(&read(0, Outcome::Bytes(4096)));
+        a.record(&read(0, 4096));
+        b.record(&read(0, 4096));
         total.merge(&a);
         total.merge(&b);
         assert_eq!(total.figures().read_distinct_blocks, 2);

@@ -284,17 +284,20 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounting::{Order, Outcome};
-    use crate::throttle::Direction;
+    use crate::accounting::Order;
+    use crate::throttle::{Direction, Nanos, Request};
+
+    fn answered(file: u64, direction: Direction, bytes: u64) -> Answered {
+        let request = Request { file: Ino(file), ..Request::sample(direction, 0, bytes, Nanos(0)) };
+        Answered { request, order: Order::Sequential, errno: 0, service_ns: 1, wait_ns: None }
+    }
 
     #[test]
     fn files_are_sorted_and_summed() {
         let ledger = Ledger::default();
         for (n, path) in [(1, "swap/b"), (2, "images/a")] {
             let account = ledger.account(Ino(n), FileClass::Swap, || path.into());
-            let outcome = Outcome::Bytes(10);
-            let (ino, direction, order) = (Ino(n), Direction::Write, Order::Sequential);
-            account.record(&Answered { ino, direction, offset: 0, order, outcome, service_ns: 1, wait_ns: None });
+            account.record(&answered(n, Direction::Write, 10));
         }
         assert_eq!(ledger.account(Ino(1), FileClass::Swap, || "other".into()).path(), Path::new("swap/b"));
         let AllFigures { total, files, .. } = ledger.figures();
@@ -305,11 +308,7 @@ mod tests {
     fn read(ledger: &Ledger, ino: u64, times: u64) -> Arc<Account> {
         let account = ledger.account(Ino(ino), FileClass::Image, || format!("images/{ino}").into());
         account.opened(4096);
-        let (ino, direction, outcome) = (Ino(ino), Direction::Read, Outcome::Bytes(4096));
-        for _ in 0..times {
-            let order = Order::Sequential;
-            account.record(&Answered { ino, direction, offset: 0, order, outcome, service_ns: 1, wait_ns: None });
-        }
+        (0..times).for_each(|_| account.record(&answered(ino, Direction::Read, 4096)));
         account
     }
 
@@ -327,15 +326,7 @@ mod tests {
             assert!(files.iter().any(|file| file.path == kept), "{kept}");
         }
         assert_eq!(ledger.take_folded().len() as u64, folded_files);
-        open.record(&Answered {
-            ino: Ino(0),
-            direction: Direction::Read,
-            offset: 0,
-            order: Order::Random,
-            outcome: Outcome::Bytes(1),
-            service_ns: 1,
-            wait_ns: None,
-        });
+        open.record(&answered(0, Direction::Read, 1));
         assert_eq!(ledger.figures().total.read_ops, total.read_ops + 1);
         ledger.reset();
         let AllFigures { total, files, folded_files } = ledger.figures();

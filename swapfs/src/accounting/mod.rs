@@ -15,7 +15,7 @@ mod processes;
 mod snapshot;
 mod tally;
 
-pub use counters::{Answered, Counters, Order, Outcome};
+pub use counters::{Answered, Counters, Order};
 pub use depth::{DepthFigures, QueueDepth};
 pub use figures::Figures;
 pub use heat::Heat;

@@ -304,14 +304,12 @@ fn parse_stat(pid: u32, stat: &str) -> Option<Identity> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::accounting::{Order, Outcome};
-    use crate::filesystem::Ino;
-    use crate::throttle::Direction;
+    use crate::accounting::Order;
+    use crate::throttle::{Direction, Request};
 
     fn read() -> Answered {
-        let (ino, outcome) = (Ino(1), Outcome::Bytes(4096));
-        let (direction, order) = (Direction::Read, Order::Random);
-        Answered { ino, direction, offset: 0, order, outcome, service_ns: 1, wait_ns: None }
+        let request = Request::sample(Direction::Read, 0, 4096, Nanos(0));
+        Answered { request, order: Order::Random, errno: 0, service_ns: 1, wait_ns: None }
     }
 
     fn called(comm: &str) -> impl FnOnce(u32, Option<(u32, u64)>) -> Option<Identity> {

@@ -58,7 +58,7 @@ impl Crowd {
 
     /// Takes in one whose ticket no other has.
     pub(super) fn insert(&mut self, ticket: Ticket, held: Held) {
-        *self.of_file.entry(held.request.file).or_default() += 1;
+        *self.of_file.entry(held.request.file.0).or_default() += 1;
         let other = self.held.insert(ticket, held);
         debug_assert!(other.is_none(), "{ticket:?} was given twice");
     }
@@ -69,7 +69,7 @@ impl Crowd {
 
     pub(super) fn remove(&mut self, ticket: Ticket) {
         let Some(held) = self.held.remove(&ticket) else { return };
-        let file = held.request.file;
+        let file = held.request.file.0;
         match self.of_file.get_mut(&file) {
             Some(count) if *count > 1 => *count -= 1,
             _ => drop(self.of_file.remove(&file)),

@@ -45,8 +45,6 @@ pub struct Who {
     pub account: Arc<Account>,
     /// The process.
     pub process: Arc<ProcessAccount>,
-    /// The thread of it.
-    pub thread: u32,
     /// Kept with the open file.
     pub known: Arc<KnownRule>,
 }

@@ -21,11 +21,11 @@ fn who(path: &str) -> Who {
     let ledger = Ledger::default();
     let account = ledger.account(Ino(1), FileClass::Swap, || path.into());
     let process = ledger.processes().account(std::process::id(), Occasion::Request);
-    Who { account, process, thread: 1, known: Arc::default() }
+    Who { account, process, known: Arc::default() }
 }
 
 fn request(arrived: Nanos, bytes: u64) -> Request {
-    Request { file: 1, pid: 1, direction: Direction::Read, offset: 0, bytes, arrived, way: Nanos(0), owed: Nanos(0) }
+    Request::sample(Direction::Read, 0, bytes, arrived)
 }
 
 /// Has a request of `bytes` come; its answer says how late it was sent.
@@ -113,7 +113,7 @@ fn a_file_is_held_up_while_any_request_for_it_waits() {
         now = now.after(Nanos(random >> 50 & 4095));
         match random >> 60 {
             0..4 => {
-                let came = Request { file, ..request(now, 1 + file) };
+                let came = Request { file: Ino(file), ..request(now, 1 + file) };
                 if let (Admission::Held(ticket), _) = waiting.admit(now, &who, came, hang) {
                     model.insert(ticket, file);
                     to_come.push(ticket);

@@ -64,13 +64,13 @@ impl Waiting {
         let (admission, due) = self.plan(now, who, request, hang);
         if !matches!(admission, Admission::Held(_)) {
             // Else a way that was taken for longer than it is, by which nothing is held back, would never be seen to be shorter.
-            self.ways.send(who.thread, &request, due.unwrap_or(now), now);
+            self.ways.send(request.thread, &request, due.unwrap_or(now), now);
         }
         (admission, due)
     }
 
     fn plan(&mut self, now: Nanos, who: &Who, mut request: Request, hang: Nanos) -> (Admission, Option<Nanos>) {
-        (request.way, request.owed) = self.ways.arrive(who.thread, request.bytes, request.arrived);
+        (request.way, request.owed) = self.ways.arrive(request.thread, request.bytes, request.arrived);
         let ticket = Ticket(self.given);
         self.given += 1;
         let ready = match self.submit(request.arrived, ticket, who, &request) {
@@ -106,7 +106,7 @@ impl Waiting {
             held.answer = Answer::Here(job);
             return None;
         }
-        self.ways.send(held.who.thread, &held.request, held.due().unwrap_or(now), now);
+        self.ways.send(held.request.thread, &held.request, held.due().unwrap_or(now), now);
         self.held.remove(ticket);
         Some(job)
     }
@@ -151,7 +151,7 @@ impl Waiting {
         }
         match std::mem::replace(&mut held.answer, Answer::Overdue) {
             Answer::Here(job) => {
-                let thread = held.who.thread;
+                let thread = held.request.thread;
                 self.ways.send(thread, &held.request, at, now);
                 self.held.remove(ticket);
                 Some((thread, job))

@@ -149,16 +149,7 @@ mod tests {
     use crate::throttle::Direction;
 
     fn request(arrived: Nanos) -> Request {
-        Request {
-            file: 1,
-            pid: 1,
-            direction: Direction::Read,
-            offset: 0,
-            bytes: 4096,
-            arrived,
-            way: Nanos(0),
-            owed: Nanos(0),
-        }
+        Request::sample(Direction::Read, 0, 4096, arrived)
     }
 
     /// What reads of 1 ms take in the mean, from when the last was answered, and the estimate in the end. Ways, and delays of answers, are these in turn.

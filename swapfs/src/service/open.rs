@@ -68,7 +68,7 @@ impl Service {
     /// Closes a file or directory.
     pub fn release(&self, handle: HandleId) {
         match self.handles.remove(handle) {
-            Some(Handle::Counted(file)) => self.note(&file, &file.opener, Operation::Close, (0, 0)),
+            Some(Handle::Counted(file)) => self.note(&file, &file.opener, Operation::Close),
             Some(Handle::Trace(ring)) => self.books.tracers.stop(&ring),
             _ => {}
         }
@@ -128,7 +128,7 @@ impl Service {
         let opener = self.books.ledger.processes().account(tid, Occasion::Open(self.clock.now()));
         opener.enter(|counters| counters.opened());
         let file = Arc::new(CountedFile { body, account, known: Arc::default(), opener, ends: Ends::default() });
-        self.note(&file, &file.opener, Operation::Open, (0, 0));
+        self.note(&file, &file.opener, Operation::Open);
         self.handles.insert(Handle::Counted(file))
     }
 }

@@ -70,7 +70,7 @@ impl Service {
         file.account.synced();
         let process = self.books.ledger.processes().account(tid, Occasion::Request);
         process.enter(|counters| counters.synced());
-        self.note(&file, &process, Operation::Sync, (0, 0));
+        self.note(&file, &process, Operation::Sync);
         Ok(())
     }
 
@@ -99,7 +99,7 @@ impl Service {
             file.account.punched(bytes);
             let process = self.books.ledger.processes().account(tid, Occasion::Request);
             process.enter(|counters| counters.punched(bytes));
-            self.note(&file, &process, Operation::Punch, (offset, bytes));
+            self.note(&file, &process, Operation::Punch { offset, bytes });
             return Ok(());
         }
         if (mode - keep_size).is_empty() {

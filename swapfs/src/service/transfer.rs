@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::handles::{Body, CountedFile, Handle, HandleId};
 use super::{Books, Service};
-use crate::accounting::{Answered, Occasion, Order, Outcome, ProcessAccount};
+use crate::accounting::{Answered, Occasion, Order, ProcessAccount};
 use crate::faults::{Failure, Verdict};
 use crate::filesystem::FsError;
 use crate::filesystem::extent::{clip_read, clip_write};
 use crate::gate::{Admission, Who};
 use crate::throttle::{Direction, Nanos, Request, Ticket};
-use crate::trace::{Event, Operation};
+use crate::trace::{Event, Happening, Operation};
 
 /// A read or write that is done but not yet answered. Count it by [`Transfer::finish`] right before the answer.
 #[derive(Debug)]
@@ -24,11 +24,8 @@ pub struct Transfer {
 #[derive(Debug)]
 struct Count {
     under_way: UnderWay,
-    direction: Direction,
-    offset: u64,
-    asked: usize,
+    request: Request,
     order: Order,
-    arrived: Nanos,
     served: Nanos,
 }
 
@@ -63,30 +60,13 @@ impl Drop for UnderWay {
 impl Count {
     fn write_down(&self, outcome: &Result<usize, FsError>, wait_ns: Option<u64>) {
         let UnderWay { books, file, process, depth } = &self.under_way;
-        let service_ns = self.served.before(self.arrived).0;
-        let answered = Answered {
-            ino: file.account.ino(),
-            direction: self.direction,
-            offset: self.offset,
-            order: self.order,
-            outcome: outcome.as_ref().map_or(Outcome::Failed, |bytes| Outcome::Bytes(*bytes as u64)),
-            service_ns,
-            wait_ns,
-        };
+        let errno = outcome.as_ref().err().map_or(0, FsError::errno);
+        let service_ns = self.served.before(self.request.arrived).0;
+        let answered = Answered { request: self.request, order: self.order, errno, service_ns, wait_ns };
         file.account.record(&answered);
         process.record(&answered);
         books.tracers.record(|| Event {
-            arrived: self.arrived,
-            operation: match self.direction {
-                Direction::Read => Operation::Read,
-                Direction::Write => Operation::Write,
-            },
-            offset: self.offset,
-            asked: self.asked as u64,
-            bytes: *outcome.as_ref().unwrap_or(&0) as u64,
-            errno: outcome.as_ref().err().map_or(0, FsError::errno),
-            service_ns,
-            wait_ns: wait_ns.unwrap_or(0),
+            what: Happening::Transfer(answered),
             depth: *depth,
             process: process.clone(),
             account: file.account.clone(),
@@ -125,22 +105,13 @@ impl Transfer {
     }
 }
 
-/// What a client asks for.
-#[derive(Debug, Clone, Copy)]
-struct Asked {
-    tid: u32,
-    direction: Direction,
-    offset: u64,
-    bytes: usize,
-}
-
 impl Service {
     /// Reads at `offset` into `buffer` for the thread `tid`. The transfer says how much of it counts.
     pub fn read(&self, tid: u32, handle: HandleId, offset: u64, buffer: &mut [u8]) -> Transfer {
         match self.handles.find(handle) {
             Ok(Handle::Counted(file)) => {
-                let asked = Asked { tid, direction: Direction::Read, offset, bytes: buffer.len() };
-                self.transfer(file, asked, |body, verdict| self.fill_with_faults(body, offset, buffer, verdict))
+                let asked = (Direction::Read, offset, buffer.len());
+                self.transfer(file, tid, asked, |body, verdict| self.fill_with_faults(body, offset, buffer, verdict))
             }
             Ok(Handle::Trace(ring)) => Transfer::uncounted(Ok(ring.read(buffer))),
             Ok(Handle::Command(answer) | Handle::Rules(answer) | Handle::Faults(answer)) => {
@@ -156,8 +127,8 @@ impl Service {
     pub fn write(&self, tid: u32, handle: HandleId, offset: u64, data: &[u8]) -> Transfer {
         match self.handles.find(handle) {
             Ok(Handle::Counted(file)) => {
-                let asked = Asked { tid, direction: Direction::Write, offset, bytes: data.len() };
-                self.transfer(file, asked, |body, _| Self::drain(body, offset, data))
+                let asked = (Direction::Write, offset, data.len());
+                self.transfer(file, tid, asked, |body, _| Self::drain(body, offset, data))
             }
             Ok(Handle::Command(answer)) => Transfer::uncounted(self.command(&answer, data)),
             Ok(Handle::Rules(answer)) => Transfer::uncounted(self.set_rules(&answer, data)),
@@ -170,12 +141,12 @@ impl Service {
     fn transfer(
         &self,
         file: Arc<CountedFile>,
-        asked: Asked,
+        thread: u32,
+        (direction, offset, asked): (Direction, u64, usize),
         perform: impl FnOnce(&Body, &Verdict) -> Result<usize, FsError>,
     ) -> Transfer {
         let arrived = self.clock.now();
-        let under_way = UnderWay::arrive(self.books.clone(), file.clone(), asked.tid);
-        let Asked { direction, offset, .. } = asked;
+        let under_way = UnderWay::arrive(self.books.clone(), file.clone(), thread);
         let process = &under_way.process;
         if self.throttle_wants.cgroups() || self.fault_wants.cgroups() {
             process.learn_cgroups();
@@ -183,7 +154,7 @@ impl Service {
         let verdict = match self.fault_wants.any() {
             true => {
                 let (path, names) = (file.account.path(), process.names());
-                self.faults.lock().judge(path, &names.client(), direction, asked.bytes)
+                self.faults.lock().judge(path, &names.client(), direction, asked)
             }
             false => Verdict::default(),
         };
@@ -193,39 +164,26 @@ impl Service {
             None => perform(&file.body, &verdict),
         };
         let served = self.clock.now();
-        let bytes = *outcome.as_ref().unwrap_or(&0) as u64;
+        let (bytes, asked) = (*outcome.as_ref().unwrap_or(&0) as u64, asked as u64);
+        let (ino, pid, way, owed) = (file.account.ino(), process.pid(), Nanos(0), Nanos(0));
+        let request = Request { file: ino, pid, thread, direction, offset, asked, bytes, arrived, way, owed };
         let admission = match self.throttle_wants.any() || verdict.hang > Nanos(0) {
             true => {
                 let (account, known) = (file.account.clone(), file.known.clone());
-                let who = Who { account, process: process.clone(), thread: asked.tid, known };
-                let (file, pid) = (who.account.ino().0, process.pid());
-                let request = Request { file, pid, direction, offset, bytes, arrived, way: Nanos(0), owed: Nanos(0) };
+                let who = Who { account, process: process.clone(), known };
                 self.gate.admit(&who, request, verdict.hang)
             }
             false => Admission::Free,
         };
         let order = file.ends.order(direction, offset, bytes);
-        let count = Count { under_way, direction, offset, asked: asked.bytes, order, arrived, served };
+        let count = Count { under_way, request, order, served };
         Transfer { outcome, count: Some(count), admission }
     }
 
     /// Writes down something other than a transfer.
-    pub(super) fn note(
-        &self,
-        file: &CountedFile,
-        process: &Arc<ProcessAccount>,
-        operation: Operation,
-        (offset, asked): (u64, u64),
-    ) {
+    pub(super) fn note(&self, file: &CountedFile, process: &Arc<ProcessAccount>, operation: Operation) {
         self.books.tracers.record(|| Event {
-            arrived: self.clock.now(),
-            operation,
-            offset,
-            asked,
-            bytes: 0,
-            errno: 0,
-            service_ns: 0,
-            wait_ns: 0,
+            what: Happening::Other(operation, self.clock.now()),
             depth: self.books.ledger.depth().figures().now,
             process: process.clone(),
             account: file.account.clone(),

@@ -18,11 +18,11 @@ impl Arm {
     pub(super) fn travel(&mut self, request: &Request) -> f64 {
         let end = request.offset.saturating_add(request.bytes);
         self.furthest = self.furthest.max(end);
-        let distance = match self.file == request.file {
+        let distance = match self.file == request.file.0 {
             true => request.offset.abs_diff(self.offset) as f64 / self.furthest.max(1) as f64,
             false => OTHER_FILE,
         };
-        (self.file, self.offset) = (request.file, end);
+        (self.file, self.offset) = (request.file.0, end);
         distance
     }
 }

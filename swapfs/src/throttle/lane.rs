@@ -47,7 +47,7 @@ impl Lane {
             Some(model) => Some(model.sample(random, 0.0)),
             None => Some(Nanos(0)),
         };
-        let flow = Flow { file: request.file, pid: request.pid };
+        let flow = Flow { file: request.file.0, pid: request.pid };
         let queued = Queued { ticket, since: now, request: *request, latency };
         self.queue.push(flow, self.cost(request.bytes), queued);
     }

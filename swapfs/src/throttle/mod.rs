@@ -35,6 +35,8 @@ pub use pace::{IDLE_CREDIT, Pace};
 pub use random::Random;
 pub use selector::{Client, Condition, Selector};
 
+use crate::filesystem::Ino;
+
 /// Nanoseconds since the mount began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Nanos(pub u64);
@@ -112,18 +114,22 @@ pub struct Known(pub u64);
 /// An answer makes good no more than this part of its latency ([`Request::owed`]).
 pub(crate) const OWED_PART: u64 = 8;
 
-/// A request that may have to wait.
-#[derive(Debug, Clone, Copy)]
+/// A request to read or write, as all that have to do with it know it: throttle and gate, counts and traces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// Its file: any number that tells files apart.
-    pub file: u64,
+    /// Its file.
+    pub file: Ino,
     /// Its process.
     pub pid: u32,
+    /// The thread of it that waits.
+    pub thread: u32,
     /// Read or write.
     pub direction: Direction,
     /// Where in the file.
     pub offset: u64,
-    /// How many bytes.
+    /// How many bytes are asked for.
+    pub asked: u64,
+    /// How many were transferred; none where it failed.
     pub bytes: u64,
     /// When it came; latency counts from here.
     pub arrived: Nanos,
@@ -131,6 +137,15 @@ pub struct Request {
     pub way: Nanos,
     /// By how much more than they were to take its thread's last answers came late. Made good here, up to an eighth of the latency.
     pub owed: Nanos,
+}
+
+impl Request {
+    /// One for bytes that are all there, of file, process and thread number 1, for tests.
+    #[cfg(test)]
+    pub(crate) fn sample(direction: Direction, offset: u64, bytes: u64, arrived: Nanos) -> Self {
+        let (file, pid, thread, asked) = (Ino(1), 1, 1, bytes);
+        Request { file, pid, thread, direction, offset, asked, bytes, arrived, way: Nanos(0), owed: Nanos(0) }
+    }
 }
 
 /// Stands for a request while it waits; later ones are greater.

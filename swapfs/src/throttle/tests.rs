@@ -7,7 +7,7 @@ fn throttle(rules: &str) -> Throttle {
 }
 
 fn request(now: u64, direction: Direction, bytes: u64) -> Request {
-    Request { file: 1, pid: 1, direction, offset: 0, bytes, arrived: Nanos(now), way: Nanos(0), owed: Nanos(0) }
+    Request::sample(direction, 0, bytes, Nanos(now))
 }
 
 /// Submits a request for `swap/a` that arrived when it says.
@@ -87,7 +87,7 @@ fn directions_are_apart() {
 #[test]
 fn an_arm_moves_from_request_to_request() {
     let mut throttle = throttle("**: latency=seek(1ms,9ms), queue-depth=1");
-    let at = |offset| Request { file: 0, offset, ..request(0, Direction::Read, 4096) };
+    let at = |offset| Request { file: Ino(0), offset, ..request(0, Direction::Read, 4096) };
     assert_eq!(plan(&mut throttle, &[at(0), at(4096), at(0)]), [0, 0, 9_000_000]);
 }
 
@@ -95,7 +95,7 @@ fn an_arm_moves_from_request_to_request() {
 fn one_who_asks_for_much_leaves_his_share_to_one_who_asks_for_little() {
     let mut throttle = throttle("**: bw=1MB");
     let mut requests = reads(100, 0, 1000);
-    requests.extend(vec![Request { file: 2, ..request(5_500_000, Direction::Read, 1000) }; 5]);
+    requests.extend(vec![Request { file: Ino(2), ..request(5_500_000, Direction::Read, 1000) }; 5]);
     let at = plan(&mut throttle, &requests);
     // He comes when the sixth of a hundred is served, and from then on has every other turn.
     assert_eq!(at[100..], [7_000_000, 9_000_000, 11_000_000, 13_000_000, 15_000_000]);

@@ -6,7 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde::Serializer;
 
-use super::{Event, Operation};
+use super::{Event, Happening, Operation};
+use crate::accounting::Answered;
+use crate::throttle::{Direction, Nanos, Request};
 
 /// The first line.
 pub const HEADER: &str = "arrived_ns,operation,offset,asked_bytes,bytes,errno,service_ns,wait_ns,depth,pid,comm,path\n";
@@ -53,24 +55,36 @@ pub enum Parsed {
     Dropped(u64),
 }
 
-impl Operation {
-    fn name(self) -> &'static str {
-        match self {
-            Operation::Open => "open",
-            Operation::Close => "close",
-            Operation::Read => "read",
-            Operation::Write => "write",
-            Operation::Sync => "sync",
-            Operation::Punch => "punch",
+/// The fields up to the depth.
+fn write_happening(text: &mut Vec<u8>, what: &Happening) {
+    let _ = match what {
+        Happening::Transfer(Answered { request, errno, service_ns, wait_ns, .. }) => {
+            let Request { arrived: Nanos(arrived), offset, asked, bytes, .. } = request;
+            let (operation, wait_ns) = (name(request.direction), wait_ns.unwrap_or(0));
+            write!(text, "{arrived},{operation},{offset},{asked},{bytes},{errno},{service_ns},{wait_ns},")
         }
+        Happening::Other(operation, Nanos(at)) => {
+            let (operation, offset, bytes) = match operation {
+                Operation::Open => ("open", 0, 0),
+                Operation::Close => ("close", 0, 0),
+                Operation::Sync => ("sync", 0, 0),
+                Operation::Punch { offset, bytes } => ("punch", *offset, *bytes),
+            };
+            write!(text, "{at},{operation},{offset},{bytes},0,0,0,0,")
+        }
+    };
+}
+
+fn name(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Read => "read",
+        Direction::Write => "write",
     }
 }
 
 pub(super) fn write_event(text: &mut Vec<u8>, event: &Event) {
-    let Event { offset, asked, bytes, errno, service_ns, wait_ns, depth, .. } = event;
-    let (arrived, operation, pid) = (event.arrived.0, event.operation.name(), event.process.pid());
-    let _ =
-        write!(text, "{arrived},{operation},{offset},{asked},{bytes},{errno},{service_ns},{wait_ns},{depth},{pid},");
+    write_happening(text, &event.what);
+    let _ = write!(text, "{},{},", event.depth, event.process.pid());
     write_name(text, event.process.comm().as_bytes());
     text.push(b',');
     write_name(text, event.account.path().as_os_str().as_bytes());

@@ -15,7 +15,7 @@ use parking_lot::{Mutex, RwLock};
 pub use export::{Exporter, Format};
 pub use line::{HEADER, Line, LineError, Parsed};
 
-use crate::accounting::{Account, ProcessAccount};
+use crate::accounting::{Account, Answered, ProcessAccount};
 use crate::throttle::Nanos;
 
 /// Events that a ring holds: about 6 MiB.
@@ -23,42 +23,38 @@ pub const CAPACITY: usize = 1 << 16;
 /// Rings that there may be at once, so that readers who never read cannot fill the daemon's memory.
 pub const MOST_READERS: usize = 16;
 
-/// What was asked for.
+/// What was asked for besides reading and writing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
     /// A file was opened.
     Open,
     /// A file was closed.
     Close,
-    /// Bytes were read.
-    Read,
-    /// Bytes were written.
-    Write,
     /// fsync or fdatasync.
     Sync,
-    /// A hole was punched.
-    Punch,
+    /// A hole was punched, of so many bytes.
+    Punch {
+        /// Where in the file.
+        offset: u64,
+        /// How many.
+        bytes: u64,
+    },
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy)]
+pub enum Happening {
+    /// Bytes were read or written.
+    Transfer(Answered),
+    /// Something else was done, at this time.
+    Other(Operation, Nanos),
 }
 
 /// A request that was answered.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// When it arrived, since the mount began.
-    pub arrived: Nanos,
     /// What it was.
-    pub operation: Operation,
-    /// Where in the file.
-    pub offset: u64,
-    /// Bytes asked for.
-    pub asked: u64,
-    /// Bytes transferred.
-    pub bytes: u64,
-    /// The errno; 0 for none.
-    pub errno: i32,
-    /// Time at the source or store.
-    pub service_ns: u64,
-    /// Time held back by the throttle.
-    pub wait_ns: u64,
+    pub what: Happening,
     /// Requests under way in the whole mount when it arrived, itself included.
     pub depth: u64,
     /// Who asked.
@@ -169,20 +165,21 @@ impl Tracers {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::accounting::{FileClass, Ledger, Occasion};
+    use crate::accounting::{FileClass, Ledger, Occasion, Order};
     use crate::filesystem::Ino;
+    use crate::throttle::{Direction, Request};
 
     pub(crate) fn event(path: impl AsRef<std::ffi::OsStr>, offset: u64) -> Event {
         let ledger = Ledger::default();
+        let request = Request::sample(Direction::Read, offset, 4096, Nanos(1_500_000));
         Event {
-            arrived: Nanos(1_500_000),
-            operation: Operation::Read,
-            offset,
-            asked: 4096,
-            bytes: 4096,
-            errno: 0,
-            service_ns: 2000,
-            wait_ns: 0,
+            what: Happening::Transfer(Answered {
+                request,
+                order: Order::Random,
+                errno: 0,
+                service_ns: 2000,
+                wait_ns: None,
+            }),
             depth: 1,
             process: ledger.processes().account(0, Occasion::Request),
             account: ledger.account(Ino(1), FileClass::Image, || path.as_ref().into()),

@@ -5,7 +5,7 @@ use rustix::io::Errno;
 use super::wire::{
     Answer, FATTR_GID, FATTR_MODE, FATTR_SIZE, FATTR_UID, Fields, GETATTR_FH, Header, Listing, Name, Room, name, opcode,
 };
-use crate::filesystem::FsError;
+use crate::filesystem::{FsError, Ino};
 use crate::fuse::convert::{fopen_flags, open_access, whence};
 use crate::fuse::{Adapter, Seen};
 use crate::service::{HandleId, SetAttr, Transfer};
@@ -36,16 +36,16 @@ const NOT_HERE: Reply = Reply::Now(Err(Errno::NOSYS.raw_os_error()));
 impl Adapter {
     /// Serves `request`; its answer is in there, but for its length and its errors.
     pub(super) fn serve(&self, request: &mut Request) -> Reply {
-        let Header { opcode, ino, tid } = Header::decode(request.header());
-        let handle = HandleId(Fields(request.arguments()).u64(0));
+        let head = Header::decode(request.header());
+        let Header { opcode, ino, .. } = head;
         let refused = |error: FsError| Reply::Now(Err(error.errno()));
         match opcode {
             opcode::LOOKUP | opcode::GETATTR | opcode::OPEN | opcode::READ | opcode::WRITE => {
                 self.wakes.request();
-                self.serve_usual(opcode, ino, tid, handle, request)
+                self.serve_usual(head, request)
             }
             opcode::RELEASE | opcode::RELEASEDIR => {
-                self.service.release(handle);
+                self.service.release(handle(request));
                 Reply::Now(Ok(0))
             }
             opcode::DESTROY | opcode::NOTIFY_REPLY => Reply::Now(Ok(0)),
@@ -55,19 +55,12 @@ impl Adapter {
             opcode::RENAME | opcode::RENAME2 => refused(self.service.refuse_change(ino)),
             opcode::SETXATTR | opcode::REMOVEXATTR => refused(self.service.refuse_attribute(ino)),
             opcode::GETXATTR | opcode::LISTXATTR if !self.service.has_attributes() => NOT_HERE,
-            _ => self.serve_rare(opcode, ino, tid, handle, request),
+            _ => self.serve_rare(head, request),
         }
     }
 
-    fn serve_usual(
-        &self,
-        opcode: u32,
-        ino: crate::filesystem::Ino,
-        tid: u32,
-        handle: HandleId,
-        request: &mut Request,
-    ) -> Reply {
-        let fields = Fields(request.arguments());
+    fn serve_usual(&self, Header { opcode, ino, tid }: Header, request: &mut Request) -> Reply {
+        let (fields, handle) = (Fields(request.arguments()), handle(request));
         match opcode {
             opcode::READ => {
                 let (offset, bytes) = (fields.u64(8), fields.u32(16) as usize);
@@ -99,15 +92,8 @@ impl Adapter {
         }
     }
 
-    fn serve_rare(
-        &self,
-        opcode: u32,
-        ino: crate::filesystem::Ino,
-        tid: u32,
-        handle: HandleId,
-        request: &mut Request,
-    ) -> Reply {
-        let fields = Fields(request.arguments());
+    fn serve_rare(&self, Header { opcode, ino, tid }: Header, request: &mut Request) -> Reply {
+        let (fields, handle) = (Fields(request.arguments()), handle(request));
         match opcode {
             opcode::SETATTR => {
                 let change = match fields.u32(0) & (FATTR_MODE | FATTR_UID | FATTR_GID | FATTR_SIZE) {
@@ -126,8 +112,7 @@ impl Adapter {
                 answered(self.service.opendir(ino), request, |handle, answer| answer.opened(handle.0, 0))
             }
             opcode::READDIR | opcode::READDIRPLUS => {
-                let (offset, bytes) = (fields.u64(8), fields.u32(16) as usize);
-                Reply::Now(self.list(opcode, ino, handle, (offset, bytes), request).map_err(|error| error.errno()))
+                Reply::Now(self.list(opcode, ino, request).map_err(|error| error.errno()))
             }
             opcode::FALLOCATE => {
                 let (offset, length, mode) = (fields.u64(8), fields.u64(16), fields.u32(24));
@@ -155,15 +140,11 @@ impl Adapter {
         }
     }
 
-    fn list(
-        &self,
-        opcode: u32,
-        parent: crate::filesystem::Ino,
-        handle: HandleId,
-        (offset, bytes): (u64, usize),
-        request: &mut Request,
-    ) -> Result<usize, FsError> {
-        let entries = self.service.readdir(handle)?;
+    /// Lists the directory `parent`, for `READDIR` or `READDIRPLUS`.
+    fn list(&self, opcode: u32, parent: Ino, request: &mut Request) -> Result<usize, FsError> {
+        let entries = self.service.readdir(handle(request))?;
+        let fields = Fields(request.arguments());
+        let (offset, bytes) = (fields.u64(8), fields.u32(16) as usize);
         let output = request.output();
         let bytes = bytes.min(output.len());
         let mut listing = Listing::new(&mut output[..bytes]);
@@ -185,7 +166,7 @@ impl Adapter {
                     Some(found)
                 }
                 Seen::Gone => {
-                    shown.ino = crate::filesystem::Ino(0);
+                    shown.ino = Ino(0);
                     None
                 }
             };
@@ -197,6 +178,11 @@ impl Adapter {
         }
         Ok(listing.len())
     }
+}
+
+/// The handle that stands first in the arguments of those requests that have one.
+fn handle(request: &Request) -> HandleId {
+    HandleId(Fields(request.arguments()).u64(0))
 }
 
 /// Counts a transfer as answered at `now`, and makes that its request's answer.

@@ -75,7 +75,7 @@ impl Fields<'_> {
     }
 }
 
-/// `struct fuse_in_header`.
+/// What is read of `struct fuse_in_header`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
     pub(super) opcode: u32,
