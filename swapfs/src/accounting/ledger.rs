@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
@@ -117,6 +117,8 @@ pub struct Ledger {
     most_files: usize,
     accounts: RwLock<Accounts>,
     openings: AtomicU64,
+    /// How often a file was closed since there were more rows than are kept of files that are closed.
+    closings: AtomicUsize,
     /// Files that have no account any more and of which nobody was told. A leaf.
     folded: Mutex<Vec<Ino>>,
     processes: Processes,
@@ -194,6 +196,7 @@ impl Ledger {
             most_files,
             accounts: RwLock::new(Accounts::new(most_files)),
             openings: AtomicU64::new(0),
+            closings: AtomicUsize::new(0),
             folded: Mutex::default(),
             processes: Processes::default(),
             depth: QueueDepth::default(),
@@ -217,6 +220,19 @@ impl Ledger {
         });
         account.used.store(use_number, Ordering::Relaxed);
         account
+    }
+
+    /// A file was closed that nobody else may have open: its row may be one too many now. It is looked after for some together.
+    pub fn closed(&self) {
+        if self.accounts.read().by_ino.len() <= self.most_files {
+            return;
+        }
+        if self.closings.fetch_add(1, Ordering::Relaxed) < self.most_files / 8 {
+            return;
+        }
+        self.closings.store(0, Ordering::Relaxed);
+        let folded = self.accounts.write().fold(self.most_files);
+        self.folded.lock().extend(folded);
     }
 
     /// The files that have lost their accounts since this was last asked, and have none again.
@@ -342,5 +358,18 @@ mod tests {
         (100..200).for_each(|ino| drop(read(&ledger, ino, 1)));
         assert!(ledger.figures().files.len() <= 6);
         assert_eq!(ledger.figures().total.read_ops, 200);
+    }
+
+    #[test]
+    fn files_that_were_open_at_once_leave_no_more_rows_than_the_bound_when_they_are_closed() {
+        let ledger = Ledger::new(64);
+        let open: Vec<_> = (0..1000).map(|ino| read(&ledger, ino, 1)).collect();
+        assert_eq!(ledger.figures().files.len(), 1000);
+        for account in open {
+            drop(account);
+            ledger.closed();
+        }
+        assert!(ledger.figures().files.len() <= 64 + 8 + 1, "{}", ledger.figures().files.len());
+        assert_eq!(ledger.figures().total.read_ops, 1000);
     }
 }

@@ -68,7 +68,12 @@ impl Service {
     /// Closes a file or directory.
     pub fn release(&self, handle: HandleId) {
         match self.handles.remove(handle) {
-            Some(Handle::Counted(file)) => self.note(&file, &file.opener, Operation::Close),
+            Some(Handle::Counted(file)) => {
+                self.note(&file, &file.opener, Operation::Close);
+                drop(file);
+                self.books.ledger.closed();
+                self.release_folded();
+            }
             Some(Handle::Trace(ring)) => self.books.tracers.stop(&ring),
             _ => {}
         }
