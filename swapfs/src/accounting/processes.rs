@@ -2,12 +2,16 @@
 //!
 //! A request comes with the number of a thread. Which process that is, and what it is called, is read from `/proc`: at a thread's
 //! first request, and again at its 1st, 2nd, 4th, 8th, ... after each open, since a program gets its new name in the midst of `execve`, when
-//! its file is open already; and at the open itself, if it was not looked up just before. Nothing is locked meanwhile.
+//! its file is open already; and at the open itself, if it was not looked up just before. Nothing is locked meanwhile. Of a process's first thread that
+//! is one call: the file with its name is held open, and cannot be read any more once the process is gone.
 //!
 //! At most [`MOST`] processes are kept; the one that is idle for longest is then added to one account of all earlier ones, with
 //! pid 0, so that sums stay true.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,6 +30,8 @@ pub const MOST: usize = 512;
 const MOST_THREADS: usize = 16_384;
 /// For how long a thread that opens file after file is believed to be what it was.
 const BELIEVED: Nanos = Nanos(5_000_000);
+/// A name has at most 15 bytes (TASK_COMM_LEN), and a line break here; those of kernel threads may be longer.
+const LONGEST_NAME: usize = 80;
 /// Name of the account of all earlier processes.
 const EARLIER: &str = "(earlier)";
 /// Name of what the kernel does for nobody in particular, and of processes that we cannot see.
@@ -49,6 +55,8 @@ pub struct ProcessAccount {
     pid: u32,
     start: u64,
     tag: NameTag,
+    /// `/proc/PID/comm`; none where it could not be opened, or the process is none.
+    name_file: Option<File>,
     /// When it was last used, in uses of any.
     used: AtomicU64,
     depth: QueueDepth,
@@ -72,11 +80,12 @@ pub enum Occasion {
 }
 
 /// Which process a thread belongs to. A number that is given again comes with another time of its start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 struct Identity {
     pid: u32,
     start: u64,
     comm: String,
+    name_file: Option<File>,
 }
 
 #[derive(Debug)]
@@ -102,11 +111,12 @@ pub struct Processes {
 }
 
 impl ProcessAccount {
-    fn new(pid: u32, start: u64, comm: &str) -> Arc<Self> {
+    fn new(Identity { pid, start, comm, name_file }: Identity) -> Arc<Self> {
         Arc::new(ProcessAccount {
             pid,
             start,
-            tag: NameTag::new(pid, comm),
+            tag: NameTag::new(pid, &comm),
+            name_file,
             used: AtomicU64::new(0),
             depth: QueueDepth::default(),
             entries: Mutex::new(Entries::Own(Box::new(Counters::of_process()))),
@@ -131,6 +141,15 @@ impl ProcessAccount {
     /// Reads its control groups where they are not known.
     pub fn learn_cgroups(&self) {
         self.tag.learn_cgroups();
+    }
+
+    /// Reads its name again. False where the process is gone, or its name cannot be read in this short way.
+    fn look_again(&self) -> bool {
+        let mut buffer = [0; LONGEST_NAME];
+        let read = self.name_file.as_ref().and_then(|file| file.read_at(&mut buffer, 0).ok());
+        let Some(name) = read.and_then(|bytes| buffer[..bytes].strip_suffix(b"\n")) else { return false };
+        self.tag.rename(&String::from_utf8_lossy(name));
+        true
     }
 
     /// Its requests under way.
@@ -186,11 +205,15 @@ impl Processes {
         let remembered = self.known.lock().recall(tid, occasion);
         let account = match remembered {
             Recalled::Sure(account) => account,
+            Recalled::LookAgain(Some(old)) if old.pid == tid && old.look_again() => {
+                self.known.lock().looked(tid, occasion);
+                old
+            }
             Recalled::LookAgain(old) => match (identify(tid, old.as_ref().map(|old| (old.pid, old.start))), old) {
                 (None, Some(gone)) => gone,
                 (found, _) => {
-                    let unseen = || Identity { pid: tid, start: 0, comm: KERNEL.to_owned() };
-                    self.known.lock().learn(tid, occasion, &found.unwrap_or_else(unseen))
+                    let unseen = || Identity { pid: tid, start: 0, comm: KERNEL.to_owned(), name_file: None };
+                    self.known.lock().learn(tid, occasion, found.unwrap_or_else(unseen))
                 }
             },
         };
@@ -243,23 +266,31 @@ impl Known {
         }
     }
 
-    fn learn(&mut self, tid: u32, occasion: Occasion, identity: &Identity) -> Arc<ProcessAccount> {
+    /// A thread was looked up and is what it was.
+    fn looked(&mut self, tid: u32, occasion: Occasion) {
+        if let (Some(thread), Occasion::Open(now)) = (self.threads.get_mut(&tid), occasion) {
+            thread.looked = now;
+        }
+    }
+
+    fn learn(&mut self, tid: u32, occasion: Occasion, identity: Identity) -> Arc<ProcessAccount> {
         let key = (identity.pid, identity.start);
         if !self.processes.contains_key(&key) && self.processes.len() >= MOST {
             self.retire_one();
         }
-        let new = || ProcessAccount::new(identity.pid, identity.start, &identity.comm);
-        let account = self.processes.entry(key).or_insert_with(new).clone();
-        account.tag.rename(&identity.comm);
+        let account = match self.processes.entry(key) {
+            Entry::Occupied(known) => {
+                known.get().tag.rename(&identity.comm);
+                known.get().clone()
+            }
+            Entry::Vacant(place) => place.insert(ProcessAccount::new(identity)).clone(),
+        };
         if self.threads.len() >= MOST_THREADS {
             self.threads.clear();
         }
         let new = || Thread { account: account.clone(), requests_since_open: 0, looked: Nanos(0) };
-        let thread = self.threads.entry(tid).or_insert_with(new);
-        thread.account = account.clone();
-        if let Occasion::Open(now) = occasion {
-            thread.looked = now;
-        }
+        self.threads.entry(tid).or_insert_with(new).account = account.clone();
+        self.looked(tid, occasion);
         account
     }
 
@@ -267,7 +298,9 @@ impl Known {
         let oldest = self.processes.iter().min_by_key(|(_, account)| account.used.load(Ordering::Relaxed));
         let Some(key) = oldest.map(|(key, _)| *key) else { return };
         let Some(account) = self.processes.remove(&key) else { return };
-        let earlier = self.earlier.get_or_insert_with(|| ProcessAccount::new(0, 0, EARLIER));
+        let earlier = self.earlier.get_or_insert_with(|| {
+            ProcessAccount::new(Identity { pid: 0, start: 0, comm: EARLIER.to_owned(), name_file: None })
+        });
         account.move_to(earlier);
         self.threads.retain(|_, thread| !Arc::ptr_eq(&thread.account, &account));
     }
@@ -291,14 +324,18 @@ fn identify(tid: u32, before: Option<(u32, u64)>) -> Option<Identity> {
 }
 
 fn stat_of(pid: u32) -> Option<Identity> {
-    parse_stat(pid, &String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/stat")).ok()?))
+    // Opened first: if the number is given to another process in between, this is of the one that is gone, and cannot be read.
+    let name_file = File::open(format!("/proc/{pid}/comm")).ok();
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let identity = parse_stat(pid, &String::from_utf8_lossy(&stat))?;
+    Some(Identity { name_file, ..identity })
 }
 
 /// The name stands in the first and last parentheses; the start is the 22nd field.
 fn parse_stat(pid: u32, stat: &str) -> Option<Identity> {
     let (open, close) = (stat.find('(')?, stat.rfind(')')?);
     let start = stat.get(close + 1..)?.split_ascii_whitespace().nth(19)?.parse().ok()?;
-    Some(Identity { pid, start, comm: stat.get(open + 1..close)?.to_owned() })
+    Some(Identity { pid, start, comm: stat.get(open + 1..close)?.to_owned(), name_file: None })
 }
 
 #[cfg(test)]
@@ -313,7 +350,7 @@ mod tests {
     }
 
     fn called(comm: &str) -> impl FnOnce(u32, Option<(u32, u64)>) -> Option<Identity> {
-        |tid, _| Some(Identity { pid: tid / 10 * 10, start: 5, comm: comm.to_owned() })
+        |tid, _| Some(Identity { pid: tid / 10 * 10, start: 5, comm: comm.to_owned(), name_file: None })
     }
 
     #[test]
@@ -374,11 +411,28 @@ mod tests {
         let tid = rustix::thread::gettid().as_raw_nonzero().get() as u32;
         let ours = identify(tid, None).unwrap();
         assert_eq!(ours.pid, std::process::id());
-        let again = |tid: u32, pid: u32, start: u64| identify(tid, Some((pid, start)));
-        assert_eq!(again(tid, ours.pid, ours.start).as_ref(), Some(&ours));
-        assert_eq!(again(ours.pid, ours.pid, ours.start).as_ref(), Some(&ours));
-        assert_eq!(again(ours.pid, ours.pid, ours.start + 1).as_ref(), Some(&ours));
-        assert_eq!(again(1, ours.pid, ours.start).unwrap().pid, 1);
-        assert_eq!(parse_stat(7, "7 (a) b) S 1 2 3"), None);
+        let again = |tid: u32, pid: u32, start: u64| {
+            identify(tid, Some((pid, start))).map(|found| (found.pid, found.start, found.comm))
+        };
+        let expected = Some((ours.pid, ours.start, ours.comm.clone()));
+        assert_eq!(again(tid, ours.pid, ours.start), expected);
+        assert_eq!(again(ours.pid, ours.pid, ours.start), expected);
+        assert_eq!(again(ours.pid, ours.pid, ours.start + 1), expected);
+        assert_eq!(again(1, ours.pid, ours.start).unwrap().0, 1);
+        assert!(parse_stat(7, "7 (a) b) S 1 2 3").is_none());
+    }
+
+    #[test]
+    fn a_process_that_lives_is_looked_at_by_its_name_alone_and_one_that_is_gone_anew() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let (processes, pid) = (Processes::default(), child.id());
+        let first = processes.account(pid, Occasion::Request);
+        let short = processes.account_as(pid, Occasion::Request, |_, _| unreachable!("its name can be read"));
+        assert!(Arc::ptr_eq(&first, &short));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let at = Occasion::Open(Nanos(1 << 40));
+        let other = |tid, _| Some(Identity { pid: tid, start: 1, comm: "other".to_owned(), name_file: None });
+        assert_eq!(processes.account_as(pid, at, other).comm(), "other");
     }
 }
