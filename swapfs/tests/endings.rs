@@ -227,7 +227,8 @@ fn a_mount_right_after_umount_gets_the_store() {
         let mut file = fs::File::options().write(true).open(mount.at("swap/a")).unwrap();
         file.write_all(&vec![turn; 4 << 20]).unwrap();
         drop(file);
-        assert!(Command::new("umount").arg(mount.point()).status().unwrap().success());
+        // A child that another test starts just now has the file, too, until it runs its program.
+        wait_until(|| finish(Command::new("umount").arg(mount.point())).status.success());
     }
     // One that stays in use is told of.
     mount.start(&["--swap", "a:64M", "--swap-store", "@/source"]);
