@@ -16,6 +16,7 @@ pub mod map;
 pub mod protect;
 pub mod query;
 pub mod range;
+mod refusal;
 pub mod remap;
 mod remap_shared;
 pub mod seal;

@@ -12,6 +12,7 @@ use pager_core::replacement::Install as Arrival;
 
 use super::map::MOST_GUARDED;
 use super::range::page_align;
+use super::refusal;
 use super::remap_shared;
 use super::unmap::outside;
 use super::{
@@ -71,11 +72,12 @@ pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Res
     let area = *areas.find(first.start()).ok_or(Errno::EFAULT)?;
     let kernels = matches!(area.holding, Holding::Kernel(_));
     if request.old_len == 0 && !kernels && area.holding != Holding::SharedThrough {
+        refusal::lose(&mut areas, &request, target);
         return Err(Errno::EINVAL);
     }
     match target {
-        // A plain move takes whatever lies in the range, holes too.
-        Some(to) if request.old_len == request.new_len && !kernels => {
+        // A plain move takes whatever lies in the range, holes too, on kernels that look first.
+        Some(to) if request.old_len == request.new_len && !kernels && !refusal::unmaps_first() => {
             seal::may_go(&areas, range)?;
             relocate(&mut areas, &request, range, Some(to))
         }
@@ -130,11 +132,10 @@ pub fn cut_tail(areas: &mut AreaTree, request: &Request) -> Result<(), Errno> {
 fn resize(areas: &mut AreaTree, request: &Request, range: PageRange, target: Option<PageRange>) -> Result<u64, Errno> {
     let keep = PageRange::with_count(range.start(), request.new_len / PAGE_SIZE).ok_or(Errno::EINVAL)?;
     let kept = range.intersect(keep).unwrap_or(range);
-    let is_shared = |area: Area| area.holding == Holding::SharedThrough;
-    if !areas.covers(kept) || request.new_len > request.old_len && areas.overlapping(kept).any(is_shared) {
-        return Err(Errno::EFAULT);
+    if let Err(errno) = may_resize(areas, request, kept) {
+        refusal::lose(areas, request, target);
+        return Err(errno);
     }
-    admit(areas, kept, request)?;
     cut_tail(areas, request)?;
     if target.is_none() && request.flags & DONTUNMAP == 0 {
         if grow_in_place(areas, kept, keep).is_ok() {
@@ -145,6 +146,14 @@ fn resize(areas: &mut AreaTree, request: &Request, range: PageRange, target: Opt
         }
     }
     relocate(areas, request, kept, target)
+}
+
+fn may_resize(areas: &AreaTree, request: &Request, kept: PageRange) -> Result<(), Errno> {
+    let is_shared = |area: Area| area.holding == Holding::SharedThrough;
+    if !areas.covers(kept) || request.new_len > request.old_len && areas.overlapping(kept).any(is_shared) {
+        return Err(Errno::EFAULT);
+    }
+    admit(areas, kept, request)
 }
 
 /// Whether the program may have what comes on top.
@@ -316,11 +325,16 @@ fn move_entries(taken: Vec<(PageNum, Entry)>, from: PageNum, to: PageNum) {
 }
 
 fn by_kernel(areas: &mut AreaTree, request: &Request, area: &Area, target: Option<PageRange>) -> Result<u64, Errno> {
-    // Nobody may be busy with what lies at the target while it goes; where the kernel refuses, that stays.
+    // Nobody may be busy with what lies at the target while it goes; where a kernel that looks first refuses, that stays.
     let replaced = target.map_or_else(Vec::new, own_all);
     let moved = kernel::mremap(request.old, request.old_len, request.new_len, request.flags, request.new);
     let addr = match moved {
         Ok(addr) => addr,
+        Err(errno) if target.is_some() && refusal::unmaps_first() => {
+            forget(replaced);
+            refusal::lose(areas, request, target);
+            return Err(errno);
+        }
         Err(errno) => {
             replaced.into_iter().for_each(|(page, was)| settle(page, was));
             return Err(errno);

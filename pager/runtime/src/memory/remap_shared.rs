@@ -7,6 +7,7 @@ use pager_core::area::{Area, AreaTree, Backing, Holding, Locking};
 use pager_core::entry::Entry;
 
 use super::limits::{self, Charge};
+use super::refusal;
 use super::remap::{DONTUNMAP, Request, admit, cut_tail};
 use super::{aligned_range, discard, discard_where, guard};
 use crate::fault::{settle, take};
@@ -27,7 +28,10 @@ pub fn remap(areas: &mut AreaTree, request: &Request, area: &Area, target: Optio
     let is_shared =
         |kept| areas.covers(kept) && areas.overlapping(kept).all(|area| area.holding == Holding::SharedThrough);
     match kept {
-        Some(kept) if !is_shared(kept) => return Err(Errno::EFAULT),
+        Some(kept) if !is_shared(kept) => {
+            refusal::lose(areas, request, target);
+            return Err(Errno::EFAULT);
+        }
         Some(kept) => admit(areas, kept, request)?,
         None => limits::may_expand(areas, request.new_len / PAGE_SIZE, 0, Charge::Space)?,
     }
@@ -43,6 +47,9 @@ pub fn remap(areas: &mut AreaTree, request: &Request, area: &Area, target: Optio
         leave(areas, request, kept, target);
         fill::guard(place);
         areas.insert(continued(area, start, place)).map_err(|_| Errno::ENOMEM)?;
+    }
+    if place.is_err() {
+        refusal::lose(areas, request, target);
     }
     let begin = place.map_or(start, |place| place.start());
     guarded.iter().for_each(|page| guard_again(begin.plus(page.0 - start.0)));
