@@ -13,6 +13,7 @@ use crate::userfault::{NoUserfault, Userfault};
 
 const FEATURE_WP: u64 = 1 << 0;
 const FEATURE_SIGBUS: u64 = 1 << 7;
+const FEATURE_POISON: u64 = 1 << 14;
 const FEATURE_WP_ASYNC: u64 = 1 << 15;
 const FEATURE_MOVE: u64 = 1 << 16;
 const GUARD_ANONYMOUS: &str = "guard_anonymous";
@@ -240,6 +241,13 @@ fn userfaultfd_features(found: &Result<Userfault, NoUserfault>) -> Vec<Feature> 
             "first writes to clean pages are seen (5.7)",
             "a newer kernel is needed",
             has(FEATURE_WP),
+        ),
+        Feature::new(
+            "userfaultfd_poison",
+            Need::Optional,
+            "--engine thread tells the program of a page that cannot be read (6.6)",
+            "that engine ends the program over such a page; the others tell it",
+            has(FEATURE_POISON),
         ),
         Feature::new(
             "userfaultfd_wp_async",
