@@ -1,6 +1,6 @@
 // Every memory call of a program against all that stops or copies the process at once: raw fork whose child works or executes, vfork, a tracer in the
 // program's own memory, threads that end, exit from the middle of it. So every lock of the runtime is wanted by several threads at once.
-// The argument is the number of seconds, 1 without. A hang is ended by an alarm, and told from the end.
+// The argument is the number of seconds, 1 without, or with `rounds` behind it the number of forks. A hang is ended by an alarm, and told from the end.
 #include "guest.h"
 #include <pthread.h>
 #include <sched.h>
@@ -111,8 +111,10 @@ static void child(int round) {
     syscall(SYS_exit_group, 0);
 }
 
-static void copy_and_stop(double until, char *stack) {
-    for (int round = 0; now_ns() < until; round++) {
+// Until a moment, or, where `rounds` is not 0, for so many.
+static void copy_and_stop(double until, int rounds, char *stack) {
+    for (int round = 0; rounds ? round < rounds : now_ns() < until; round++) {
+        if (round % 64 == 63) alarm(PATIENCE_S);
         long forked = syscall(SYS_fork);
         CHECK(forked >= 0);
         if (forked == 0) child(round);
@@ -137,9 +139,10 @@ static void late(int signal) {
 }
 
 int main(int count, char **arguments) {
-    int seconds = count > 1 ? atoi(arguments[1]) : 1;
+    int amount = count > 1 ? atoi(arguments[1]) : 1;
+    int rounds = count > 2 && strcmp(arguments[2], "rounds") == 0 ? amount : 0, seconds = rounds ? 0 : amount;
     self = arguments[0];
-    if (seconds == 0) return 0;
+    if (amount == 0) return 0;
     signal(SIGALRM, late);
     alarm(PATIENCE_S + (unsigned)seconds);
     prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
@@ -153,9 +156,9 @@ int main(int count, char **arguments) {
     CHECK(pthread_create(&threads[3], NULL, asker, NULL) == 0);
     CHECK(pthread_create(&threads[4], NULL, starter, NULL) == 0);
     while (!atomic_load(&mover_tid)) sched_yield();
-    copy_and_stop(now_ns() + seconds * 1e9, stack);
+    copy_and_stop(now_ns() + seconds * 1e9, rounds, stack);
     // From the middle of it, as a program that is told to end does.
-    if (count > 2) return finish("lock_stress", 1);
+    if (count > 2 && !rounds) return finish("lock_stress", 1);
     atomic_store(&over, 1);
     for (int i = 0; i < 5; i++) CHECK(pthread_join(threads[i], NULL) == 0);
     return finish("lock_stress", 0);

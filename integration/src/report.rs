@@ -4,6 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
+/// No count of ours gets this far: in nanoseconds it is 73 years.
+const BELOW_ZERO: f64 = (1_u64 << 61) as f64;
+
 /// A report, or a part of one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
@@ -79,10 +82,31 @@ impl Report {
         elements.iter().map(|json| Self { json: json.clone() }).collect()
     }
 
+    /// Paths of the counts that are below zero: negative, or so large that something was taken from an unsigned zero.
+    #[must_use]
+    pub fn below_zero(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        below_zero(&self.json, "", &mut found);
+        found
+    }
+
     /// Whether the value at `path` is there and not null.
     #[must_use]
     pub fn has(&self, path: &str) -> bool {
         path.split('.').try_fold(&self.json, |value, key| value.get(key)).is_some_and(|value| !value.is_null())
+    }
+}
+
+fn below_zero(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Number(number) if number.as_f64().is_some_and(|number| number < 0.0 || number >= BELOW_ZERO) => {
+            found.push(format!("{path}: {number}"));
+        }
+        Value::Array(values) => {
+            values.iter().enumerate().for_each(|(at, value)| below_zero(value, &format!("{path}.{at}"), found));
+        }
+        Value::Object(map) => map.iter().for_each(|(key, value)| below_zero(value, &format!("{path}.{key}"), found)),
+        _ => {}
     }
 }
 
@@ -96,5 +120,11 @@ mod tests {
         assert_eq!(report.number("a.b"), 3);
         assert_eq!(report.list("a.c")[0].text("d"), "x");
         assert!(report.has("a.b") && !report.has("a.n") && !report.has("a.z.b"));
+    }
+
+    #[test]
+    fn counts_below_zero_are_found_wherever_they_are() {
+        let report = Report::parse(r#"{"a": {"b": 3, "c": [{"d": 18446744073709551615}], "n": -1}}"#);
+        assert_eq!(report.below_zero(), [".a.c.0.d: 18446744073709551615", ".a.n: -1"]);
     }
 }
