@@ -18,6 +18,7 @@ pub mod inputs;
 pub mod kernels;
 pub mod mount;
 pub mod paged;
+pub mod places;
 pub mod processes;
 pub mod report;
 pub mod resident;

@@ -2,119 +2,49 @@
 //!
 //! Assumes: root, gcc, userfaultfd, syscall user dispatch, user namespaces, seccomp filters, `unshare` and `setpriv` (util-linux).
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
 use integration::guests::{self, Link};
 use integration::paged::Paging;
+use integration::places::{self, DEEDS};
 use integration::run::{End, Outcome, Run};
 use integration::scratch::Scratch;
 use integration::{binaries, tools};
 
 const LIMIT: Duration = Duration::from_secs(120);
-/// Somebody without privileges.
-const NOBODY: [&str; 4] = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-/// Numbers of system calls, for the filters.
-const USERFAULTFD: &str = "323";
-const PRCTL: &str = "157";
-const EXECVEAT: &str = "322";
-const MEMFD_CREATE: &str = "319";
-/// mount, umount2, unshare, setns, bpf, perf_event_open, add_key, request_key, keyctl, init_module, kexec_load, reboot, pivot_root, chroot, ptrace.
-const PRIVILEGED: &str = "165,166,272,308,321,298,248,249,250,175,246,169,155,161,101";
-const EPERM: &str = "1";
-const ENOSYS: &str = "38";
 
-/// A place to start `pager run` in.
-struct Place {
-    /// As in the table.
-    name: &'static str,
-    /// What starts it there.
-    by: Vec<String>,
-}
-
-fn words(parts: &[&[&str]]) -> Vec<String> {
-    parts.concat().into_iter().map(str::to_owned).collect()
-}
-
-/// As nobody, under a filter that does `action` at the system calls `calls`.
-fn forbidden(name: &'static str, action: &str, calls: &str) -> Place {
-    let filter = guests::build("forbidding", Link::Static);
-    Place { name, by: words(&[&NOBODY, &[&filter.to_string_lossy(), action, calls]]) }
-}
-
-/// In a mount namespace with an empty file system at `point`.
-fn emptied(name: &'static str, point: &str) -> Place {
-    let script = format!("mount -t tmpfs none {point} && exec \"$@\"");
-    Place { name, by: words(&[&NOBODY, &["unshare", "-r", "-m", "sh", "-c", &script, "sh"]]) }
-}
-
-fn places() -> Vec<Place> {
-    let no_privileges = ["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"];
-    let filter = guests::build("forbidding", Link::Static);
-    let by_root = words(&[&[&filter.to_string_lossy(), EPERM, USERFAULTFD]]);
-    vec![
-        Place { name: "a user who is not root", by: words(&[&NOBODY]) },
-        Place { name: "no capabilities, no new privileges", by: words(&[&NOBODY, &no_privileges]) },
-        Place { name: "a user namespace of its own", by: words(&[&NOBODY, &["unshare", "-r"]]) },
-        emptied("no /proc", "/proc"),
-        emptied("an empty /dev", "/dev"),
-        Place { name: "no directory for temporary files", by: words(&[&NOBODY, &["env", "TMPDIR=/proc"]]) },
-        forbidden("userfaultfd answers EPERM", EPERM, USERFAULTFD),
-        forbidden("userfaultfd answers ENOSYS", ENOSYS, USERFAULTFD),
-        forbidden("userfaultfd kills", "kill", USERFAULTFD),
-        Place { name: "userfaultfd answers EPERM, the device may be opened", by: by_root },
-        forbidden("prctl answers EPERM", EPERM, PRCTL),
-        forbidden("execveat answers EPERM", EPERM, EXECVEAT),
-        forbidden("memfd_create answers EPERM", EPERM, MEMFD_CREATE),
-        forbidden("mount, unshare, setns, ptrace, bpf, keyctl and others answer EPERM", EPERM, PRIVILEGED),
-    ]
-}
-
-/// The table of the documentation: what comes of it and what is said, by place.
-fn table() -> HashMap<String, (String, String)> {
-    let text = std::fs::read_to_string(binaries::workspace().join("pager/docs/CONTAINERS.md")).expect("readable");
-    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")).skip(1);
-    let cells = rows.map(|row| row.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>());
-    cells.map(|cells| (cells[0].clone(), (cells[1].clone(), cells[2].clone()))).collect()
-}
-
-/// Starts `pager ARGUMENTS` at a place.
-fn pager_at(place: &Place, arguments: &[&str]) -> Outcome {
-    let command = Run::new(&place.by[0]).args(&place.by[1..]).arg(binaries::pager());
-    command.args(arguments).limit(LIMIT).outcome()
+/// Of a machine of the newest kernel; `cargo kernels` compares the same on older ones.
+#[test]
+fn the_table_holds() {
+    let places = places::all(&guests::build("forbidding", Link::Static));
+    assert_eq!(
+        places.len() + DEEDS.len(),
+        places::row_count(),
+        "each row is a place or a deed, and each of these a row"
+    );
+    for place in &places {
+        place.check(&binaries::pager()).unwrap_or_else(|difference| panic!("{difference}"));
+    }
 }
 
 #[test]
-fn the_table_holds() {
-    let table = table();
-    let places = places();
-    assert_eq!(places.len(), table.len(), "each row is a place, and each place a row");
-    for place in &places {
-        let (comes_of_it, said) = table.get(place.name).unwrap_or_else(|| panic!("{} is no row", place.name));
-        let run =
-            pager_at(place, &["run", "--resident", "1M", "--stats", "none", "--", "/bin/sh", "-c", "echo hi | cat"]);
-        let complaint = run.complaint();
-        match comes_of_it.as_str() {
-            "works" => assert_eq!(
-                (run.end, run.stdout.as_slice()),
-                (End::Code(0), &b"hi\n"[..]),
-                "{}: {complaint}",
-                place.name
-            ),
-            "does not run" => {
-                assert_eq!(run.end, End::Code(1), "{}: {complaint}", place.name);
-                assert!(complaint.contains(said.as_str()), "{}: {complaint}", place.name);
-            }
-            other => panic!("{}: what is {other:?}?", place.name),
-        }
+fn what_a_user_in_a_container_does_comes_out_as_told() {
+    let places = places::all(&guests::build("forbidding", Link::Static));
+    for deed in DEEDS {
+        deed.check(&places, &binaries::pager(), false).unwrap_or_else(|difference| panic!("{difference}"));
     }
 }
 
 #[test]
 fn the_doctor_says_which_rule_forbids() {
-    for (action, said) in [(EPERM, "Operation not permitted"), ("kill", "a seccomp filter kills who makes this call")] {
-        let outcome = pager_at(&forbidden("", action, USERFAULTFD), &["doctor"]);
+    let places = places::all(&guests::build("forbidding", Link::Static));
+    for (name, said) in [
+        ("userfaultfd answers EPERM", "Operation not permitted"),
+        ("userfaultfd kills", "a seccomp filter kills who makes this call"),
+    ] {
+        let place = places.iter().find(|place| place.name == name).expect("a row");
+        let outcome = place.run(&binaries::pager(), &["doctor"]);
         let told = String::from_utf8_lossy(&outcome.stdout).into_owned();
         assert_eq!(outcome.end, End::Code(1), "{told}");
         assert!(told.contains("have its profile allow the system call userfaultfd") && told.contains(said), "{told}");
@@ -179,5 +109,34 @@ fn bubblewrap_works_inside_a_run() {
         let paging = options.iter().fold(Paging::new(), |paging, (name, value)| paging.option(name, value));
         let paged = paging.run("bwrap", |run| run.args(arguments).args(more).limit(LIMIT)).outcome;
         assert_eq!((paged.end, &paged.stdout), (native.end, &native.stdout), "{options:?}: {}", paged.complaint());
+    }
+}
+
+/// A daemon that pages itself from nothing of its own: mounts in a user and a mount namespace, serves reads and writes, and is unmounted.
+const SERVING: &str = "set -e
+    mkdir m src && seq 1 90000 > src/numbers && dd if=/dev/urandom of=noise bs=64k count=64 2> /dev/null
+    $0 run --resident $2 --stats none -- $1 mount --images src --swap s:16M m > said 2>&1 &
+    until test -e m/images/src/numbers; do kill -0 $! || { cat said; exit 1; }; sleep 0.05; done
+    cmp src/numbers m/images/src/numbers
+    dd if=noise of=m/swap/s bs=64k conv=notrunc,fsync 2> /dev/null
+    cmp -n 4194304 noise m/swap/s
+    dd if=m/swap/s bs=64k count=64 iflag=direct 2> /dev/null | cmp - noise
+    $1 unmount m
+    wait $!
+    ls m | wc -l";
+
+#[test]
+fn a_paged_swapfs_serves_in_a_user_namespace() {
+    for cap in ["64M", "6M"] {
+        let scratch = Scratch::new("serving");
+        let namespace = Run::new("unshare").args(["-r", "-m", "-p", "-f", "sh", "-c", SERVING]);
+        let run = namespace.arg(binaries::pager()).arg(binaries::swapfs()).arg(cap);
+        let outcome = run.folder(scratch.path()).limit(LIMIT).outcome();
+        assert_eq!(
+            (outcome.end, outcome.stdout.as_slice()),
+            (End::Code(0), &b"0\n"[..]),
+            "{cap}: {}",
+            outcome.complaint()
+        );
     }
 }

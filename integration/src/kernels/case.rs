@@ -1,6 +1,10 @@
-//! What is compared on each kernel: twenty programs of the distribution, and the guests for memory, signals and processes.
+//! What is compared on each kernel: twenty programs of the distribution, the guests for memory, signals and processes, and the tables of
+//! `pager/docs/CONTAINERS.md`.
+
+use std::path::Path;
 
 use crate::differential::Setting;
+use crate::places::{self, DEEDS};
 use crate::tools;
 
 /// A program to compare.
@@ -26,6 +30,10 @@ pub enum Command {
     },
     /// A guest with an argument.
     Guest(&'static str, Option<&'static str>),
+    /// A place of the table of containers, by its place in the list.
+    Place(usize),
+    /// What a user in a container does, by its place in the list.
+    Deed(usize),
 }
 
 impl Command {
@@ -41,6 +49,7 @@ impl Command {
                 Setting::new("uffd", Some("1M")),
                 Setting::new("thread", Some("1M")),
             ],
+            Command::Place(_) | Command::Deed(_) => vec![Setting::new("auto", None)],
         }
     }
 
@@ -49,7 +58,7 @@ impl Command {
     pub fn is_installed(&self) -> bool {
         match self {
             Command::Shell { needs, .. } => tools::in_path(needs).is_some(),
-            Command::Guest(..) => true,
+            Command::Guest(..) | Command::Place(_) | Command::Deed(_) => true,
         }
     }
 }
@@ -157,7 +166,11 @@ pub const GUESTS: [Case; 32] = [
 /// All of them, programs first.
 #[must_use]
 pub fn all() -> Vec<Case> {
-    PROGRAMS.into_iter().chain(GUESTS).collect()
+    // Their names alone: the filter is no part of them.
+    let places = places::all(Path::new("")).into_iter().enumerate();
+    let places = places.map(|(at, place)| Case { name: place.name, command: Command::Place(at) });
+    let deeds = DEEDS.iter().enumerate().map(|(at, deed)| Case { name: deed.name, command: Command::Deed(at) });
+    PROGRAMS.into_iter().chain(GUESTS).chain(places).chain(deeds).collect()
 }
 
 #[cfg(test)]
@@ -167,6 +180,6 @@ mod tests {
     #[test]
     fn names_are_given_once() {
         let names: std::collections::BTreeSet<_> = all().iter().map(|case| case.name).collect();
-        assert_eq!(names.len(), PROGRAMS.len() + GUESTS.len());
+        assert_eq!(names.len(), all().len());
     }
 }

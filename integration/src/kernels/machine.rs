@@ -15,7 +15,7 @@ use crate::scratch::Scratch;
 /// Debian's `qemu-system-x86`.
 pub const QEMU: &str = "/usr/bin/qemu-system-x86_64";
 /// The longest time without a new line: longer than the longest comparison is given inside.
-const SILENCE: Duration = Duration::from_secs(420);
+const SILENCE: Duration = Duration::from_secs(1200);
 const PAUSE: Duration = Duration::from_millis(100);
 /// How much of the console is shown when something went wrong.
 const LAST_LINES: usize = 12;
