@@ -89,7 +89,7 @@ impl Drop for Rounds {
 /// Memory calls against all that copies or stops the process; each engine a part of the rounds.
 #[test]
 fn memory_calls_against_forks_tracers_and_ends() {
-    let rounds: u32 = Scale::asked().pick(12, 2000);
+    let rounds: u32 = Scale::asked().pick(8, 2000);
     let guest = guests::build("lock_stress", Link::Dynamic);
     let guest = guest.to_string_lossy();
     for options in [
@@ -110,7 +110,7 @@ fn memory_calls_against_forks_tracers_and_ends() {
 /// Children are killed in a PID namespace, where they are known by other numbers; what each had is needed by the next.
 #[test]
 fn children_that_are_killed_in_a_namespace() {
-    let rounds: u32 = Scale::asked().pick(12, 2500);
+    let rounds: u32 = Scale::asked().pick(8, 2500);
     let guest = guests::build("killed_inside", Link::Static);
     let guest = guest.to_string_lossy();
     let amount = rounds.to_string();
