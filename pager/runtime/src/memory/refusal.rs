@@ -5,11 +5,8 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use pager_core::addr::{PAGE_SIZE, PageRange};
-use pager_core::area::AreaTree;
+use pager_core::addr::PAGE_SIZE;
 
-use super::discard;
-use super::remap::{Request, cut_tail};
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
 
 const MAYMOVE_FIXED: u64 = 3;
@@ -47,18 +44,4 @@ fn ask() -> u8 {
     // Unmapping what is partly unmapped succeeds.
     let _gone = kernel::munmap(place, 6 * PAGE_SIZE);
     if is_gone { UNMAPS_FIRST } else { LOOKS_FIRST }
-}
-
-/// Unmaps after a refusal what this kernel unmaps before one; what it has unmapped itself is forgotten.
-///
-/// The writers' lock of the areas must be held.
-pub fn lose(areas: &mut AreaTree, request: &Request, target: Option<PageRange>) {
-    let Some(target) = target.filter(|_| unmaps_first()) else { return };
-    discard(target);
-    areas.remove(target);
-    // Neither can fail but for want of mappings, and the call has its error already.
-    let _unmapped = kernel::munmap(target.start().start().0, target.bytes());
-    if request.old_len > request.new_len {
-        let _cut = cut_tail(areas, request);
-    }
 }

@@ -72,7 +72,7 @@ pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Res
     let area = *areas.find(first.start()).ok_or(Errno::EFAULT)?;
     let kernels = matches!(area.holding, Holding::Kernel(_));
     if request.old_len == 0 && !kernels && area.holding != Holding::SharedThrough {
-        refusal::lose(&mut areas, &request, target);
+        lose(&mut areas, &request, target);
         return Err(Errno::EINVAL);
     }
     match target {
@@ -133,7 +133,7 @@ fn resize(areas: &mut AreaTree, request: &Request, range: PageRange, target: Opt
     let keep = PageRange::with_count(range.start(), request.new_len / PAGE_SIZE).ok_or(Errno::EINVAL)?;
     let kept = range.intersect(keep).unwrap_or(range);
     if let Err(errno) = may_resize(areas, request, kept) {
-        refusal::lose(areas, request, target);
+        lose(areas, request, target);
         return Err(errno);
     }
     cut_tail(areas, request)?;
@@ -324,6 +324,20 @@ fn move_entries(taken: Vec<(PageNum, Entry)>, from: PageNum, to: PageNum) {
     arrived.into_iter().for_each(|page| queue.installed(page, Arrival::Refault));
 }
 
+/// Unmaps after a refusal what this kernel unmaps before one; what it has unmapped itself is forgotten.
+///
+/// The writers' lock of the areas must be held.
+pub fn lose(areas: &mut AreaTree, request: &Request, target: Option<PageRange>) {
+    let Some(target) = target.filter(|_| refusal::unmaps_first()) else { return };
+    discard(target);
+    areas.remove(target);
+    // Neither can fail but for want of mappings, and the call has its error already.
+    let _unmapped = kernel::munmap(target.start().start().0, target.bytes());
+    if request.old_len > request.new_len {
+        let _cut = cut_tail(areas, request);
+    }
+}
+
 fn by_kernel(areas: &mut AreaTree, request: &Request, area: &Area, target: Option<PageRange>) -> Result<u64, Errno> {
     // Nobody may be busy with what lies at the target while it goes; where a kernel that looks first refuses, that stays.
     let replaced = target.map_or_else(Vec::new, own_all);
@@ -332,7 +346,7 @@ fn by_kernel(areas: &mut AreaTree, request: &Request, area: &Area, target: Optio
         Ok(addr) => addr,
         Err(errno) if target.is_some() && refusal::unmaps_first() => {
             forget(replaced);
-            refusal::lose(areas, request, target);
+            lose(areas, request, target);
             return Err(errno);
         }
         Err(errno) => {

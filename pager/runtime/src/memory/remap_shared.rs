@@ -7,8 +7,7 @@ use pager_core::area::{Area, AreaTree, Backing, Holding, Locking};
 use pager_core::entry::Entry;
 
 use super::limits::{self, Charge};
-use super::refusal;
-use super::remap::{DONTUNMAP, Request, admit, cut_tail};
+use super::remap::{DONTUNMAP, Request, admit, cut_tail, lose};
 use super::{aligned_range, discard, discard_where, guard};
 use crate::fault::{settle, take};
 use crate::fill;
@@ -29,7 +28,7 @@ pub fn remap(areas: &mut AreaTree, request: &Request, area: &Area, target: Optio
         |kept| areas.covers(kept) && areas.overlapping(kept).all(|area| area.holding == Holding::SharedThrough);
     match kept {
         Some(kept) if !is_shared(kept) => {
-            refusal::lose(areas, request, target);
+            lose(areas, request, target);
             return Err(Errno::EFAULT);
         }
         Some(kept) => admit(areas, kept, request)?,
@@ -49,7 +48,7 @@ pub fn remap(areas: &mut AreaTree, request: &Request, area: &Area, target: Optio
         areas.insert(continued(area, start, place)).map_err(|_| Errno::ENOMEM)?;
     }
     if place.is_err() {
-        refusal::lose(areas, request, target);
+        lose(areas, request, target);
     }
     let begin = place.map_or(start, |place| place.start());
     guarded.iter().for_each(|page| guard_again(begin.plus(page.0 - start.0)));
