@@ -99,7 +99,7 @@ impl Report {
 
 fn below_zero(value: &Value, path: &str, found: &mut Vec<String>) {
     match value {
-        Value::Number(number) if number.as_f64().is_some_and(|number| number < 0.0 || number >= BELOW_ZERO) => {
+        Value::Number(number) if number.as_f64().is_some_and(|number| !(0.0..BELOW_ZERO).contains(&number)) => {
             found.push(format!("{path}: {number}"));
         }
         Value::Array(values) => {
