@@ -10,7 +10,7 @@ fn real_programs_do_the_same_at_parts_of_their_peak() {
     let mut complaints = Vec::new();
     for entry in entry::all().into_iter().filter(|entry| all || entry.size == Size::Quick) {
         match measure(&entry) {
-            Measured::Skipped => println!("{}: skipped, apt-get install {}", entry.name, entry.package),
+            Measured::Skipped => println!("{}: skipped, {}", entry.name, entry.installation()),
             Measured::Unusable(why) => println!("{}: not usable natively here: {why}", entry.name),
             Measured::Ran { caps, .. } => {
                 for cap in caps {

@@ -22,6 +22,8 @@ pub struct Entry {
     pub name: String,
     /// The Debian packages that bring it, as apt-get takes them.
     pub package: String,
+    /// The command that installs it, where that is not apt-get's.
+    pub install_command: Option<String>,
     /// A shell command that tells the version, where no package of Debian does.
     pub version_command: Option<String>,
     /// A file, or the name of a program in PATH, that is there when the packages are installed.
@@ -43,6 +45,12 @@ impl Entry {
         } else {
             tools::in_path(&self.needs).is_some()
         }
+    }
+
+    /// What to say to have it installed.
+    #[must_use]
+    pub fn installation(&self) -> String {
+        self.install_command.clone().unwrap_or_else(|| format!("apt-get install {}", self.package))
     }
 
     /// The version of its first package, as Debian has it.
@@ -104,14 +112,14 @@ fn entry(mut table: BTreeMap<String, String>) -> Entry {
     let mut need = |key: &str| take(key).unwrap_or_else(|| panic!("{name} has no {key}"));
     let (package, needs, command) = (need("package"), need("needs"), need("command"));
     let setup = take("setup").unwrap_or_default();
-    let version_command = take("version");
+    let (install_command, version_command) = (take("install"), take("version"));
     let size = match take("size").as_deref() {
         Some("quick") => Size::Quick,
         None => Size::Full,
         Some(other) => panic!("{name}: no size: {other}"),
     };
     assert!(table.is_empty(), "{name}: unknown keys {:?}", table.keys());
-    Entry { name, package, version_command, needs, setup, command, size }
+    Entry { name, package, install_command, version_command, needs, setup, command, size }
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ fn line(entry: &Entry, measured: &Measured, commit: &str) -> String {
     let name = &entry.name;
     match measured {
         Measured::Skipped => {
-            format!("| {name} | skipped: not installed (`apt-get install {}`) | | | | | | |\n", entry.package)
+            format!("| {name} | skipped: not installed (`{}`) | | | | | | |\n", entry.installation())
         }
         Measured::Unusable(_) => {
             format!("| {name} | {} | not usable natively here, see below | | | | | {commit} |\n", entry.version())
