@@ -139,7 +139,10 @@ pub fn is_full() -> bool {
         return false;
     }
     let most = pool::most_processes(state::cap().min(NO_CAP)).min(PROCESSES as u64) as usize;
-    let is_full = || state::slots_in_use().filter(|slot| slot.account.total() > 0).take(most).count() == most;
+    let has_account = |slot: &Process| slot.pid.load(Ordering::Relaxed) != 0 && slot.account.total() > 0;
+    // Without one more than these it is: where the cap is large, the first slots tell.
+    let spare = PROCESSES - most;
+    let is_full = || state::slots().filter(|slot| !has_account(slot)).nth(spare).is_none();
     for _ in 0..SWEEP_NS / PAUSE_NS {
         if !is_full() {
             return false;

@@ -123,9 +123,9 @@ pub fn pool() -> &'static Pool {
     &must_control().pool
 }
 
-/// The slots of the processes that there are.
-pub fn slots_in_use() -> impl Iterator<Item = &'static Process> {
-    must_control().processes.iter().filter(|slot| slot.pid.load(Ordering::Relaxed) != 0)
+/// The slots of processes, also those that none has.
+pub fn slots() -> impl Iterator<Item = &'static Process> {
+    must_control().processes.iter()
 }
 
 /// The run's processes.

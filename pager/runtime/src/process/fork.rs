@@ -125,6 +125,9 @@ fn fork_once(
 /// Makes the child a co-owner of every slot whose page it will have. Nothing is busy and no area can change, so entries stand still.
 fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Saturated> {
     let mut shared = Vec::new();
+    if !swap::in_use() {
+        return Ok(shared);
+    }
     for (page, cell) in STATE.table.existing_in(everything()) {
         let Entry::Swapped(slot) = cell.load() else { continue };
         if policies.iter().any(|area| area.range.contains(page)) {
@@ -217,12 +220,13 @@ fn forget(range: PageRange) {
     }
 }
 
-/// Every private page in memory is the child's own now, dirty, in no slot.
+/// Every private page in memory is the child's own now, dirty, in no slot. What says so already is not written again: the table is shared with the
+/// parent until one of the two writes to it.
 fn adopt_pages() {
     let (mut resident, mut swapped) = (0, 0);
     for (_, cell) in STATE.table.existing_in(everything()) {
         let entry = cell.load();
-        if let Entry::Resident(..) = entry {
+        if matches!(entry, Entry::Resident(..)) && entry != Entry::Resident(Dirt::Dirty, None) {
             cell.overwrite(Entry::Resident(Dirt::Dirty, None));
         }
         resident += u64::from(entry.is_resident());

@@ -107,7 +107,7 @@ pub fn is_paged(thread: u32) -> bool {
     {
         Ok(_) => config[0] != 0,
         Err(Errno::ESRCH) => false,
-        Err(_) => state::slots_in_use().any(|slot| slot.pid.load(Ordering::Relaxed) == thread),
+        Err(_) => state::slots().any(|slot| slot.pid.load(Ordering::Relaxed) == thread),
     }
 }
 
