@@ -41,7 +41,7 @@ const COMMANDS: [(&str, &str, Bar); 5] = [
 ];
 
 /// The guests that time their own rows, and the bars of those that have one.
-const GUESTS: [&str; 2] = ["call_times", "work_times"];
+const GUESTS: [&str; 3] = ["call_times", "work_times", "sharing_times"];
 const GUEST_BARS: [(&str, Bar); 4] = [
     ("null call", Bar::Ratio(12.0)),
     ("1-byte read", Bar::Ratio(12.0)),
