@@ -105,7 +105,8 @@ impl PageTable {
         let (mut page, end) = (range.start(), range.end());
         core::iter::from_fn(move || {
             let (first, leaf) = self.next_leaf(page, end)?;
-            let (from, upto) = (indices(first)[3], ENTRIES.min((end.0 - (first.0 - indices(first)[3] as u64)) as usize));
+            let (from, upto) =
+                (indices(first)[3], ENTRIES.min((end.0 - (first.0 - indices(first)[3] as u64)) as usize));
             page = first.plus((upto - from) as u64);
             Some((from..upto).map(move |at| (first.plus((at - from) as u64), &leaf.0[at])))
         })
@@ -122,7 +123,8 @@ impl PageTable {
     fn next_leaf(&self, mut page: PageNum, end: PageNum) -> Option<(PageNum, &Leaf)> {
         while page < end {
             let [l3, l2, l1, _] = indices(page);
-            let behind = |level: usize, nodes: usize| PageNum(((page.0 >> BELOW[level]) + nodes as u64) << BELOW[level]);
+            let behind =
+                |level: usize, nodes: usize| PageNum(((page.0 >> BELOW[level]) + nodes as u64) << BELOW[level]);
             page = match self.root.hole(l3) {
                 Hole::None(node) => match node.hole(l2) {
                     Hole::None(node) => match node.hole(l1) {
