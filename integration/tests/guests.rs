@@ -272,6 +272,7 @@ fn guests_repeat_themselves() {
             // Wants a seed.
             "seccomp_verdicts",
             "share",
+            "sharing_times",
             "spins",
             // Asks whoever started it to trace it.
             "tracer_refusals",
