@@ -44,9 +44,9 @@ fn main() -> ExitCode {
         Verb::Profiles => commands::throttle::profiles(),
         Verb::Trace(options) => commands::trace::run(&options),
         Verb::Heatmap(options) => commands::heatmap::run(&options),
-        Verb::Completions(options) => commands::generate::completions(&options),
-        Verb::Generate(options) => commands::generate::all(&options),
-        Verb::Manpages(options) => commands::generate::manpages(&options),
+        Verb::Completions(options) => commands::generate::completions(&arguments::definition(), &options),
+        Verb::Generate(options) => commands::generate::all(&arguments::definition(), &options),
+        Verb::Manpages(options) => commands::generate::manpages(&arguments::definition(), &options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::region::{PAGE_BYTES, Region};
-use super::{Order, Touch, signals, time_touches};
+use super::signals;
+use super::touches::{Order, Touch, time_touches};
 
 /// `madvise` advice of Linux 6.13 (6.15 for files), not yet in the libc crate.
 const MADV_GUARD_INSTALL: i32 = 102;

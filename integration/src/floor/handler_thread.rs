@@ -5,7 +5,8 @@ use std::io::Read;
 use std::os::fd::AsRawFd;
 
 use super::region::{PAGE_BYTES, Region};
-use super::{Order, Touch, time_touches, userfault};
+use super::touches::{Order, Touch, time_touches};
+use super::userfault;
 
 /// `struct uffd_msg`: an event byte, then for a fault its flags and address.
 const MESSAGE_BYTES: usize = 32;

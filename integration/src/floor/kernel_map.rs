@@ -3,7 +3,7 @@
 use std::fs::File;
 
 use super::region::Region;
-use super::{Order, Touch, time_touches};
+use super::touches::{Order, Touch, time_touches};
 
 pub fn anonymous(pages: usize, order: Order) -> f64 {
     time_touches(&Region::anonymous(pages), order, Touch::Write)

@@ -9,33 +9,14 @@ mod kernel_map;
 mod region;
 mod sigbus_copy;
 mod signals;
+mod touch;
+mod touches;
 mod userfault;
 
 use std::fs::File;
-use std::time::Instant;
 
 pub use region::{PAGE_BYTES, Region};
-
-/// The order in which pages are touched; a permutation that no neighbour batching can follow, or every one in turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
-    /// Ascending.
-    Sequential,
-    /// By an odd stride modulo the number of pages (a power of two).
-    Scattered,
-}
-
-/// What a touch does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Touch {
-    /// Loads a byte.
-    Read,
-    /// Stores a byte.
-    Write,
-}
-
-/// The stride of [`Order::Scattered`]; `guests/fault_times.c` has the same.
-const STRIDE: usize = 7919;
+pub use touches::{Order, Touch};
 
 /// Nanoseconds for each first touch of `pages` private pages, filled in the faulting thread by SIGBUS and UFFDIO_COPY from
 /// a page in memory.
@@ -106,19 +87,4 @@ pub fn kernel_file(file: &File, pages: usize, order: Order) -> f64 {
 #[must_use]
 pub fn kernel_private_file(file: &File, pages: usize, order: Order) -> f64 {
     kernel_map::private_file(file, pages, order)
-}
-
-/// Touches each page of `region` once; nanoseconds a page.
-fn time_touches(region: &Region, order: Order, touch: Touch) -> f64 {
-    let pages = region.pages();
-    assert!(pages.is_power_of_two(), "an odd stride visits each page only of a power of two");
-    let step = match order {
-        Order::Sequential => 1,
-        Order::Scattered => STRIDE,
-    };
-    let started = Instant::now();
-    for index in 0..pages {
-        region.touch(index * step % pages, touch);
-    }
-    started.elapsed().as_nanos() as f64 / pages as f64
 }

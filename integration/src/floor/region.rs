@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::ptr;
 
-use super::Touch;
+use super::touch::Touch;
 
 /// The size of a page on x86-64.
 pub const PAGE_BYTES: usize = 4096;

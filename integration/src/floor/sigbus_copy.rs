@@ -5,7 +5,8 @@ use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 
 use super::region::{PAGE_BYTES, Region};
-use super::{Order, Touch, signals, time_touches, userfault};
+use super::touches::{Order, Touch, time_touches};
+use super::{signals, userfault};
 
 /// The descriptor, the page of contents, the file it is read from (-1: none) and the region's start. Written before the
 /// handler can run, by the one measuring thread.

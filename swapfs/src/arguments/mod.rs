@@ -1,12 +1,12 @@
 //! What is typed: the command line, with help that teaches by examples.
 
+pub mod interval;
 mod mount;
 mod mount_call;
 mod settings;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -22,7 +22,6 @@ use crate::commands::top::TopArguments;
 use crate::commands::trace::TraceArguments;
 use settings::Provenance;
 use swapfs::config::{self, Entry};
-use swapfs::units::{UnitError, parse_duration};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -123,7 +122,7 @@ pub fn caller(line: &[OsString]) -> Caller {
 /// # Errors
 /// What is wrong with the call.
 pub fn from_mount(line: &[OsString]) -> Result<Option<Vec<OsString>>, clap::Error> {
-    match mount_call::request(line).map_err(|why| usage_error(&why))? {
+    match mount_call::request(line, &definition()).map_err(|why| usage_error(&why))? {
         mount_call::Request::Nothing => Ok(None),
         mount_call::Request::Mount(ours) => Ok(Some([vec!["swapfs".into()], ours].concat())),
     }
@@ -156,7 +155,7 @@ fn with_config(
 ) -> Result<CommandLine, clap::Error> {
     let shown = file.display();
     let text = std::fs::read_to_string(file).map_err(|error| usage_error(&format!("--config {shown}: {error}")))?;
-    let entries = config::parse(&text, &settings::known());
+    let entries = config::parse(&text, &settings::known(&definition()));
     let entries = entries.map_err(|error| usage_error(&format!("--config {shown}, {error}")))?;
     if let Some(key) = arguments.without.iter().find(|key| !entries.iter().any(|entry| entry.key == **key)) {
         return Err(usage_error(&format!("--without {key}: {shown} has no such key")));
@@ -190,14 +189,6 @@ fn with_config(
 fn first_line(error: &clap::Error) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
-}
-
-/// A span of time that is not zero.
-pub fn interval(text: &str) -> Result<Duration, UnitError> {
-    match parse_duration(text)? {
-        Duration::ZERO => Err(UnitError::Zero(text.to_owned())),
-        interval => Ok(interval),
-    }
 }
 
 fn usage_error(message: &str) -> clap::Error {

@@ -11,6 +11,8 @@ use std::path::Path;
 use swapfs::config::{Entry, Setting, Takes};
 use swapfs::mounting::MountFlag;
 
+use clap::Command;
+
 use super::settings;
 
 /// Names under which mount(8) starts us.
@@ -105,7 +107,7 @@ pub(super) fn is_call(line: &[OsString], verbs: &[String]) -> bool {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn request(line: &[OsString]) -> Result<Request, String> {
+pub(super) fn request(line: &[OsString], command: &Command) -> Result<Request, String> {
     let (mut places, mut options, mut fake, mut sloppy) = (vec![], String::new(), false, false);
     let mut words = line.iter().skip(1);
     while let Some(word) = words.next() {
@@ -143,7 +145,7 @@ pub(super) fn request(line: &[OsString]) -> Result<Request, String> {
     let mut name = OsString::from("--fsname=");
     name.push(source);
     mount.push(name);
-    let known = settings::known();
+    let known = settings::known(command);
     let options = split(&options);
     for (at, option) in options.iter().enumerate() {
         let is_taken_back =
@@ -221,7 +223,7 @@ mod tests {
     }
 
     fn mount(words: &[&str]) -> Result<Request, String> {
-        request(&line(words))
+        request(&line(words), &crate::arguments::definition())
     }
 
     #[test]
@@ -291,7 +293,7 @@ mod tests {
         #[test]
         fn no_call_panics(words in proptest::collection::vec("(-o|-t|-f|\\PC|swap=|none|/m|,|\"|=){0,4}", 0..6)) {
             let words: Vec<OsString> = std::iter::once("mount.swapfs".into()).chain(words.into_iter().map(Into::into)).collect();
-            if let Ok(Request::Mount(line)) = request(&words) {
+            if let Ok(Request::Mount(line)) = request(&words, &crate::arguments::definition()) {
                 prop_assert!(line[0] == "mount" && line[line.len() - 2] == "--");
             }
         }

@@ -4,10 +4,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{ArgAction, ArgMatches, CommandFactory};
+use clap::{ArgAction, ArgMatches, Command};
 use swapfs::config::{Entry, Setting, Takes};
-
-use super::CommandLine;
 
 /// The key of the mount point, which has no option.
 pub(super) const MOUNTPOINT: &str = "mountpoint";
@@ -16,9 +14,8 @@ pub(super) const CONFIG: &str = "config";
 /// Options about the configuration file, which have no keys in it.
 const KEYLESS: [&str; 2] = [CONFIG, "without"];
 
-/// All keys, in the order of the help, and what they take.
-pub(super) fn known() -> Vec<(String, Takes)> {
-    let command = CommandLine::command();
+/// All keys of the command line `command`, in the order of the help, and what they take.
+pub(super) fn known(command: &Command) -> Vec<(String, Takes)> {
     let mount = command.find_subcommand("mount").map(|mount| mount.get_arguments().chain(command.get_arguments()));
     let takes = |action: &ArgAction| match action {
         ArgAction::SetTrue => Some(Takes::Switch),
@@ -82,7 +79,7 @@ mod tests {
 
     #[test]
     fn every_option_has_its_key() {
-        let known = known();
+        let known = known(&crate::arguments::definition());
         let takes = |name: &str| known.iter().find(|(key, _)| key == name).map(|(_, takes)| *takes);
         assert_eq!(takes("swap"), Some(Takes::Values));
         assert_eq!(takes("read-bw"), Some(Takes::Value));

@@ -1,14 +1,12 @@
-//! Shell completions and manual pages, made from the command line's definition.
+//! Shell completions and manual pages, made from the command line's definition, `command`.
 
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, Command};
 use clap_complete::Shell;
-
-use crate::arguments::definition;
 
 /// `swapfs completions`.
 #[derive(Debug, Args)]
@@ -40,34 +38,34 @@ pub struct ManpagesArguments {
 }
 
 /// Writes completions to the standard output.
-pub fn completions(arguments: &CompletionsArguments) -> anyhow::Result<()> {
-    super::client::print(&String::from_utf8_lossy(&script(arguments.shell))).map(drop)
+pub fn completions(command: &Command, arguments: &CompletionsArguments) -> anyhow::Result<()> {
+    super::client::print(&String::from_utf8_lossy(&script(command, arguments.shell))).map(drop)
 }
 
-fn script(shell: Shell) -> Vec<u8> {
+fn script(command: &Command, shell: Shell) -> Vec<u8> {
     let mut script = vec![];
-    clap_complete::generate(shell, &mut definition(), "swapfs", &mut script);
+    clap_complete::generate(shell, &mut command.clone(), "swapfs", &mut script);
     script
 }
 
 /// Writes `swapfs.1`, `swapfs-mount.1`, and so on.
-pub fn manpages(arguments: &ManpagesArguments) -> anyhow::Result<()> {
+pub fn manpages(command: &Command, arguments: &ManpagesArguments) -> anyhow::Result<()> {
     let directory = &arguments.directory;
-    let written: io::Result<()> = clap_mangen::generate_to(definition(), directory);
+    let written: io::Result<()> = clap_mangen::generate_to(command.clone(), directory);
     written.with_context(|| format!("cannot write manual pages into {}", directory.display()))
 }
 
 /// Writes manual pages and the completions of all shells, laid out as below `/usr/share`.
-pub fn all(arguments: &GenerateArguments) -> anyhow::Result<()> {
+pub fn all(command: &Command, arguments: &GenerateArguments) -> anyhow::Result<()> {
     let top = &arguments.directory;
     let write = || -> io::Result<()> {
         let pages = top.join("man/man1");
         fs::create_dir_all(&pages)?;
-        clap_mangen::generate_to(definition(), &pages)?;
+        clap_mangen::generate_to(command.clone(), &pages)?;
         for (shell, path) in COMPLETIONS {
             let path = top.join(path);
             path.parent().map(fs::create_dir_all).transpose()?;
-            fs::write(path, script(shell))?;
+            fs::write(path, script(command, shell))?;
         }
         Ok(())
     };

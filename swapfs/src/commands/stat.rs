@@ -9,7 +9,7 @@ use swapfs::accounting::Snapshot;
 use swapfs::table::{Selection, distributions, rates, totals};
 
 use super::client::{self, Reader, print};
-use crate::arguments::interval;
+use crate::arguments::interval::interval;
 
 /// `swapfs stat`.
 #[derive(Debug, Args)]

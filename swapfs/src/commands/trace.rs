@@ -14,7 +14,7 @@ use swapfs::process::EndSignals;
 use swapfs::trace::{Exporter, Format};
 
 use super::client;
-use crate::arguments::interval;
+use crate::arguments::interval::interval;
 
 /// How long to wait when there is nothing to read: a ring holds what a busy mount does in that time many times over.
 const PAUSE: Duration = Duration::from_millis(5);

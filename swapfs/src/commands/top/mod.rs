@@ -13,7 +13,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, Ke
 use swapfs::accounting::Heat;
 
 use super::client;
-use crate::arguments::interval;
+use crate::arguments::interval::interval;
 use state::{HEAT_CELLS, Screen};
 
 /// `swapfs top`.

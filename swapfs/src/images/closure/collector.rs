@@ -8,7 +8,8 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Statx, StatxFlags};
 
-use super::{ClosureError, HeldFile};
+use super::error::ClosureError;
+use super::held::HeldFile;
 use crate::filesystem::FileKind;
 use crate::images::index::{Body, Index, Meta};
 use crate::images::tree::Xattrs;

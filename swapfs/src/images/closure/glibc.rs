@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use super::cache::{self, LinkerCache};
-use super::rules::{Candidate, Loaded, Way, chain, replace};
+use super::search::{Candidate, Loaded, Way, chain, replace};
 
 /// Built into the linker: on Debian those of the architecture, elsewhere `lib64`.
 const BUILT_IN: [&str; 8] = [

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 
 use super::binary::Binary;
 use super::collector::Collector;
+use super::error::ClosureError;
 use super::glibc::Glibc;
-use super::rules::{Candidate, Loaded, Rules, Way};
-use super::{ClosureError, HeldFile};
+use super::held::HeldFile;
+use super::rules::Rules;
+use super::search::{Candidate, Loaded, Way};
 use crate::images::index::Index;
 
 /// As the kernel: a script's interpreter may be a script, and so on.

@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use super::rules::{Candidate, Loaded, Way, chain, replace};
+use super::search::{Candidate, Loaded, Way, chain, replace};
 
 /// Where it looks where no file says otherwise.
 const BUILT_IN: &str = "/lib:/usr/local/lib:/usr/lib";

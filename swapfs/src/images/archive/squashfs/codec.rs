@@ -4,7 +4,8 @@ use std::io::{self, Read};
 
 use flate2::{Decompress, FlushDecompress, Status};
 
-use super::{ArchiveError, corrupt};
+use super::field::corrupt;
+use crate::images::archive::ArchiveError;
 
 /// Dictionaries of xz are as large as a block, 1 MiB at most; with what a decoder needs besides.
 const XZ_MOST_KIB: u32 = 4 << 10;

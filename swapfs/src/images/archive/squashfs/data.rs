@@ -8,11 +8,14 @@ use parking_lot::Mutex;
 use rustix::io::Errno;
 
 use super::codec::Codec;
+use super::field::corrupt;
+use super::field::number;
+use super::image::Image;
 use super::inode::{FileData, Fragment};
 use super::metadata::Metadata;
-use super::superblock::{Superblock, number};
-use super::{Image, Medium, corrupt};
+use super::superblock::Superblock;
 use crate::filesystem::extent::clip_read;
+use crate::images::archive::Medium;
 use crate::store::Whence;
 
 /// What is kept of decompressed blocks.

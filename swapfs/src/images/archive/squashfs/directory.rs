@@ -9,10 +9,12 @@ use std::sync::Arc;
 use lru::LruCache;
 use parking_lot::Mutex;
 
-use super::corrupt;
-use super::inode::{InodeRef, List};
+use super::field::InodeRef;
+use super::field::corrupt;
+use super::field::number;
+use super::inode::List;
 use super::metadata::{Cursor, Metadata};
-use super::superblock::{Superblock, number};
+use super::superblock::Superblock;
 use crate::filesystem::FileKind;
 
 /// What a list holds for `.` and `..`, though they are not in it.

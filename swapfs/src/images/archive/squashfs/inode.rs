@@ -2,19 +2,15 @@
 
 use std::io;
 
-use super::corrupt;
+use super::field::number;
+use super::field::{InodeRef, corrupt};
 use super::metadata::Metadata;
-use super::superblock::{Superblock, number};
+use super::superblock::Superblock;
 
 /// As in the kernel, a page.
 const LONGEST_TARGET: u64 = 4096;
 const NO_FRAGMENT: u64 = 0xffff_ffff;
 const NO_XATTRS: u64 = 0xffff_ffff;
-
-/// Where an inode is: the beginning of its metadata block, from the inode table, in the upper 48 bits, and its place in the
-/// block in the lower 16. Names of one file have the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct InodeRef(pub(super) u64);
 
 /// An inode, decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]

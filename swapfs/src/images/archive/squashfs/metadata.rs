@@ -8,8 +8,9 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use super::codec::Codec;
-use super::superblock::number;
-use super::{Medium, corrupt};
+use super::field::corrupt;
+use super::field::number;
+use crate::images::archive::Medium;
 
 const LARGEST_BLOCK: usize = 8 << 10;
 /// 4 MiB of them are kept.

@@ -12,50 +12,37 @@
 mod codec;
 mod data;
 mod directory;
+mod field;
+mod image;
 mod inode;
 mod metadata;
 mod superblock;
 mod xattr;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ArchiveError, Medium};
-use crate::filesystem::attr::system_time;
 use crate::filesystem::caching::ARCHIVE_TTL;
-use crate::filesystem::inode::{Identity, Version};
-use crate::filesystem::symlink::{LinkTarget, confine};
-use crate::filesystem::{Attr, FileKind, FsError, Ino};
+use crate::filesystem::inode::Identity;
+use crate::filesystem::symlink::LinkTarget;
+use crate::filesystem::{FileKind, FsError};
+use crate::images::archive::{ArchiveError, Medium};
 use crate::images::tree::{ImageBytes, Listed, OpenImage, Seen, Space, Tree, Xattrs};
 use crate::store::Whence;
 use data::BlockMap;
-use inode::{Inode, InodeRef, What};
+use image::{Image, shown_target};
+use inode::{Inode, What};
 use metadata::Metadata;
 use superblock::Superblock;
 
 pub(super) use superblock::is_squashfs;
 
-/// Something of the image makes no sense.
-fn corrupt(why: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why)
-}
-
 /// The files of a squashfs image.
 #[derive(Debug)]
 pub struct SquashfsTree(Arc<Image>);
-
-/// What all open files of an image share.
-#[derive(Debug)]
-struct Image {
-    superblock: Superblock,
-    metadata: Metadata,
-    directories: directory::Directories,
-    blocks: data::Blocks,
-}
 
 impl SquashfsTree {
     /// Reads the superblock and the top directory of the image on `medium`.
@@ -78,61 +65,6 @@ impl SquashfsTree {
             Err(error) if error.raw_os_error().is_some() => Err(error.into()),
             Err(_) => Err(ArchiveError::Damaged { at, why: "its top directory cannot be read" }),
         }
-    }
-}
-
-fn shown_target(link: &Path, target: &[u8]) -> LinkTarget {
-    confine(Path::new("/"), link, Path::new(OsStr::from_bytes(target)))
-}
-
-impl Image {
-    fn inode(&self, at: InodeRef) -> io::Result<Inode> {
-        inode::read(&self.metadata, &self.superblock, at)
-    }
-
-    /// Walks to `path` without following symlinks.
-    fn find(&self, path: &Path) -> Result<Inode, FsError> {
-        let mut at = self.inode(self.superblock.root)?;
-        for component in path.components() {
-            let Component::Normal(name) = component else { return Err(FsError::NotFound) };
-            let What::Directory(list) = &at.what else { return Err(FsError::NotADirectory) };
-            let names = self.directories.read(&self.metadata, &self.superblock, list)?;
-            let next = self.inode(names.get(name).ok_or(FsError::NotFound)?.at)?;
-            // Else directories could hold themselves.
-            if let What::Directory(list) = &next.what
-                && list.parent != at.number
-            {
-                return Err(corrupt("a directory that is not its parent's child").into());
-            }
-            at = next;
-        }
-        if at.what == What::NotShown { Err(FsError::NotFound) } else { Ok(at) }
-    }
-
-    fn seen(&self, inode: &Inode) -> Seen {
-        let (kind, size_bytes, stored_bytes) = match &inode.what {
-            What::Directory(list) => (FileKind::Directory, list.bytes.into(), 0),
-            What::Symlink(target) => (FileKind::Symlink, target.len() as u64, 0),
-            What::File(file) => (FileKind::Regular, file.size_bytes, file.size_bytes.saturating_sub(file.hole_bytes)),
-            What::NotShown => (FileKind::Regular, 0, 0),
-        };
-        let when = system_time(inode.modified.into(), 0);
-        let attr = Attr {
-            ino: Ino(0),
-            kind,
-            size_bytes,
-            blocks_512: stored_bytes.div_ceil(512),
-            permissions: inode.permissions,
-            links: inode.links,
-            uid: inode.uid,
-            gid: inode.gid,
-            accessed: when,
-            modified: when,
-            changed: when,
-        };
-        let identity = Identity { device: (0, 0), number: inode.at.0, born: (0, 0) };
-        let version = Version { modified: (inode.modified.into(), 0), changed: (0, 0), size_bytes };
-        Seen { kind, identity, version, attr }
     }
 }
 

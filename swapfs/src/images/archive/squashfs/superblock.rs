@@ -1,8 +1,9 @@
 //! The head of an image: where everything is.
 
 use super::codec::Codec;
-use super::inode::InodeRef;
-use super::{ArchiveError, Medium};
+use super::field::InodeRef;
+use super::field::number;
+use crate::images::archive::{ArchiveError, Medium};
 
 const MAGIC: &[u8; 4] = b"hsqs";
 const SUPERBLOCK_BYTES: usize = 96;
@@ -33,13 +34,6 @@ pub(super) struct Superblock {
 /// Whether `start`, the first bytes of a file, is the head of a squashfs image (of this byte order).
 pub(in super::super) fn is_squashfs(start: &[u8]) -> bool {
     start.starts_with(MAGIC)
-}
-
-/// A little-endian number in `bytes`, which must hold it.
-pub(super) fn number<const N: usize>(bytes: &[u8], at: usize) -> u64 {
-    let mut whole = [0; 8];
-    whole[..N].copy_from_slice(&bytes[at..at + N]);
-    u64::from_le_bytes(whole)
 }
 
 impl Superblock {

@@ -14,7 +14,7 @@ fn open(bytes: Vec<u8>) -> Result<SquashfsTree, String> {
 }
 
 fn field(bytes: &[u8], at: usize) -> usize {
-    superblock::number::<8>(bytes, at) as usize
+    field::number::<8>(bytes, at) as usize
 }
 
 /// Where in the file an inode's record begins, that of the plain image's one block.
@@ -144,7 +144,7 @@ fn sizes_that_lie_are_errors_of_their_file() {
     assert_eq!(errno(target(&with(link + 20, &u32::MAX.to_le_bytes()), "near")), EIO);
     // A list of 4 GiB.
     let top = record(&plain, "");
-    let kind = superblock::number::<2>(PLAIN, top);
+    let kind = field::number::<2>(PLAIN, top);
     let tree = if kind == 1 { with(top + 24, &[0xff; 2]) } else { with(top + 20, &[0xff; 4]) };
     assert_eq!(errno(tree.list(Path::new(""))), EIO);
 }

@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 
-use super::corrupt;
+use super::field::corrupt;
+use super::field::number;
 use super::metadata::{Cursor, Metadata};
-use super::superblock::{Superblock, number};
+use super::superblock::Superblock;
 use crate::images::tree::Xattrs;
 
 /// As in the kernel: the most that a list of names, and one value, may be.

@@ -4,8 +4,8 @@ use std::io;
 
 use rustix::io::Errno;
 
-use super::Medium;
 use crate::filesystem::extent::clip_read;
+use crate::images::archive::Medium;
 use crate::images::index::Leaf;
 use crate::store::Whence;
 

@@ -6,7 +6,8 @@ use tar::{EntryType, Header};
 
 use super::extents::Extents;
 use super::pax::{NOBODY, Pax};
-use super::{ArchiveError, Medium, field, sparse};
+use super::{field, sparse};
+use crate::images::archive::{ArchiveError, Medium};
 use crate::images::index::Meta;
 
 pub(super) const BLOCK_BYTES: u64 = 512;

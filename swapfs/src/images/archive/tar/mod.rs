@@ -17,10 +17,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ArchiveError, Medium, printable};
 use crate::filesystem::caching::ARCHIVE_TTL;
 use crate::filesystem::inode::Identity;
 use crate::filesystem::{FileKind, FsError};
+use crate::images::archive::error::printable;
+use crate::images::archive::{ArchiveError, Medium};
 use crate::images::index::{Body, Index, IndexError, Meta, NodeIndex};
 use crate::images::tree::{ImageBytes, Listed, OpenImage, Seen, Space, Tree, Xattrs};
 use crate::store::Whence;

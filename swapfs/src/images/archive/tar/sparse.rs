@@ -3,11 +3,11 @@
 
 use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
-use super::ArchiveError;
 use super::extents::Extents;
 use super::field::unsigned;
 use super::member::{BLOCK_BYTES, Members, NOT_A_NUMBER};
 use super::pax::{PaxSparse, decimal};
+use crate::images::archive::ArchiveError;
 
 /// More pieces than any real file has; the map of one member is at most 24 MiB of memory.
 const MOST_PIECES: usize = 1 << 20;
