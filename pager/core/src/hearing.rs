@@ -79,6 +79,7 @@ mod tests {
             account: Account::default(),
             hearing: AtomicU32::new(Hearing::Deaf as u32),
             unanswered: AtomicU32::new(0),
+            answered: AtomicU64::new(0),
             program: Text { len: AtomicU32::new(0), bytes: [const { AtomicU8::new(0) }; PATH_BYTES] },
         })
     }

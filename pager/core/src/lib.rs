@@ -19,6 +19,7 @@ pub mod fault;
 pub mod hearing;
 pub mod pool;
 pub mod rank;
+pub mod remote;
 pub mod replacement;
 pub mod roster;
 pub mod seccomp;

@@ -102,6 +102,8 @@ pub struct Settings {
     pub trace_cells: AtomicU64,
     /// 1 once a process of the run has asked to trace another one or to be traced.
     pub tracing: AtomicU32,
+    /// 1 once a process of the run has opened a `/proc/PID/mem`.
+    pub memory_files: AtomicU32,
     /// PID namespaces that processes of the run were found to be in, beside the supervisor's.
     pub spaces: AtomicU32,
 }
@@ -320,6 +322,8 @@ pub struct Process {
     pub hearing: AtomicU32,
     /// 1 from just before a poke is sent until the process gets it, see [`Process::take_poke`].
     pub unanswered: AtomicU32,
+    /// The number of the last request for pages ([`crate::remote`]) that was answered; its lowest bit says that the first page is there.
+    pub answered: AtomicU64,
     /// Path of the program it runs.
     pub program: Text,
 }

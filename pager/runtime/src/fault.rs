@@ -6,9 +6,10 @@
 use core::sync::atomic::Ordering;
 
 use pager_core::addr::{PageNum, PageRange, VirtAddr};
-use pager_core::area::{Access, Area, Protection};
+use pager_core::area::{Access, Area, Holding, Protection};
 use pager_core::entry::{Dirt, Entry, SwapSlot};
 use pager_core::fault::{Plan, around, classify};
+use pager_core::remote::Right;
 use pager_core::shared::count;
 use pager_core::table::{EntryCell, Waiters};
 
@@ -60,7 +61,15 @@ enum Step {
 ///
 /// No lock may be held. Afterwards, unless the page is pinned, it may be gone again at any time.
 pub fn make_resident(addr: VirtAddr, access: Access) -> Outcome {
-    match bring_in(addr, access, || ()) {
+    make_resident_by(addr, access, Right::Program)
+}
+
+/// The same by the right of whoever wants the page.
+///
+/// No lock may be held. A page of a file that is let through has to be a private one before a debugger writes to it: see
+/// [`crate::memory::protect::make_private_page`].
+pub fn make_resident_by(addr: VirtAddr, access: Access, right: Right) -> Outcome {
+    match bring_in(addr, access, right, || ()) {
         Outcome::Spurious => Outcome::Resolved,
         outcome => outcome,
     }
@@ -71,7 +80,7 @@ pub fn on_fault(addr: VirtAddr, access: Access) -> Outcome {
     let count_waited = || {
         count(&state::counts().faults_waited, 1);
     };
-    match bring_in(addr, access, count_waited) {
+    match bring_in(addr, access, Right::Program, count_waited) {
         Outcome::Spurious => still_there(addr.page(), access),
         Outcome::Denied if access == Access::Execute => denied_fetch(addr),
         outcome => outcome,
@@ -81,13 +90,13 @@ pub fn on_fault(addr: VirtAddr, access: Access) -> Outcome {
 /// Acts until the page is there, or cannot be. `Spurious` is one that nothing had to be done or waited for. `at_first_wait` is called before
 /// the first wait for another thread, unless the area has just grown.
 #[inline(always)]
-fn bring_in(addr: VirtAddr, access: Access, at_first_wait: impl Fn()) -> Outcome {
+fn bring_in(addr: VirtAddr, access: Access, right: Right, at_first_wait: impl Fn()) -> Outcome {
     if addr.0 >= pager_core::addr::USER_END {
         return Outcome::NoArea;
     }
     let (page, mut grown, mut if_there) = (addr.page(), false, Outcome::Spurious);
     loop {
-        match decide(page, access) {
+        match decide(page, access, right) {
             Step::Done(Outcome::Spurious) => return if_there,
             Step::Done(Outcome::NoArea) if !grown && grow::down_to(page) => {
                 (grown, if_there) = (true, Outcome::Resolved)
@@ -159,11 +168,18 @@ pub fn take(page: PageNum, seen: Entry) -> bool {
     taken
 }
 
-fn decide(page: PageNum, access: Access) -> Step {
+/// What an area is to a debugger: all of it may be read, and what is private written to.
+fn for_debugger(area: Area) -> Area {
+    let more = if area.holding == Holding::Private { Protection::WRITE } else { Protection::READ };
+    Area { protection: area.protection | Protection::READ | more, ..area }
+}
+
+fn decide(page: PageNum, access: Access, right: Right) -> Step {
     let areas = STATE.areas.read();
-    let found = areas.find(page);
+    let found = areas.find(page).copied();
+    let found = if right == Right::Debugger { found.map(for_debugger) } else { found };
     let entry = STATE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
-    let plan = classify(found, page, entry, access);
+    let plan = classify(found.as_ref(), page, entry, access);
     match plan {
         Plan::NoArea => return Step::Done(Outcome::NoArea),
         Plan::Guarded => return Step::Done(Outcome::Guarded),
@@ -173,11 +189,14 @@ fn decide(page: PageNum, access: Access) -> Step {
         Plan::Wait => return Step::Wait,
         Plan::Unprotect | Plan::FillZero | Plan::FillImage { .. } | Plan::MapThrough | Plan::SwapIn(_) => {}
     }
-    let Some(area) = found.copied() else { return Step::Done(Outcome::NoArea) };
+    let Some(area) = found else { return Step::Done(Outcome::NoArea) };
     if !take(page, entry) {
         return Step::Wait;
     }
-    let run = take_neighbours(&area, page, entry, plan);
+    let run = match right {
+        Right::Program => take_neighbours(&area, page, entry, plan),
+        Right::Debugger => PageRange::single(page),
+    };
     Step::Fill(Fill { plan, access, area, page, run })
 }
 

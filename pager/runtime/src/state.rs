@@ -298,6 +298,36 @@ pub fn runs_natively() -> bool {
     settings().children.load(Ordering::Relaxed) == Children::Native as u32 && !is_first()
 }
 
+/// Whether this process is about to be copied, or is a copy that has not taken itself over yet: what it lacks reads as zeros then. Read by other
+/// processes of the run.
+static FORKING: AtomicU64 = AtomicU64::new(0);
+
+/// Notes that the process is about to be copied, or that this is over.
+pub fn note_forking(forking: bool) {
+    FORKING.store(forking.into(), Ordering::SeqCst);
+}
+
+/// What is to be read of a process of the run to find its slot: where its control block and its slot are mapped, and whether it is being forked.
+pub fn landmarks() -> [u64; 3] {
+    [STATE.control.as_ptr() as u64, STATE.process.as_ptr() as u64, FORKING.as_ptr() as u64]
+}
+
+/// The slot of a process that has it at `slot`, and its control block at `control`.
+pub fn slot_at(control: u64, slot: u64) -> Option<&'static Process> {
+    let into = slot.checked_sub(control)?.checked_sub(core::mem::offset_of!(Control, processes) as u64)?;
+    must_control().processes.get(into as usize / size_of::<Process>())
+}
+
+/// Notes that a process of the run has opened a `/proc/PID/mem`: from then on transfers are looked at.
+pub fn note_memory_file() {
+    settings().memory_files.store(1, Ordering::Relaxed);
+}
+
+/// Whether any has.
+pub fn has_memory_files() -> bool {
+    settings().memory_files.load(Ordering::Relaxed) != 0
+}
+
 /// Notes that a process of the run traces another, or is about to: from then on waits are looked at, and exec asks who traces.
 pub fn note_tracing() {
     settings().tracing.store(1, Ordering::Relaxed);

@@ -13,6 +13,7 @@ use super::pieces;
 use crate::die;
 use crate::gate;
 use crate::memory;
+use crate::remote;
 use crate::signals::held;
 use crate::state;
 use crate::sys::{Errno, check, syscall};
@@ -37,6 +38,9 @@ pub enum Interruption {
 /// # Errors
 /// The call's own, and ERESTARTSYS or ERESTARTNOINTR where it has to be made again after a signal.
 pub fn perform(block: &'static Block, call: Call) -> Result<u64, Errno> {
+    if let Some(result) = remote::transfer(block, &call) {
+        return result;
+    }
     if let Some(result) = listing::answer(&call, |call| make_fitting(block, call)) {
         return result;
     }

@@ -33,7 +33,7 @@ const SOCK_STREAM: i32 = 1;
 const RWF_NOWAIT: u64 = 8;
 
 /// Bytes that one call may pin.
-fn limit() -> u64 {
+pub fn limit() -> u64 {
     match state::reach() {
         u64::MAX => u64::MAX,
         cap => (cap / SHARE * PAGE_SIZE).clamp(PAGE_SIZE, LARGEST),

@@ -1,6 +1,6 @@
 //! mprotect.
 
-use pager_core::addr::{PAGE_SIZE, PageRange};
+use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::area::{Area, AreaTree, Growth, Holding, Key, Protection};
 use pager_core::entry::Entry;
 
@@ -94,6 +94,20 @@ fn change(areas: &mut AreaTree, range: PageRange, prot: u64, key: Option<i32>) -
         areas.update(area.range, |area| (area.protection, area.key) = (protection, next));
     }
     Ok(())
+}
+
+/// Has a page that is let through from a file be a private one, which a debugger may write to though the program may not; other pages stay as they
+/// are.
+///
+/// # Errors
+/// What the kernel says.
+pub fn make_private_page(page: PageNum) -> Result<(), Errno> {
+    let mut areas = STATE.areas.write();
+    let area = areas.find(page).filter(|area| area.holding == Holding::MapThrough).copied();
+    match area.and_then(|area| area.clip(PageRange::single(page))) {
+        Some(piece) => make_writable(&mut areas, &piece),
+        None => Ok(()),
+    }
 }
 
 /// Pages of the file itself become memory of ours before they can be written to. They are clean, so nothing is lost.

@@ -101,12 +101,15 @@ fn fork_once(
     let heap = rest::still_heap(&rest);
     // What arrived before is the parent's, and what arrives afterwards the child's own.
     let mask = signal::set_mask(SignalSet::ALL);
+    state::note_forking(true);
     // SAFETY: no CLONE_VM: the child has a copy of this stack, and of everything else.
     let result =
         check(unsafe { syscall(nr::CLONE, [request.kernel_flags(), 0, request.parent_tid, 0, request.tls, 0]) });
     if result == Ok(0) {
         block.inbox.clear();
         held::forget(block);
+    } else {
+        state::note_forking(false);
     }
     signal::set_mask(mask);
     drop(heap);
@@ -160,6 +163,7 @@ fn become_child(block: &'static Block, context: &mut UContext, request: &Request
         die::internal(format_args!("a forked child cannot be taken over: {errno:?}"));
     }
     state::process().listen();
+    state::note_forking(false);
     request.tell_child(block.own().tid);
     if request.stack != 0 {
         context.machine.rsp = request.stack;

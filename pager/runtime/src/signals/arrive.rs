@@ -20,6 +20,7 @@ use crate::gate;
 use crate::keys;
 use crate::lifeline;
 use crate::process::trace::tracee;
+use crate::remote::serve;
 use crate::state;
 use crate::sys::Errno;
 use crate::sys::signal::{self, Action, MachineContext, SIGBUS, SIGSEGV, SigInfo, SignalSet, UContext};
@@ -64,7 +65,7 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
     let (info, context) = unsafe { (&*info, &mut *context) };
     leave_program_state(context);
     if super::take_poke(info) {
-        return poked(context);
+        return poked(info, context);
     }
     if lifeline::is_torn_by(info) {
         lifeline::end();
@@ -130,13 +131,18 @@ fn after_tracer(info: &SigInfo, context: &mut UContext) {
     }
 }
 
-/// The cap was lowered: keep to it now, unless the thread is in the middle of something. Then the next fault will.
-fn poked(context: &UContext) {
+/// Another process has something to say. The cap was lowered: keep to it now, unless the thread is in the middle of something. Then the next fault
+/// will. Pages are wanted: bring them in; in the middle of something, later, or when it is asked again.
+fn poked(info: &SigInfo, context: &UContext) {
     if in_runtime(context) && gate::has_ended(context.machine.rip) && context.machine.rax == Errno::EINTR.as_return() {
         Block::current().own().cut_short = true;
     }
-    if !in_runtime(context) || gate::waits_in_kernel(context.machine.rip) {
-        evict::keep_to_cap();
+    let is_free = !in_runtime(context) || gate::waits_in_kernel(context.machine.rip);
+    match info.request() {
+        Some((request, number)) if is_free => serve::answer(&request, number),
+        Some((request, number)) => serve::keep(&request, number),
+        None if is_free => evict::keep_to_cap(),
+        None => {}
     }
 }
 

@@ -1,5 +1,7 @@
 //! Signal structures as the kernel lays them out on x86-64, and the calls that set actions, masks and stacks.
 
+use pager_core::remote::Request;
+
 use super::{Errno, call, nr};
 
 pub const SIGILL: u32 = 4;
@@ -168,10 +170,27 @@ impl SigInfo {
         self.code == SI_USER && self.fields[0] == 0
     }
 
-    /// Whether it is the supervisor's request to keep to the cap, by what it says.
+    /// Whether another process of the run sent it to the runtime: to keep to the cap, or to bring pages in, by what it says.
     pub const fn says_poke(&self) -> bool {
+        self.is_queued(pager_core::shared::POKE) || self.is_queued(pager_core::remote::REQUEST)
+    }
+
+    /// What another process of the run asks for, and the request's number, if it asks for pages.
+    pub fn request(&self) -> Option<(Request, u64)> {
+        let request = Request::unpack(self.fields[2]).filter(|_| self.is_queued(pager_core::remote::REQUEST))?;
+        Some((request, self.fields[3]))
+    }
+
+    /// A signal that asks for pages.
+    pub fn asking(request: &Request, number: u64) -> SigInfo {
+        let mut info = SigInfo { signo: SIGSEGV as i32, code: SI_QUEUE, ..SigInfo::ZERO };
+        (info.fields[1], info.fields[2], info.fields[3]) = (pager_core::remote::REQUEST, request.pack(), number);
+        info
+    }
+
+    const fn is_queued(&self, value: u64) -> bool {
         // `si_value` of a queued signal lies behind `si_pid` and `si_uid`.
-        self.code == SI_QUEUE && self.fields[1] == pager_core::shared::POKE
+        self.code == SI_QUEUE && self.fields[1] == value
     }
 
     /// Whether it tells of something that happened on descriptor `fd` (F_SETSIG of fcntl(2)).
@@ -283,6 +302,7 @@ pub struct Frame {
 /// Offset of `struct _fpx_sw_bytes` in the FPU state, its magic, and the magic behind the extended state.
 pub const FP_SW_BYTES: u64 = 464;
 pub const FP_XSTATE_MAGIC1: u32 = 0x4650_5853;
+pub const FP_XSTATE_MAGIC2: u32 = 0x4650_5845;
 pub const FP_LEGACY_BYTES: u64 = 512;
 
 pub fn action(signal: u32, new: Option<&Action>, old: Option<&mut Action>) -> Result<(), Errno> {
