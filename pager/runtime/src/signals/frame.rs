@@ -2,14 +2,16 @@
 //!
 //! Source: arch/x86/kernel/signal_64.c and signal.c of Linux; the layout is ABI.
 
+use core::arch::x86_64::__cpuid_count;
+
 use pager_core::shared::count;
 
 use super::{end, held};
 use crate::keys;
 use crate::state;
 use crate::sys::Errno;
-use crate::sys::signal::{self, Action, AltStack, FP_LEGACY_BYTES, FP_SW_BYTES, FP_XSTATE_MAGIC1, Frame, SIGSEGV};
-use crate::sys::signal::{SigInfo, SignalSet, UContext};
+use crate::sys::signal::{self, Action, AltStack, FP_LEGACY_BYTES, FP_SW_BYTES, FP_XSTATE_MAGIC1, FP_XSTATE_MAGIC2};
+use crate::sys::signal::{Frame, SIGSEGV, SigInfo, SignalSet, UContext};
 use crate::sys::task;
 use crate::thread::{BackedUp, Block, Trap};
 use crate::user;
@@ -20,6 +22,19 @@ const EFLAGS_PROGRAM: u64 = 0x0004_0dd5;
 const EFLAGS_DIRECTION: u64 = 1 << 10;
 const EFLAGS_TRAP: u64 = 1 << 8;
 const EFLAGS_RESUME: u64 = 1 << 16;
+/// Where FXRSTOR and XRSTOR take a state from, in bytes.
+const FP_LEGACY_ALIGNMENT: u64 = 16;
+const FP_EXTENDED_ALIGNMENT: u64 = 64;
+/// The least state that the kernel takes for an extended one.
+const FP_LEAST_EXTENDED: u32 = 576;
+/// The header of the extended state, behind the first part.
+const FP_HEADER_BYTES: usize = 64;
+/// The x87 and SSE registers, which the first part holds.
+const FP_LEGACY_FEATURES: u64 = 3;
+/// Control word of the x87 and control register of SSE that a program starts with, and where the latter stands.
+const FIRST_FCW: u16 = 0x37f;
+const FIRST_MXCSR: u32 = 0x1f80;
+const MXCSR: usize = 24;
 /// The processor's number for a page fault.
 pub const PAGE_FAULT: u64 = 14;
 
@@ -71,6 +86,10 @@ pub fn is_without_effect(block: &'static Block, info: &SigInfo) -> bool {
 pub fn deliver_fault(block: &'static Block, context: &mut UContext, info: &SigInfo) {
     let machine = &context.machine;
     let own = block.own();
+    if info.code == signal::SI_KERNEL && machine.trapno == PAGE_FAULT {
+        // No fault of an instruction: the kernel could not restore the FPU state of the program's frame, and has kept what it knew of the last fault.
+        return force(block, context, info);
+    }
     // The address register is of page faults only.
     let cr2 = if machine.trapno == PAGE_FAULT { machine.cr2 } else { own.last_trap.cr2 };
     own.last_trap = Trap { number: machine.trapno, error: machine.err, cr2 };
@@ -230,19 +249,27 @@ fn restore(block: &'static Block, context: &mut UContext, at: u64) -> Result<(),
     user::read(at, &mut bytes)?;
     // SAFETY: any bytes make a UContext.
     let saved: UContext = unsafe { core::ptr::read_unaligned(bytes.as_ptr().cast()) };
+    // In the kernel's order: what is refused later finds the mask and the registers of the frame in place.
+    set_mask(block, context, saved.mask.minus(SignalSet::UNBLOCKABLE));
     let ours = *context;
-    restore_fp(&ours, &saved, context)?;
-    let fpstate = context.machine.fpstate;
     context.machine = saved.machine;
-    context.machine.fpstate = fpstate;
+    context.machine.fpstate = ours.machine.fpstate;
     context.machine.selectors = ours.machine.selectors;
     context.machine.eflags = ours.machine.eflags & !EFLAGS_PROGRAM | saved.machine.eflags & EFLAGS_PROGRAM;
+    restore_fp(&ours, &saved, context)?;
     block.own().alternate = super::calls::checked_stack(&saved.stack).unwrap_or(block.own().alternate);
-    set_mask(block, context, saved.mask.minus(SignalSet::UNBLOCKABLE));
     Ok(())
 }
 
-/// Copies the program's FPU state into our frame, from where the kernel restores it.
+/// Copies the program's FPU state into our frame, from where the kernel restores it, and which parts of it are to be restored
+/// (`__fpu_restore_sig`, arch/x86/kernel/fpu/signal.c). Where the sizes are is the kernel's: whatever the program has made of them, the frame on our
+/// stack stays as long as it is.
+///
+/// What only the processor refuses (reserved bits of MXCSR, of the header) it refuses when the kernel restores our frame; the fault is then the
+/// program's, with its registers in place.
+///
+/// # Errors
+/// EFAULT for state that cannot be read, or does not lie where the processor takes it from.
 fn restore_fp(ours: &UContext, saved: &UContext, context: &mut UContext) -> Result<(), Errno> {
     let from = saved.machine.fpstate;
     if from == 0 {
@@ -250,14 +277,96 @@ fn restore_fp(ours: &UContext, saved: &UContext, context: &mut UContext) -> Resu
         return Ok(());
     }
     let room = fp_bytes(ours);
-    let mut sw = [0u8; 8];
-    user::read(from.wrapping_add(FP_SW_BYTES), &mut sw)?;
-    let magic = u32::from_le_bytes([sw[0], sw[1], sw[2], sw[3]]);
-    let size = u64::from(u32::from_le_bytes([sw[4], sw[5], sw[6], sw[7]]));
-    let bytes = if magic == FP_XSTATE_MAGIC1 && size <= room { size } else { FP_LEGACY_BYTES.min(room) };
     // SAFETY: the kernel reserved `room` bytes there on our stack, above the frame.
-    let into = unsafe { core::slice::from_raw_parts_mut(ours.machine.fpstate as *mut u8, bytes as usize) };
-    user::read(from, into)
+    let into = unsafe { core::slice::from_raw_parts_mut(ours.machine.fpstate as *mut u8, room as usize) };
+    let (legacy, extended) = into.split_at_mut((FP_LEGACY_BYTES as usize).min(room as usize));
+    let own_words = FpWords::of(legacy);
+    let taken = take_fp(from, own_words, legacy, extended);
+    if taken.is_err() {
+        // As the kernel, which then gives the thread the state that it began with.
+        legacy[..FP_SW_BYTES as usize].fill(0);
+        legacy[..2].copy_from_slice(&FIRST_FCW.to_ne_bytes());
+        legacy[MXCSR..MXCSR + 4].copy_from_slice(&FIRST_MXCSR.to_ne_bytes());
+        own_words.put(legacy);
+        let header = extended.len().min(FP_HEADER_BYTES);
+        extended[..header].fill(0);
+    }
+    taken
+}
+
+/// Reads the program's state at `from` into ours, whose words are `own_words`.
+fn take_fp(from: u64, own_words: FpWords, legacy: &mut [u8], extended: &mut [u8]) -> Result<(), Errno> {
+    user::read(from, legacy)?;
+    let told = FpWords::of(legacy);
+    let fits = told.state_bytes >= FP_LEAST_EXTENDED
+        && told.state_bytes <= own_words.state_bytes
+        && told.state_bytes <= told.extended_bytes;
+    let is_extended = !extended.is_empty() && told.magic == FP_XSTATE_MAGIC1 && fits && {
+        let end = user::read_value::<u32>(from.wrapping_add(told.state_bytes.into()))?;
+        end == FP_XSTATE_MAGIC2
+    };
+    if !from.is_multiple_of(if is_extended { FP_EXTENDED_ALIGNMENT } else { FP_LEGACY_ALIGNMENT }) {
+        return Err(Errno::EFAULT);
+    }
+    if is_extended {
+        let (header, parts) = extended.split_at_mut(FP_HEADER_BYTES);
+        user::read(from + FP_LEGACY_BYTES, header)?;
+        let present = header.first_chunk().map_or(0, |word| u64::from_ne_bytes(*word));
+        // As the processor, which reads no further than to the end of the last part that it restores.
+        let end = end_of_parts(present & told.features & own_words.features);
+        let len = end.saturating_sub(FP_LEGACY_BYTES as usize + FP_HEADER_BYTES).min(parts.len());
+        user::read(from + FP_LEGACY_BYTES + FP_HEADER_BYTES as u64, &mut parts[..len])?;
+        FpWords { features: told.features, ..own_words }.put(legacy);
+    } else if !extended.is_empty() {
+        // As without the rest: all other parts in their first state.
+        extended[..FP_HEADER_BYTES].fill(0);
+        extended[..size_of::<u64>()].copy_from_slice(&FP_LEGACY_FEATURES.to_ne_bytes());
+        FpWords { features: own_words.features | FP_LEGACY_FEATURES, ..own_words }.put(legacy);
+    }
+    Ok(())
+}
+
+/// Where the last of the parts named ends in an extended state that is not compacted.
+fn end_of_parts(features: u64) -> usize {
+    const EXTENDED_STATE: u32 = 0xd;
+    let parts = (2..u64::BITS).filter(|part| features >> part & 1 != 0);
+    let ends = parts.map(|part| {
+        let told = __cpuid_count(EXTENDED_STATE, part);
+        told.eax as usize + told.ebx as usize
+    });
+    ends.max().unwrap_or(0)
+}
+
+/// `struct _fpx_sw_bytes`, as far as it is used: what the kernel says in a frame about the state that it holds.
+#[derive(Clone, Copy)]
+struct FpWords {
+    magic: u32,
+    /// Bytes of the state with [`FP_XSTATE_MAGIC2`] behind it.
+    extended_bytes: u32,
+    features: u64,
+    /// Bytes of the state.
+    state_bytes: u32,
+}
+
+impl FpWords {
+    /// The words in the first part of a state.
+    fn of(legacy: &[u8]) -> FpWords {
+        let at = |offset: usize| {
+            let word = &legacy[FP_SW_BYTES as usize + offset..][..4];
+            u32::from_ne_bytes([word[0], word[1], word[2], word[3]])
+        };
+        let features = u64::from(at(8)) | u64::from(at(12)) << 32;
+        FpWords { magic: at(0), extended_bytes: at(4), features, state_bytes: at(16) }
+    }
+
+    /// Puts them there.
+    fn put(self, legacy: &mut [u8]) {
+        let words = &mut legacy[FP_SW_BYTES as usize..];
+        words[..4].copy_from_slice(&self.magic.to_ne_bytes());
+        words[4..8].copy_from_slice(&self.extended_bytes.to_ne_bytes());
+        words[8..16].copy_from_slice(&self.features.to_ne_bytes());
+        words[16..20].copy_from_slice(&self.state_bytes.to_ne_bytes());
+    }
 }
 
 /// Where a frame of the runtime's keeps what a child thread resumes with: copies `context` and its FPU state below `top`.
