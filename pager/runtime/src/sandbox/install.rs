@@ -7,7 +7,7 @@ use pager_core::seccomp::{Action, Entry, Filter, INSTRUCTION_BYTES, Instruction,
 
 use pager_core::shared::count;
 
-use super::{DISABLED, FILTERED, Filters, Node, STRICT, Sandbox, node, siblings};
+use super::{DISABLED, FILTERED, Filters, Node, STRICT, Sandbox, is_in_use, node, siblings};
 use crate::state;
 use crate::sys::{Errno, call, nr, task};
 use crate::thread::{self, Block};
@@ -97,7 +97,8 @@ fn set_filter(block: &'static Block, flags: u64, at: u64, made: Made) -> Result<
         if sync && let Some(stray) = siblings(block, threads).find(|other| !may_follow(&other.sandbox, own)) {
             return if flags & TSYNC_ESRCH != 0 { Err(Errno::ESRCH) } else { Ok(stray.sandbox.number().into()) };
         }
-        own.newest.store(node(entry, own.newest.load(Ordering::Relaxed)).cast_mut(), Ordering::Release);
+        let newest = node(entry, own.newest.load(Ordering::Relaxed), |node| is_in_use(node, threads));
+        own.newest.store(newest.cast_mut(), Ordering::Release);
         own.mode.store(FILTERED, Ordering::Release);
         if sync {
             siblings(block, threads).for_each(|other| {
@@ -145,8 +146,9 @@ fn has_no_new_privileges() -> bool {
 
 /// Puts filters in place that the program before had, oldest first. The thread has none yet.
 pub(super) fn restore(block: &'static Block, entries: Vec<Entry>) {
-    let newest = entries.into_iter().fold(core::ptr::null(), |before, entry| node(entry, before));
-    thread::under_lock(|_| {
+    thread::under_lock(|threads| {
+        let add = |before, entry| node(entry, before, |node| is_in_use(node, threads));
+        let newest = entries.into_iter().fold(core::ptr::null(), add);
         if Filters(newest).next().is_some() {
             block.sandbox.newest.store(newest.cast_mut(), Ordering::Release);
             block.sandbox.mode.store(FILTERED, Ordering::Release);

@@ -41,8 +41,9 @@ pub struct Sandbox {
     owes_privileges: AtomicU32,
 }
 
-/// A filter, on top of the ones before it. Nodes live as long as the process: threads look at them without a lock. Equal ones are one node, so that
-/// threads that come and go with the same filters take no more memory.
+/// A filter, on top of the ones before it. Nodes live as long as the process: threads look at them without a lock. Which node it is tells installations
+/// of equal filters apart (TSYNC asks for that); one that no thread has any more is used again, so that threads that come and go with the same filters
+/// take no more memory.
 pub struct Node {
     entry: Entry,
     before: *const Node,
@@ -117,6 +118,11 @@ fn is_only_thread(block: &'static Block) -> bool {
     thread::under_lock(|threads| siblings(block, threads).next().is_none())
 }
 
+/// Whether any thread has the filter, of whichever process in this memory.
+fn is_in_use(node: *const Node, threads: &Threads) -> bool {
+    threads.live().any(|block| block.sandbox.filters().any(|other| ptr::eq(other, node)))
+}
+
 /// The other threads of `block`'s process.
 fn siblings<'a>(block: &'a Block, threads: &'a Threads) -> impl Iterator<Item = &'static Block> + 'a {
     let process = block.sandbox.process.load(Ordering::Relaxed);
@@ -139,12 +145,12 @@ impl Iterator for Filters {
     }
 }
 
-/// The node of this filter on top of `before`.
-fn node(entry: Entry, before: *const Node) -> *const Node {
+/// A node of this filter on top of `before`, that no thread has: `is_in_use` says of a node whether one does. The lock of the threads' list must be held.
+fn node(entry: Entry, before: *const Node, is_in_use: impl Fn(*const Node) -> bool) -> *const Node {
     let mut at: *const Node = NODES.load(Ordering::Acquire);
     // SAFETY: nodes are leaked when they are made, and immutable.
     while let Some(known) = unsafe { at.as_ref() } {
-        if known.before == before && known.entry == entry {
+        if known.before == before && known.entry == entry && !is_in_use(known) {
             return known;
         }
         at = known.next;
