@@ -128,6 +128,35 @@ static void locking_shared_memory_brings_it_in(void) {
     }
 }
 
+// A file in memory, of which a child brings in all or a stretch: what that is to a process that has it mapped privately, and has not touched it.
+static void private_mappings_show_what_others_brought_in(void) {
+    int fd = memfd_create("seen", 0);
+    CHECK(fd >= 0);
+    for (int i = 0; i < 8; i++) {
+        CHECK(ftruncate(fd, 0) == 0 && ftruncate(fd, 100 * PAGE) == 0);
+        int rights = i & 1 ? PROT_READ : RW, by_write = i & 2, from = i & 4 ? 70 : 0;
+        CHECK(mmap(AT(0), 100 * PAGE, rights, MAP_PRIVATE | MAP_FIXED, fd, 0) == AT(0));
+        fflush(stdout);
+        pid_t child = fork();
+        if (child == 0) {
+            char word[] = "word";
+            for (int page = from; by_write && page < 90; page++) CHECK(pwrite(fd, word, 4, page * (long)PAGE) == 4);
+            if (!by_write) CHECK(mlock(AT(from), (size_t)(100 - from) * PAGE) == 0);
+            _exit(0);
+        }
+        CHECK(outcome_of(child) == 0);
+        unsigned char core[100];
+        CHECK(mincore(AT(0), 100 * PAGE, core) == 0);
+        int in_core = 0, last = -1;
+        for (int page = 0; page < 100; page++) {
+            if (core[page] & 1) in_core++, last = page;
+        }
+        printf("rights %d, %s from %d: %d in core, the last %d\n", rights, by_write ? "written" : "locked", from, in_core, last);
+        CHECK(mincore(AT(90), 10 * PAGE, core) == 0);
+        printf("  %d%d\n", core[0] & 1, core[9] & 1);
+    }
+}
+
 static void locked_memory_refuses_advice(void) {
     be_ordinary();
     limit(RLIMIT_MEMLOCK, 100 * PAGE);

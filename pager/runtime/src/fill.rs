@@ -28,6 +28,7 @@ use crate::sys::file;
 use crate::sys::memory::{self, MADV_GUARD_INSTALL, MADV_GUARD_REMOVE, MADV_POPULATE_READ, MADV_POPULATE_WRITE};
 use crate::sys::uffd::{self, Copied, Install};
 use crate::thread::Block;
+use crate::window::Window;
 
 /// What zero pages are copied from.
 static ZEROS: [u8; 32 * PAGE_SIZE as usize] = [0; 32 * PAGE_SIZE as usize];
@@ -172,7 +173,20 @@ fn fill_image(work: &Fill, image: ImageId, offset: u64, valid_bytes: u32) -> Out
         count(&state::counts().io_errors, 1);
     }
     let present = (valid as u64).div_ceil(PAGE_SIZE);
+    fill_holes(fd, first_offset, &buffer[..valid]);
     finish_image(work, present, buffer.as_ptr(), row)
+}
+
+/// Has a file in memory get pages for its holes among what was read from `offset` on: it does so when a mapping of it is touched, and not when it is
+/// read. Other processes see that by mincore.
+fn fill_holes(fd: file::Fd, offset: u64, read: &[u8]) {
+    let has_hole = read.chunks(PAGE_SIZE as usize).any(|page| page.iter().all(|byte| *byte == 0));
+    if has_hole
+        && file::is_in_memory(fd)
+        && let Ok(window) = Window::open(fd, offset, read.len().div_ceil(PAGE_SIZE as usize))
+    {
+        window.populate();
+    }
 }
 
 /// Installs the first `present` pages of the run, gives up the rest.

@@ -10,11 +10,12 @@
 //! | [`signals`] | where faults, calls and signals arrive; the program's frames |
 //! | [`fault`], [`fill`], [`evict`], [`engine`], [`server`] | the life of a page |
 //! | [`calls`], [`memory`], [`process`] | the program's system calls |
+//! | [`remote`] | accesses to the memory of other processes of the run, and to its own by way of the kernel |
 //! | [`sandbox`] | the program's seccomp filters |
 //! | [`record`] | what happens to pages, told to the supervisor |
 //! | [`lifeline`] | the end of a process that nobody supervises any more |
 //! | [`state`], [`thread`], [`images`], [`swap`], [`queue`], [`row`], [`credit`] | what is known |
-//! | [`sys`], [`arena`], [`lock`], [`buffers`], [`user`], [`keys`], [`clock`], [`die`] | what all of it stands on |
+//! | [`sys`], [`arena`], [`lock`], [`buffers`], [`user`], [`window`], [`keys`], [`clock`], [`die`] | what all of it stands on |
 #![no_std]
 // Internal to this project: every item is public for the image's sake, and each module's head says what it promises.
 #![allow(missing_docs)]
@@ -42,6 +43,7 @@ pub mod process;
 pub mod queue;
 pub mod readahead;
 pub mod record;
+pub mod remote;
 pub mod root;
 pub mod row;
 pub mod sandbox;
@@ -53,3 +55,4 @@ pub mod swap;
 pub mod sys;
 pub mod thread;
 pub mod user;
+pub mod window;

@@ -1,16 +1,22 @@
 //! Calls that ask about memory, or have the kernel write it: mincore, msync.
 
+use alloc::vec::Vec;
+
 use pager_core::addr::{PAGE_SIZE, PageRange, USER_END};
-use pager_core::area::{Area, Holding, Locking};
+use pager_core::area::{Area, Holding, Locking, PageSource};
+use pager_core::entry::Entry;
 use pager_core::table::EntryCell;
 
 use super::range::{Given, page_align};
 use super::{aligned_range, covered_from_start};
+use crate::buffers::BUFFER_PAGES;
 use crate::state::STATE;
 use crate::sys::{Errno, call};
 use crate::user;
+use crate::window::Window;
 
 const MSYNC: u64 = 26;
+const MINCORE: u64 = 27;
 const MS_INVALIDATE: u64 = 2;
 const MS_VALID: u64 = 0b111;
 
@@ -31,18 +37,55 @@ pub fn mincore(addr: u64, len: u64, vector: u64) -> Result<u64, Errno> {
     let Some(range) = Given::new(addr, page_align(len)).pages else { return Ok(0) };
     // The kernel looks page by page: it tells of those before a hole.
     let covered = covered_from_start(&STATE.areas.read(), range);
-    for (i, page) in covered.into_iter().flat_map(PageRange::iter).enumerate() {
-        let ours = STATE.areas.read().find(page).is_none_or(|area| !area.holding.is_known_to_kernel());
-        let resident = if ours {
-            STATE.table.existing(page).map(EntryCell::load).is_some_and(pager_core::entry::Entry::is_resident)
+    let areas: Vec<Area> = covered.map_or_else(Vec::new, |covered| STATE.areas.read().overlapping(covered).collect());
+    for area in areas {
+        let at = vector + (area.range.start().0 - range.start().0);
+        if area.holding.is_known_to_kernel() {
+            by_kernel(area.range, at)?;
         } else {
-            let mut byte = 0u8;
-            call!(27, page.start().0, PAGE_SIZE, &raw mut byte)?;
-            byte & 1 != 0
-        };
-        user::write(vector + i as u64, &[u8::from(resident)])?;
+            by_table(&area, at)?;
+        }
     }
     if covered == Some(range) { Ok(0) } else { Err(Errno::ENOMEM) }
+}
+
+/// What the kernel says of its own memory, and of the pages of files that are mapped shared.
+fn by_kernel(range: PageRange, at: u64) -> Result<(), Errno> {
+    for (i, page) in range.iter().enumerate() {
+        let mut byte = 0u8;
+        call!(MINCORE, page.start().0, PAGE_SIZE, &raw mut byte)?;
+        user::write(at + i as u64, &[byte & 1])?;
+    }
+    Ok(())
+}
+
+/// What the page table says of memory of ours. A page of a private mapping that was not touched yet is in core where its file has it in memory.
+fn by_table(area: &Area, at: u64) -> Result<(), Errno> {
+    let mut start = area.range.start();
+    while let Some(run) = PageRange::new(start, area.range.end()) {
+        let run = PageRange::with_count(start, run.count().min(BUFFER_PAGES as u64)).unwrap_or(run);
+        let mut told = [0u8; BUFFER_PAGES];
+        let mut of_file = None;
+        for (i, page) in run.iter().enumerate() {
+            let entry = STATE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
+            told[i] = u8::from(entry.is_resident());
+            if entry == Entry::Empty && matches!(area.backing_at(page), PageSource::Image { .. }) {
+                let of_file = of_file.get_or_insert_with(|| in_core_of_file(area, run));
+                told[i] = u8::from(of_file[i]);
+            }
+        }
+        user::write(at + (start.0 - area.range.start().0), &told[..run.count() as usize])?;
+        start = run.end();
+    }
+    Ok(())
+}
+
+/// Which pages of the area's file the kernel has in memory, from where `run` begins in it.
+fn in_core_of_file(area: &Area, run: PageRange) -> [bool; BUFFER_PAGES] {
+    let PageSource::Image { image, offset, .. } = area.backing_at(run.start()) else { return [false; BUFFER_PAGES] };
+    let fd = STATE.images.lock().fd(image);
+    let window = fd.and_then(|fd| Window::open(fd, offset, run.count() as usize).ok());
+    window.map_or([false; BUFFER_PAGES], |window| window.in_core())
 }
 
 /// Writes shared mappings back; private memory has nothing to write to.

@@ -182,10 +182,21 @@ fn statx(dir: i64, path: &[u8], flags: u64) -> Result<Stat, Errno> {
 
 /// Whether a descriptor is one of a `/proc`.
 pub fn is_in_proc(fd: Fd) -> bool {
-    const FSTATFS: u64 = 138;
     const PROC_SUPER_MAGIC: u64 = 0x9fa0;
+    of_file_system(fd) == Some(PROC_SUPER_MAGIC)
+}
+
+/// The kind of the file system that a descriptor is of, by its magic number.
+fn of_file_system(fd: Fd) -> Option<u64> {
+    const FSTATFS: u64 = 138;
     let mut told = [0u64; 15];
-    call!(FSTATFS, fd.0, told.as_mut_ptr()).is_ok() && told[0] == PROC_SUPER_MAGIC
+    call!(FSTATFS, fd.0, told.as_mut_ptr()).ok().map(|_| told[0])
+}
+
+/// Whether a descriptor is of a file in memory (tmpfs, memfd), which has its pages nowhere else.
+pub fn is_in_memory(fd: Fd) -> bool {
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    of_file_system(fd) == Some(TMPFS_MAGIC)
 }
 
 pub fn is_terminal(fd: Fd) -> bool {
