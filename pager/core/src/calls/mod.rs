@@ -22,6 +22,7 @@ mod futex;
 mod ioctl;
 mod ipc;
 mod keys;
+pub mod maps;
 mod nested;
 pub mod procfs;
 mod ptrace;

@@ -1,5 +1,7 @@
 //! Names in `/proc` and `/dev/fd` that mean something else to a paged program: its executable, and the descriptors that are the pager's.
 
+use super::maps::List;
+
 /// What a path leads to, as far as it is about the process itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Named {
@@ -7,6 +9,8 @@ pub enum Named {
     Executable,
     /// An open descriptor of the process, or what is told of it, or something behind it.
     Descriptor(i32),
+    /// A list of the process's mappings.
+    Mappings(List),
 }
 
 /// What `path` leads to, for process `pid`. Only absolute paths without links and `..` are understood.
@@ -25,10 +29,21 @@ pub fn named(path: &[u8], pid: u32) -> Option<Named> {
             }
             match part {
                 b"exe" if parts.next().is_none() && !path.ends_with(b"/") => Some(Named::Executable),
+                b"maps" if parts.next().is_none() => Some(Named::Mappings(List::Maps)),
+                b"smaps" if parts.next().is_none() => Some(Named::Mappings(List::Smaps)),
+                b"numa_maps" if parts.next().is_none() => Some(Named::Mappings(List::NumaMaps)),
                 b"fd" | b"fdinfo" => parts.next().and_then(number).map(Named::Descriptor),
                 _ => None,
             }
         }
+        _ => None,
+    }
+}
+
+/// Which list of the mappings of process `pid` is at `path`, if one is.
+pub fn list_of_mappings(path: &[u8], pid: u32) -> Option<List> {
+    match named(path, pid) {
+        Some(Named::Mappings(list)) => Some(list),
         _ => None,
     }
 }
@@ -119,6 +134,21 @@ mod tests {
             ["/proc/self/fd", "/proc/self/fd/07", "/proc/13/fd/7", "/dev/fd/+7", "/dev/fd/99999999999", "/dev/null"]
         {
             assert_eq!(named(path.as_bytes(), 12), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn mappings_are_listed_in_three_ways() {
+        for (path, list) in [
+            ("/proc/self/maps", List::Maps),
+            ("/proc/12/smaps", List::Smaps),
+            ("/proc/self/task/14/maps", List::Maps),
+            ("/proc/thread-self/numa_maps", List::NumaMaps),
+        ] {
+            assert_eq!(list_of_mappings(path.as_bytes(), 12), Some(list), "{path}");
+        }
+        for path in ["/proc/13/maps", "/proc/self/fd/7", "/proc/self/smaps_rollup", "maps"] {
+            assert_eq!(list_of_mappings(path.as_bytes(), 12), None, "{path}");
         }
     }
 

@@ -11,9 +11,10 @@ pub use perform::perform;
 pub mod fill;
 mod keys;
 mod listing;
+mod maps;
 pub mod paths;
 pub mod perform;
-mod pieces;
+pub mod pieces;
 mod prctl;
 mod records;
 

@@ -8,13 +8,16 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, Ordering};
 
 use pager_core::calls::Shape;
+use pager_core::calls::maps::List;
 use pager_core::calls::procfs::{self, Named};
 
 use super::descriptors;
+use super::maps;
 use super::{Call, perform, raw};
 use crate::die::Line;
 use crate::root;
 use crate::sandbox;
+use crate::state;
 use crate::sys::Errno;
 use crate::sys::file::{Fd, O_ACCMODE, O_PATH, O_RDONLY};
 use crate::sys::{nr, task};
@@ -130,10 +133,23 @@ fn opens_for_writing(call: &Call) -> bool {
 /// As open(2).
 pub fn open(block: &'static Block, call: Call) -> Result<u64, Errno> {
     let at = usize::from(u64::from(call.row.number) != nr::OPEN);
+    if !state::has_memory_files()
+        && let Ok(text) = user::read_string(call.args[at], PATH_MAX)
+        && text.rsplit(|byte| *byte == b'/').next() == Some(b"mem")
+    {
+        state::note_memory_file();
+    }
     if block.sandbox.confines()
         && let Some(result) = open_status(block, call, at)
     {
         return result;
+    }
+    if let Some(list) = mappings(call, at) {
+        let opened = perform::perform(block, call);
+        if let Ok(fd) = opened {
+            maps::replace(list, Fd(fd as i32), call.args[at + 1]);
+        }
+        return opened;
     }
     match library(call, at) {
         Some(path) => {
@@ -143,6 +159,12 @@ pub fn open(block: &'static Block, call: Call) -> Result<u64, Errno> {
         }
         None => perform::perform(block, call),
     }
+}
+
+/// Which list of the process's mappings is to be opened, if it is one.
+fn mappings(call: Call, at: usize) -> Option<List> {
+    let text = if call.row.number == OPENAT2 { None } else { suspect(call.args[at]) }?;
+    maps::opened(&text, call.args[at + 1])
 }
 
 /// Opens the thread's own `/proc/.../status`, of which the kernel does not know all; nothing for other files.
