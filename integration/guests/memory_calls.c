@@ -14,7 +14,7 @@ static const struct {
 } scenes[] = {
     SCENE(each_advice_on_each_area), SCENE(each_advice_with_odd_ranges), SCENE(each_call_with_odd_ranges), SCENE(each_flag_of_mmap),
     SCENE(each_place_of_mmap), SCENE(each_flag_of_mremap), SCENE(each_protection_on_each_area),
-    SCENE(mremap_shrinks_across_holes), SCENE(a_datagram_is_not_taken_twice_after_efault), SCENE(a_fetch_past_the_end_of_a_file_is_sigbus),
+    SCENE(mremap_shrinks_across_holes), SCENE(mremap_of_several_mappings), SCENE(a_datagram_is_not_taken_twice_after_efault), SCENE(a_fetch_past_the_end_of_a_file_is_sigbus),
     SCENE(a_fetch_where_nothing_is_permitted_is_denied),
     SCENE(dontfork_and_wipeonfork_are_set_apart), SCENE(a_mapping_of_a_file_grows_in_place), SCENE(dontunmap_takes_a_wish_for_its_place),
     SCENE(mprotect_changes_what_lies_before_a_refusal), SCENE(moving_beside_a_mapping_keeps_its_pages),
@@ -25,7 +25,7 @@ static const struct {
     SCENE(what_grows_behind_a_file_is_seen), SCENE(memory_files), SCENE(shared_memory_segments), SCENE(shared_mappings_that_become_writable),
     SCENE(shared_mappings_are_no_data), SCENE(shared_mappings_are_resized_and_doubled), SCENE(a_store_into_a_hole_without_room_is_sigbus),
     SCENE(stores_past_the_end_of_a_shared_file), SCENE(a_write_whose_buffer_it_makes_readable), SCENE(synchronising),
-    SCENE(locking_within_a_limit), SCENE(locking_everything), SCENE(locking_shared_memory_brings_it_in),
+    SCENE(locking_within_a_limit), SCENE(locking_everything), SCENE(locking_shared_memory_brings_it_in), SCENE(private_mappings_show_what_others_brought_in),
     SCENE(locked_memory_refuses_advice), SCENE(address_space_within_a_limit),
     SCENE(data_within_a_limit), SCENE(the_heap_moves), SCENE(stacks_within_a_limit), SCENE(below_the_stack), SCENE(mappings_that_grow_down),
     SCENE(arguments_of_mseal), SCENE(sealed_memory_stays_as_it_is), SCENE(advice_on_sealed_memory), SCENE(a_sealed_heap_does_not_shrink), SCENE(advice_on_many_ranges),

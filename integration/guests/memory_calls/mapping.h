@@ -13,6 +13,33 @@ static void mremap_shrinks_across_holes(void) {
     SHOW(mremap(AT(3), PAGE, PAGE, 0));
 }
 
+// What the kernel holds as several mappings it moves as they are, and neither grows nor lets move anywhere.
+static void mremap_of_several_mappings(void) {
+    int fd = make_file(9, 0);
+    for (int apart = 0; apart < 6; apart++) {
+        make(0, 4, RW);
+        for (int page = 0; page < 4; page++) *AT(page) = (char)(page + 1 + apart);
+        if (apart == 0) CHECK(mprotect(AT(2), 2 * PAGE, PROT_READ) == 0);
+        if (apart == 1) CHECK(madvise(AT(2), 2 * PAGE, MADV_DONTFORK) == 0);
+        if (apart == 2) CHECK(mlock(AT(2), 2 * PAGE) == 0);
+        if (apart == 3) CHECK(mmap(AT(2), 2 * PAGE, RW, MAP_PRIVATE | MAP_FIXED, fd, 0) == AT(2));
+        if (apart == 4) CHECK(mmap(AT(2), 2 * PAGE, RW, MAP_SHARED | MAP_FIXED, fd, 0) == AT(2));
+        if (apart == 5) {
+            CHECK(mmap(AT(0), 2 * PAGE, RW, MAP_PRIVATE | MAP_FIXED, fd, PAGE) == AT(0));
+            CHECK(mmap(AT(2), 2 * PAGE, RW, MAP_PRIVATE | MAP_FIXED, fd, 7 * PAGE) == AT(2));
+        }
+        SHOW(mremap(AT(0), 4 * PAGE, 6 * PAGE, 0));
+        SHOW_PLACED(mremap(AT(0), 4 * PAGE, 6 * PAGE, MREMAP_MAYMOVE));
+        SHOW(mremap(AT(0), 4 * PAGE, 6 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, AT(20)));
+        SHOW_PLACED(mremap(AT(0), 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0));
+        SHOW(mremap(AT(0), 4 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, AT(20)));
+        show_pages(AT(0), 4);
+        show_pages(AT(20), 4);
+        SHOW(mremap(AT(0), 4 * PAGE, 2 * PAGE, 0));
+        CHECK(munmap(AT(0), 40 * PAGE) == 0);
+    }
+}
+
 static void a_datagram_is_not_taken_twice_after_efault(void) {
     int ends[2];
     CHECK(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends) == 0);

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, USER_END, VirtAddr};
-use pager_core::area::{Area, AreaTree, Holding, KernelReason, Locking};
+use pager_core::area::{Area, AreaTree, Backing, Holding, KernelReason, Locking};
 use pager_core::entry::{Dirt, Entry};
 use pager_core::replacement::Install as Arrival;
 
@@ -150,10 +150,33 @@ fn resize(areas: &mut AreaTree, request: &Request, range: PageRange, target: Opt
 
 fn may_resize(areas: &AreaTree, request: &Request, kept: PageRange) -> Result<(), Errno> {
     let is_shared = |area: Area| area.holding == Holding::SharedThrough;
-    if !areas.covers(kept) || request.new_len > request.old_len && areas.overlapping(kept).any(is_shared) {
+    if !areas.covers(kept)
+        || are_several(areas, kept)
+        || request.new_len > request.old_len && areas.overlapping(kept).any(is_shared)
+    {
         return Err(Errno::EFAULT);
     }
     admit(areas, kept, request)
+}
+
+/// Whether the kernel would hold a range as several mappings, of which only a plain move takes more than one (`check_prep_vma`, `remap_move`).
+fn are_several(areas: &AreaTree, range: PageRange) -> bool {
+    let pieces: Vec<Area> = areas.overlapping(range).collect();
+    pieces.windows(2).any(|pair| !is_one_mapping(&pair[0], &pair[1]))
+}
+
+/// Whether two neighbours are one mapping to the kernel, and two areas only because their pages are held in different ways.
+fn is_one_mapping(one: &Area, next: &Area) -> bool {
+    let kind = |area: &Area| (area.protection, area.key, area.locking, area.growth, area.fork, area.sealing);
+    let continues = match (one.backing, next.backing) {
+        (Backing::Zero, Backing::Zero) => true,
+        (Backing::Image { image, offset, .. }, Backing::Image { image: next, offset: behind, .. }) => {
+            image == next && offset.wrapping_add(one.range.bytes()) == behind
+        }
+        _ => false,
+    };
+    let is_shared = |area: &Area| area.holding.is_known_to_kernel();
+    kind(one) == kind(next) && continues && is_shared(one) == is_shared(next)
 }
 
 /// Whether the program may have what comes on top.
