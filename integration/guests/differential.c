@@ -3,15 +3,17 @@
 // Usage: differential SEED STEPS [PAGES [KINDS [MASK]]]: an arena of PAGES pages; KINDS is the sum of what to do, as below; MASK is a file with one
 // character for each step, '0' for those to leave out. What is known to differ is done if DIFFERENTIAL_CLASSES says so, as in world.h.
 #include "differential/access.h"
+#include "differential/confined.h"
 #include "differential/memory.h"
 #include "differential/process.h"
+#include "differential/reach.h"
 #include "differential/transfer.h"
 #include <malloc.h>
 
 // What a sequence is made of, as `Kind` in integration/src/differential/setting.rs; operations of no kind belong to all.
 enum kind {
     MEMORY = 1, REMAP = 2, PROTECT = 4, ADVISE = 8, THREADS_TOO = 16, SIGNALS = 32, FORK = 64, FILES_TOO = 128, LIMITS = 256, TRANSFER = 512,
-    EVERY = 1023,
+    NAMESPACES = 1024, FILTERS = 2048, EXEC = 4096, KEYS = 8192, REACH = 16384, EVERY = 32767,
 };
 
 struct operation {
@@ -28,6 +30,8 @@ static const struct operation operations[] = {
     {seek_and_transfer, 4, TRANSFER}, {write_pipe, 5, TRANSFER},   {read_pipe, 5, TRANSFER},   {vectors, 6, TRANSFER},
     {copy_by_kernel, 3, TRANSFER},   {through_socket, 3, TRANSFER}, {small_structures, 6, TRANSFER},
     {use_threads, 2, THREADS_TOO},   {use_child, 3, FORK},         {use_signals, 3, SIGNALS},
+    {use_namespace, 1, NAMESPACES}, {use_filters, 2, FILTERS},     {use_exec, 1, EXEC},        {use_keys, 3, KEYS},
+    {reach_memory, 4, REACH},
 };
 #define OPERATIONS (sizeof operations / sizeof *operations)
 
@@ -96,6 +100,7 @@ static bool *steps_of(const char *mask, uint64_t steps) {
 }
 
 int main(int count, char **arguments) {
+    if (count > 2 && strcmp(arguments[1], "after-exec") == 0) return after_exec(atoi(arguments[2]));
     seed = count > 1 ? strtoull(arguments[1], NULL, 0) : 1;
     uint64_t steps = count > 2 ? strtoull(arguments[2], NULL, 0) : 300;
     if (count > 3) arena_pages = strtoull(arguments[3], NULL, 0);

@@ -70,13 +70,23 @@ pub enum Kind {
     Limits,
     /// System calls with buffers anywhere.
     Transfer,
+    /// PID namespaces, and what their first processes do.
+    Namespaces,
+    /// Seccomp filters.
+    Filters,
+    /// exec with signals pending, blocked and ignored.
+    Exec,
+    /// Protection keys.
+    Keys,
+    /// Memory of oneself and of children by way of the kernel.
+    Reach,
     /// All of the above.
     Every,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 16] = [
         Kind::Memory,
         Kind::Remap,
         Kind::Protect,
@@ -87,13 +97,18 @@ impl Kind {
         Kind::Files,
         Kind::Limits,
         Kind::Transfer,
+        Kind::Namespaces,
+        Kind::Filters,
+        Kind::Exec,
+        Kind::Keys,
+        Kind::Reach,
         Kind::Every,
     ];
 
     /// Its bits in the guest's `enum kind`.
     pub(super) fn bits(self) -> u64 {
         match self {
-            Kind::Every => 1023,
+            Kind::Every => 32767,
             kind => 1 << kind as u32,
         }
     }
