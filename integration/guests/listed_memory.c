@@ -46,8 +46,10 @@ static void *mapped(size_t pages, int prot, int flags, int fd, size_t offset) {
 }
 
 int main(void) {
-    char name[] = "listed-file-0";
-    int fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    char folder[] = "listed-XXXXXX", name[64];
+    CHECK(mkdtemp(folder));
+    snprintf(name, sizeof name, "%s/listed-file-0", folder);
+    int fd = open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
     CHECK(fd >= 0 && ftruncate(fd, 20 * PAGE) == 0);
     CHECK(write(fd, "words", 5) == 5);
     char *private = mapped(6, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 2 * PAGE), *read_only = mapped(5, PROT_READ, MAP_PRIVATE, fd, PAGE);
@@ -91,6 +93,6 @@ int main(void) {
     printf("pieces %d, flags %x %x, writing %d\n", memcmp(first, again, 40), flags & O_ACCMODE, closes, (int)write(maps, "x", 1));
     int directory = open("/proc/self/maps", O_RDONLY | O_DIRECTORY);
     printf("directory %d %s\n", directory, strerror(errno));
-    unlink(name);
+    CHECK(unlink(name) == 0 && rmdir(folder) == 0);
     return 0;
 }

@@ -1,6 +1,7 @@
 // Memory read and written by way of the kernel: process_vm_readv and writev, /proc/PID/mem; one's own, a child's right after fork, and pages that were
 // never touched, that may not be read or written, or that are a file's. Each sees what was there, and what was written stays.
 #include "guest.h"
+#include <sys/ptrace.h>
 #include <sys/uio.h>
 
 #define PAGES 1500UL
@@ -94,6 +95,36 @@ static void each_other(char *at) {
     note("what the other found", outcome_of(child));
 }
 
+// A child that has written to its memory and stands still: stopped, or traced.
+static void standing_still(char *at, int traced) {
+    fflush(stdout);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        for (unsigned long page = 0; page < PAGES; page += 2) *(uint64_t *)(at + page * PAGE + 128) = page * 5 + 1;
+        if (traced) CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0);
+        raise(SIGSTOP);
+        _exit(4);
+    }
+    int status;
+    CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+    int mem = memory_of(child);
+    unsigned long by_call = 0, by_file = 0, by_word = 0;
+    for (unsigned long page = 0; page < PAGES; page += 20) {
+        uint64_t call = 0, file = 0, word;
+        by_call += vm_read(child, &call, at + page * PAGE + 128, 8) == 8 && call == page * 5 + 1;
+        by_file += pread(mem, &file, 8, (off_t)(at + page * PAGE + 128)) == 8 && file == page * 5 + 1;
+        word = traced ? (uint64_t)ptrace(PTRACE_PEEKDATA, child, at + page * PAGE + 128, 0) : page * 5 + 1;
+        by_word += word == page * 5 + 1;
+    }
+    CHECK(close(mem) == 0);
+    note("of a stopped child by call", (long)by_call);
+    note("of a stopped child by file", (long)by_file);
+    note("of a stopped child by word", (long)by_word);
+    CHECK(traced ? ptrace(PTRACE_CONT, child, 0, 0) == 0 : kill(child, SIGCONT) == 0);
+    note("its end", outcome_of(child));
+}
+
 static void by_file(pid_t pid, char *at, char *denied, char *only_read, char *text) {
     static char buffer[3 * PAGE];
     int mem = memory_of(pid);
@@ -139,6 +170,8 @@ int main(void) {
     new_child(area, 0);
     new_child(area, 1);
     each_other(area);
+    standing_still(area, 0);
+    standing_still(area, 1);
     char name[] = "remote-XXXXXX";
     int file = mkstemp(name);
     CHECK(file >= 0 && unlink(name) == 0);

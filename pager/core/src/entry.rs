@@ -127,6 +127,11 @@ impl Entry {
         }
     }
 
+    /// Whether [`Entry::unpack`] takes the number.
+    pub const fn is_sound(bits: u64) -> bool {
+        bits & TAG != TAG_SWAPPED || bits & HAS_SLOT != 0
+    }
+
     /// The slot that the entry names.
     pub const fn slot(self) -> Option<SwapSlot> {
         match self {

@@ -21,6 +21,8 @@ const FANOUT: usize = 1 << BITS[1];
 const ENTRIES: usize = 1 << BITS[3];
 
 struct Leaf([EntryCell; ENTRIES]);
+/// In the memory of another process a node is an array of addresses, and a leaf one of entries: see [`PageTable::entry_elsewhere`].
+const _: () = assert!(size_of::<OnceBox<Leaf>>() == 8 && size_of::<EntryCell>() == 8);
 struct Node<T, const N: usize = FANOUT>([OnceBox<T>; N]);
 
 impl<T, const N: usize> Node<T, N> {
@@ -113,6 +115,21 @@ impl PageTable {
         .flatten()
     }
 
+    /// The entry of `page` in another process's table, which lies at `table` there; `word` reads a word of its memory. Where no leaf holds it, the entry
+    /// is empty; nothing where a word cannot be read or makes no sense.
+    pub fn entry_elsewhere(table: u64, page: PageNum, word: impl Fn(u64) -> Option<u64>) -> Option<Entry> {
+        let mut node = table + core::mem::offset_of!(PageTable, root) as u64;
+        let indices = indices(page);
+        for index in &indices[..3] {
+            node = word(node + *index as u64 * 8)?;
+            if node == 0 {
+                return Some(Entry::Empty);
+            }
+        }
+        let bits = word(node + indices[3] as u64 * 8)?;
+        EntryCell(AtomicU64::new(bits)).is_sound().then(|| Entry::unpack(bits))
+    }
+
     fn leaf(&self, page: PageNum) -> Option<&Leaf> {
         let [l3, l2, l1, _] = indices(page);
         self.root.0[l3].get()?.0[l2].get()?.0[l1].get()
@@ -173,6 +190,11 @@ pub enum Habit {
 impl EntryCell {
     const fn new() -> EntryCell {
         EntryCell(AtomicU64::new(Entry::Empty.pack()))
+    }
+
+    /// Whether it is one that [`Entry::pack`] makes: no swapped one without a slot.
+    fn is_sound(&self) -> bool {
+        Entry::is_sound(self.0.load(Ordering::SeqCst))
     }
 
     /// What the entry says now.
@@ -250,6 +272,29 @@ mod tests {
         let found: Vec<u64> =
             table.existing_in(all).filter(|(_, cell)| cell.load().is_resident()).map(|(page, _)| page.0).collect();
         assert_eq!(found, pages);
+    }
+
+    /// A table in a memory of words, as another process has it.
+    #[test]
+    fn a_table_elsewhere_is_read_word_by_word() {
+        let slot = SwapSlot { file: 1, index: 5, tag: 7 };
+        let page = PageNum(3 << 24 | 2 << 15 | 1 << 6 | 9);
+        let (table, nodes) = (0x1000u64, [0x10_0000u64, 0x20_0000, 0x30_0000]);
+        let word = |bits: u64| {
+            move |at: u64| match at {
+                at if at == table + 3 * 8 => Some(nodes[0]),
+                at if at == nodes[0] + 2 * 8 => Some(nodes[1]),
+                at if at == nodes[1] + 8 => Some(nodes[2]),
+                at if at == nodes[2] + 9 * 8 => Some(bits),
+                at if at < nodes[0] => Some(0),
+                _ => None,
+            }
+        };
+        let entry = |page, bits| PageTable::entry_elsewhere(table, page, word(bits));
+        assert_eq!(entry(page, Entry::Swapped(slot).pack()), Some(Entry::Swapped(slot)));
+        assert_eq!(entry(PageNum(4 << 24), 0), Some(Entry::Empty), "no node");
+        assert_eq!(entry(page.plus(1), 0), None, "unreadable");
+        assert_eq!(entry(page, 2), None, "swapped without a slot");
     }
 
     #[test]

@@ -92,6 +92,11 @@ pub fn in_use() -> bool {
     files().any(|swap| swap.row.used.load(Ordering::Relaxed) > 0)
 }
 
+/// Whether there is such a slot: one that was read from the memory of another process may be none.
+pub fn is_known(slot: SwapSlot) -> bool {
+    files().any(|swap| swap.number == slot.file && (slot.index as usize) < swap.place.pages.load(Ordering::Relaxed))
+}
+
 /// The swap file of a slot.
 ///
 /// # Panics

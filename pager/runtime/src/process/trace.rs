@@ -9,16 +9,20 @@ pub mod tracee;
 
 use super::rest::{self, Rest};
 use crate::calls::{self, Call};
+use crate::remote;
 use crate::server;
 use crate::state;
 use crate::sys::{Errno, nr, task};
 use crate::thread::Block;
+use crate::user;
 
 /// Requests that stop a thread by themselves.
 const PTRACE_ATTACH: u32 = 16;
 const PTRACE_INTERRUPT: u32 = 0x4207;
 const PTRACE_SEIZE: u32 = 0x4206;
 const PTRACE_TRACEME: u32 = 0;
+const PTRACE_PEEKTEXT: u32 = 1;
+const PTRACE_PEEKDATA: u32 = 2;
 const PTRACE_CONT: u32 = 7;
 const PTRACE_SINGLESTEP: u32 = 9;
 const PTRACE_SYSCALL: u32 = 24;
@@ -45,6 +49,11 @@ pub fn ptrace(block: &'static Block, call: Call) -> Result<u64, Errno> {
             if stops::is_paged(target) =>
         {
             return Err(Errno::EIO);
+        }
+        PTRACE_PEEKTEXT | PTRACE_PEEKDATA => {
+            let told = calls::perform(block, call);
+            let word = if told == Err(Errno::EIO) { remote::peek(block, target, call.args[2]) } else { None };
+            return word.map_or(told, |word| user::write_value(call.args[3], &word).map(|()| 0));
         }
         PTRACE_CONT | PTRACE_SYSCALL => stops::note_resumed(target, request.into()),
         PTRACE_ATTACH | PTRACE_SEIZE => state::note_tracing(),

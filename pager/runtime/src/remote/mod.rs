@@ -3,7 +3,8 @@
 //! The kernel cannot bring in what the pager holds. Where it stops short of what was asked for, the process is asked for the pages (this one by itself),
 //! and it goes on. The bytes pass through memory of the runtime's, so that the caller's own pages are made resident one by one.
 //!
-//! Not here: processes that are not paged, whose memory is the kernel's alone; ptrace, whose tracees stand still.
+//! A process that stands still cannot bring anything in: of it what lies in a swap file is read from there. Not here: processes that are not paged, whose
+//! memory is the kernel's alone.
 
 mod peer;
 pub mod serve;
@@ -48,6 +49,14 @@ pub fn transfer(block: &'static Block, call: &Call) -> Option<Result<u64, Errno>
         _ if state::has_memory_files() => by_file(block, call),
         _ => None,
     }
+}
+
+/// A word of another process's memory, for its tracer: also of a page that the kernel has not got.
+pub fn peek(block: &'static Block, process: u32, at: u64) -> Option<u64> {
+    let way = Way::Call { number: PROCESS_VM_READV.into(), process };
+    let channel = Channel { way, peer: Peer::of(process)?, access: Access::Read, right: Right::Debugger };
+    let mut word = [0u8; 8];
+    (channel.through(block, at, &mut word) == Ok(8)).then(|| u64::from_ne_bytes(word))
 }
 
 fn by_call(block: &'static Block, call: &Call) -> Option<Result<u64, Errno>> {
@@ -207,7 +216,12 @@ impl Channel {
                 let request = Request { pages, access: self.access, right: self.right };
                 let is_there = self.peer.bring_in(block, &request);
                 if rounds > 0 && !is_there {
-                    break;
+                    let into = &mut bounce[done as usize..];
+                    let read =
+                        self.peer.read_absent(there.wrapping_add(done), into).filter(|_| self.access == Access::Read);
+                    let Some(read) = read else { break };
+                    (done, rounds, stopped) = (done + read, 0, None);
+                    continue;
                 }
             }
             match self.once(there.wrapping_add(done), &mut bounce[done as usize..]) {

@@ -2,16 +2,19 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use pager_core::addr::PageRange;
+use pager_core::addr::{PAGE_SIZE, PageRange, VirtAddr};
+use pager_core::entry::Entry;
 use pager_core::remote::{MOST_PAGES, Request};
 use pager_core::shared::{MAGIC, Process};
+use pager_core::table::PageTable;
 
 use super::serve;
 use crate::arena;
 use crate::calls::pieces::limit;
 use crate::die::Line;
 use crate::memory::limits;
-use crate::state;
+use crate::state::{self, STATE};
+use crate::swap;
 use crate::sys::file::{self, O_CLOEXEC, O_RDONLY};
 use crate::sys::memory::IoVec;
 use crate::sys::signal::{self, SigInfo};
@@ -24,8 +27,8 @@ const KCMP_VM: u64 = 1;
 /// How long a process is waited for that does not answer, or does not come to the end of its fork, in nanoseconds. One that is stopped is not waited
 /// for.
 const PATIENCE: u64 = 2_000_000_000;
-/// After so long it is asked again: the signal reaches a thread that is in the middle of something, or one is pending already.
-const AGAIN: u64 = 2_000_000;
+/// After so long it is looked whether it stands still, and it is asked again: the signal reaches a thread that is in the middle of something, or one is pending already.
+const AGAIN: [u64; 2] = [200_000, 2_000_000];
 /// Between two looks, once it was looked a few times.
 const PAUSE: u64 = 50_000;
 const QUICK_LOOKS: u32 = 50;
@@ -69,7 +72,7 @@ impl Peer {
 
     /// Has pages brought in, as many of the request as it is good for; whether the first one is there. This process's own stay until the caller unpins them.
     pub fn bring_in(&self, block: &'static Block, request: &Request) -> bool {
-        let most = (limit() / pager_core::addr::PAGE_SIZE).clamp(1, MOST_PAGES);
+        let most = (limit() / PAGE_SIZE).clamp(1, MOST_PAGES);
         let count = request.pages.count().min(most);
         let Some(pages) = PageRange::with_count(request.pages.start(), count) else { return false };
         let request = Request { pages, ..*request };
@@ -81,6 +84,28 @@ impl Peer {
             }
             Peer::Another(number, slot) => ask(number, slot, &request),
         }
+    }
+}
+
+impl Peer {
+    /// Reads what a page holds that is not in memory, of a process that stands still and cannot bring it in: as far as it lies in a swap file, or is zeros.
+    /// How many bytes from `at` on, up to the page's end.
+    pub fn read_absent(&self, at: u64, into: &mut [u8]) -> Option<u64> {
+        let Peer::Another(number, _) = *self else { return None };
+        let page = VirtAddr(at).page();
+        let word = |at: u64| read_words(number, [at; 3]).ok().map(|words| words[0]);
+        let mut contents = alloc::vec![0u8; PAGE_SIZE as usize];
+        match PageTable::entry_elsewhere(&raw const STATE.table as u64, page, word)? {
+            Entry::Zero => {}
+            Entry::Swapped(slot) if swap::is_known(slot) => {
+                swap::of(slot).read(slot.index, core::iter::once(slot), &mut contents).ok()?;
+            }
+            _ => return None,
+        }
+        let from = &contents[VirtAddr(at).page_offset() as usize..];
+        let len = from.len().min(into.len());
+        into[..len].copy_from_slice(&from[..len]);
+        Some(len as u64)
     }
 }
 
@@ -119,7 +144,7 @@ fn ask(process: u32, slot: &'static Process, request: &Request) -> bool {
             slot.poke(|_| {
                 let _ = signal::queue_to_process(process, &SigInfo::asking(request, number));
             });
-            again = passed + AGAIN;
+            again = passed + AGAIN[usize::from(again != 0)];
         }
         // It may be asking this one.
         serve::answer_kept();
