@@ -14,7 +14,7 @@ static const struct {
 } scenes[] = {
     SCENE(each_advice_on_each_area), SCENE(each_advice_with_odd_ranges), SCENE(each_call_with_odd_ranges), SCENE(each_flag_of_mmap),
     SCENE(each_place_of_mmap), SCENE(each_flag_of_mremap), SCENE(each_protection_on_each_area),
-    SCENE(mremap_shrinks_across_holes), SCENE(mremap_of_several_mappings), SCENE(a_datagram_is_not_taken_twice_after_efault), SCENE(a_fetch_past_the_end_of_a_file_is_sigbus),
+    SCENE(mremap_of_several_mappings), SCENE(mremap_shrinks_across_holes), SCENE(a_datagram_is_not_taken_twice_after_efault), SCENE(a_fetch_past_the_end_of_a_file_is_sigbus),
     SCENE(a_fetch_where_nothing_is_permitted_is_denied),
     SCENE(dontfork_and_wipeonfork_are_set_apart), SCENE(a_mapping_of_a_file_grows_in_place), SCENE(dontunmap_takes_a_wish_for_its_place),
     SCENE(mprotect_changes_what_lies_before_a_refusal), SCENE(moving_beside_a_mapping_keeps_its_pages),
