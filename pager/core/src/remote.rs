@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_request_is_unpacked_as_it_was_packed() {
-        for (start, count) in [(0x7fff_f7ff_0, 1), (1, 64), (0x10, 63)] {
+        for (start, count) in [(0x7_ffff_7ff0, 1), (1, 64), (0x10, 63)] {
             let pages = PageRange::with_count(PageNum(start), count).expect("no empty range");
             for access in [Access::Read, Access::Write] {
                 for right in [Right::Program, Right::Debugger] {
