@@ -5,8 +5,8 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use pager_core::shared::count;
 
+use crate::control;
 use crate::row;
-use crate::state;
 use crate::sys::task;
 
 /// How long the first process measures the counter's rate.
@@ -28,7 +28,7 @@ pub fn ticks() -> u64 {
 
 /// The kernel's time in ticks of the counter.
 fn kernel_ticks() -> u64 {
-    let multiplier = state::settings().tick_multiplier.load(Ordering::Relaxed).max(1);
+    let multiplier = control::settings().tick_multiplier.load(Ordering::Relaxed).max(1);
     ((u128::from(task::now_ns()) << 32) / u128::from(multiplier)) as u64
 }
 
@@ -42,7 +42,7 @@ pub fn forbid_counter() {
 
 /// Finds out whether the counter may be read, which exec leaves as it was, and measures its rate if no process of the run has done so.
 pub fn calibrate() {
-    let multiplier = &state::settings().tick_multiplier;
+    let multiplier = &control::settings().tick_multiplier;
     if task::is_counter_forbidden() {
         FORBIDDEN.store(true, Ordering::Relaxed);
         let _ = multiplier.compare_exchange(0, 1 << 32, Ordering::Relaxed, Ordering::Relaxed);
@@ -62,7 +62,7 @@ pub fn calibrate() {
 
 /// Nanoseconds since the counter stood at `begin`.
 pub fn ns_since(begin: u64) -> u64 {
-    let multiplier = state::settings().tick_multiplier.load(Ordering::Relaxed);
+    let multiplier = control::settings().tick_multiplier.load(Ordering::Relaxed);
     let elapsed = ticks().saturating_sub(begin);
     ((u128::from(elapsed) * u128::from(multiplier)) >> 32) as u64
 }
@@ -70,7 +70,7 @@ pub fn ns_since(begin: u64) -> u64 {
 /// Counts a fault that began at `begin` and ends now.
 pub fn record_fault(begin: u64) {
     let ns = ns_since(begin);
-    if let Some(control) = state::control() {
+    if let Some(control) = control::control() {
         control.fault_ns.record(ns);
         count(&control.counts.fault_time_ns, ns);
     }

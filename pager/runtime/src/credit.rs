@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering;
 use pager_core::pool::{self, Account, NO_CAP, Occasion, Pool};
 use pager_core::shared::{Children, PROCESSES, Process};
 
-use crate::state;
+use crate::control;
 use crate::sys::task;
 
 /// Most credit taken ahead of need, in pages.
@@ -29,19 +29,19 @@ pub enum Opening {
 
 /// Whether the processes of the run share their cap.
 pub fn shared() -> bool {
-    state::settings().children.load(Ordering::Relaxed) == Children::Share as u32
+    control::settings().children.load(Ordering::Relaxed) == Children::Share as u32
 }
 
 fn common() -> &'static Pool {
-    state::pool()
+    control::pool()
 }
 
 fn account() -> &'static Account {
-    &state::process().account
+    &control::process().account
 }
 
 fn batch() -> u64 {
-    (state::cap() / BATCH_PART).clamp(1, BATCH)
+    (control::cap() / BATCH_PART).clamp(1, BATCH)
 }
 
 /// Pages that this process may have resident now.
@@ -125,8 +125,8 @@ pub fn adopt(pages: u64) {
 
 /// Gives all back, at this process's end. A vfork child has none of its own.
 pub fn leave() {
-    let process = state::process();
-    if shared() && state::is_owner() {
+    let process = control::process();
+    if shared() && control::is_owner() {
         process.settled.store(0, Ordering::Relaxed);
         common().close(&process.account);
     }
@@ -138,11 +138,11 @@ pub fn is_full() -> bool {
     if !shared() {
         return false;
     }
-    let most = pool::most_processes(state::cap().min(NO_CAP)).min(PROCESSES as u64) as usize;
+    let most = pool::most_processes(control::cap().min(NO_CAP)).min(PROCESSES as u64) as usize;
     let has_account = |slot: &Process| slot.pid.load(Ordering::Relaxed) != 0 && slot.account.total() > 0;
     // Without one more than these it is: where the cap is large, the first slots tell.
     let spare = PROCESSES - most;
-    let is_full = || state::slots().filter(|slot| !has_account(slot)).nth(spare).is_none();
+    let is_full = || control::slots().filter(|slot| !has_account(slot)).nth(spare).is_none();
     for _ in 0..SWEEP_NS / PAUSE_NS {
         if !is_full() {
             return false;

@@ -4,7 +4,7 @@ use core::fmt::{self, Write};
 
 use pager_core::shared::FailureKind;
 
-use crate::state;
+use crate::control;
 use crate::sys::{file, task};
 
 /// Exit code for failures of the runtime itself, as `env`(1) uses it.
@@ -45,7 +45,7 @@ impl Write for Line {
 /// Prints a line to standard error if the user asked for runtime events.
 macro_rules! event {
     ($($arg:tt)*) => {
-        if $crate::state::verbose() {
+        if $crate::control::verbose() {
             $crate::die::say(format_args!($($arg)*));
         }
     };
@@ -67,7 +67,7 @@ pub fn fail(kind: FailureKind, detail: u64, text: &[u8], code: i32) -> ! {
 
 /// Reports a failure to the supervisor; the first one of a run stays.
 pub fn report(kind: FailureKind, detail: u64, text: &[u8]) {
-    match state::control() {
+    match control::control() {
         Some(control) => control.failure.report(kind, task::pid(), detail, text),
         None => say(format_args!("{kind:?} {detail} {}", core::str::from_utf8(text).unwrap_or("?"))),
     }

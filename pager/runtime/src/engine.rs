@@ -13,17 +13,18 @@ use pager_core::area::Protection;
 use pager_core::entry::Entry;
 use pager_core::shared::Engine;
 
+use crate::control;
 use crate::die;
-use crate::fill;
+use crate::markers;
 use crate::memory::limits;
-use crate::state::{self, STATE};
+use crate::space::SPACE;
 use crate::sys::Errno;
 use crate::sys::file::Fd;
 use crate::sys::memory::{self, IoVec, MADV_DONTNEED};
 use crate::sys::uffd::{self, Delivery};
 
 fn is(engine: Engine) -> bool {
-    state::settings().engine.load(Ordering::Relaxed) == engine as u32
+    control::settings().engine.load(Ordering::Relaxed) == engine as u32
 }
 
 /// Whether clean pages of files may be mapped through.
@@ -42,7 +43,7 @@ pub fn has_server() -> bool {
 /// As [`uffd::open`].
 pub fn open() -> Result<Fd, Errno> {
     let delivery = if has_server() { Delivery::Message } else { Delivery::Signal };
-    limits::with_descriptors(|| uffd::open(delivery, state::userfault_device()))
+    limits::with_descriptors(|| uffd::open(delivery, control::userfault_device()))
 }
 
 /// The most bytes that get markers in one go: 2 MiB of the kernel's page tables.
@@ -55,7 +56,7 @@ fn takes_markers(range: PageRange, protection: Protection) -> bool {
 /// Called for registered memory whose pages are missing, before the program can touch it.
 pub fn mark(range: PageRange, protection: Protection) {
     if takes_markers(range, protection) {
-        fill::guard(range);
+        markers::install(range);
     }
 }
 
@@ -67,20 +68,20 @@ pub fn mark_missing(range: PageRange, protection: Protection) {
         return;
     }
     let mut start = range.start();
-    for (page, cell) in STATE.table.existing_in(range) {
+    for (page, cell) in SPACE.table.existing_in(range) {
         let entry = cell.load();
         if entry.is_resident() || matches!(entry, Entry::Busy(_)) {
-            PageRange::new(start, page).into_iter().for_each(fill::guard);
+            PageRange::new(start, page).into_iter().for_each(markers::install);
             start = page.plus(1);
         }
     }
-    PageRange::new(start, range.end()).into_iter().for_each(fill::guard);
+    PageRange::new(start, range.end()).into_iter().for_each(markers::install);
 }
 
 /// Drops all pages of an area, whose entries say so already.
 pub fn empty(range: PageRange, protection: Protection) {
     if takes_markers(range, protection) {
-        return fill::guard(range);
+        return markers::install(range);
     }
     // Markers that lie there stay; where there were none the next touch is a SIGBUS.
     let _ = memory::madvise(range.start().start().0, range.bytes(), MADV_DONTNEED);
@@ -92,7 +93,7 @@ pub fn unguard(range: PageRange) {
         // The marker is the engine's from now on.
         return;
     }
-    if let Err(errno) = fill::unguard(range) {
+    if let Err(errno) = markers::remove(range) {
         die::internal(format_args!("cannot lift the guards of {range:?}: {errno:?}"));
     }
 }
@@ -100,7 +101,7 @@ pub fn unguard(range: PageRange) {
 /// Called right before pages are installed. A copy does not replace markers on every kernel.
 pub fn unmark(range: PageRange) {
     if is(Engine::Sigsegv)
-        && let Err(errno) = fill::unguard(range)
+        && let Err(errno) = markers::remove(range)
     {
         die::internal(format_args!("cannot lift the markers of {range:?}: {errno:?}"));
     }
@@ -112,7 +113,7 @@ pub fn unmark(range: PageRange) {
 /// What madvise says.
 pub fn zap(ranges: &[PageRange]) -> Result<(), Errno> {
     if is(Engine::Sigsegv) {
-        ranges.iter().for_each(|range| fill::guard(*range));
+        ranges.iter().for_each(|range| markers::install(*range));
         return Ok(());
     }
     let ranges: alloc::vec::Vec<IoVec> =

@@ -14,19 +14,21 @@ use pager_core::table::{EntryCell, Habit};
 use pager_core::trace::Departure;
 
 use crate::buffers::{BUFFER_PAGES, Buffer};
+use crate::busy::{settle, take};
+use crate::control;
 use crate::credit;
 use crate::die;
 use crate::engine;
-use crate::fault::{settle, take};
-use crate::fill;
 use crate::gate;
 use crate::images;
 use crate::keys;
 use crate::lifeline;
+use crate::markers;
 use crate::memory::limits;
 use crate::record;
+use crate::residency;
 use crate::row;
-use crate::state::{self, STATE};
+use crate::space::{self, SPACE};
 use crate::swap;
 use crate::sys::file;
 use crate::sys::memory;
@@ -59,30 +61,30 @@ pub fn keep_to_cap() {
 }
 
 fn make_room_on(occasion: Occasion, pages: u64) {
-    let now = state::add_resident(pages);
-    let owed = credit::settle(state::with_overhead(now), occasion);
+    let now = residency::add(pages);
+    let owed = credit::settle(residency::with_overhead(now), occasion);
     let now = shrink(now);
-    credit::pay(owed, state::with_overhead(now).saturating_sub(credit::held()));
-    state::note_settled(now);
+    credit::pay(owed, residency::with_overhead(now).saturating_sub(credit::held()));
+    residency::note_settled(now);
 }
 
 /// Sets aside what a child will have of a shared cap, and evicts what there is then no room for in both: how much it is.
 pub fn endow() -> u64 {
-    let endowment = credit::endow(state::with_overhead(state::resident()));
-    shrink(state::resident());
+    let endowment = credit::endow(residency::with_overhead(residency::now()));
+    shrink(residency::now());
     endowment
 }
 
 /// Evicts until what is resident, now `now`, fits; what is left.
 fn shrink(mut now: u64) -> u64 {
     let mut attempts = 0;
-    while now > state::room() && attempts < ATTEMPTS {
-        let cap = state::room();
+    while now > residency::room() && attempts < ATTEMPTS {
+        let cap = residency::room();
         if evict(batch_of(now, cap) as usize) == 0 {
             attempts += 1;
             task::give_way();
         }
-        now = state::resident();
+        now = residency::now();
     }
     now
 }
@@ -99,17 +101,17 @@ fn evict(wanted: usize) -> usize {
     for batch in private.chunks(BUFFER_PAGES) {
         gone += swap_out(batch);
     }
-    count(&state::counts().pages_evicted, gone as u64);
-    state::remove_resident(gone as u64);
+    count(&control::counts().pages_evicted, gone as u64);
+    residency::remove(gone as u64);
     gone
 }
 
 fn choose(wanted: usize) -> Vec<Victim> {
     let mut pages = Vec::with_capacity(wanted);
     let mut victims = Vec::with_capacity(wanted);
-    let mut queue = STATE.queue.lock();
-    queue.fit(state::cap());
-    queue.victims(wanted, &mut pages);
+    let mut queue = SPACE.queue.lock();
+    queue.fit(control::cap(), &SPACE.table);
+    queue.victims(wanted, &SPACE.table, &mut pages);
     for page in pages {
         if !take_victim(page, &mut victims) {
             queue.put_back(page);
@@ -119,7 +121,7 @@ fn choose(wanted: usize) -> Vec<Victim> {
 }
 
 fn take_victim(page: PageNum, victims: &mut Vec<Victim>) -> bool {
-    let was = STATE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
+    let was = SPACE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
     let taken = was.is_resident() && take(page, was);
     if taken {
         victims.push(Victim { page, was });
@@ -134,7 +136,7 @@ fn hand_back_pinned(victims: &mut Vec<Victim>) {
     if !pinned.contains(&true) {
         return;
     }
-    let mut queue = STATE.queue.lock();
+    let mut queue = SPACE.queue.lock();
     let mut flags = pinned.iter();
     victims.retain(|victim| {
         let keep = !flags.next().copied().unwrap_or(false);
@@ -148,7 +150,7 @@ fn hand_back_pinned(victims: &mut Vec<Victim>) {
 
 fn unmap(mapped: &[Victim]) {
     for run in runs(mapped) {
-        fill::guard(run);
+        markers::install(run);
         record::evicted(run, Departure::Mapped);
     }
     for victim in mapped {
@@ -173,12 +175,12 @@ fn swap_out(victims: &[Victim]) -> usize {
     // A thread that is alone is here, and does not write.
     let writers = if thread::is_alone() { &[][..] } else { &dirty[..] };
     for run in runs(writers) {
-        if let Err(errno) = uffd::protect(state::uffd(), run.start().start().0, run.bytes(), Install::Protected) {
+        if let Err(errno) = uffd::protect(space::uffd(), run.start().start().0, run.bytes(), Install::Protected) {
             die::internal(format_args!("cannot protect {run:?}: {errno:?}"));
         }
     }
     let clean = || victims.iter().filter(|victim| matches!(victim.was, Entry::Resident(Dirt::Clean, _)));
-    clean().for_each(|victim| STATE.table.entry(victim.page).note(Habit::Read));
+    clean().for_each(|victim| SPACE.table.entry(victim.page).note(Habit::Read));
     let mut after: Vec<(PageNum, Entry)> =
         clean().map(|victim| (victim.page, victim.was.slot().map_or(Entry::Empty, Entry::Swapped))).collect();
     save(&dirty, &mut after);
@@ -216,7 +218,7 @@ fn save(dirty: &[Victim], after: &mut Vec<(PageNum, Entry)>) {
         copy_out(victim.page, slot);
         if is_zero(slot) {
             after.push((victim.page, Entry::Zero));
-            count(&state::counts().pages_zero_dropped, 1);
+            count(&control::counts().pages_zero_dropped, 1);
         } else {
             filled.push(victim.page);
         }
@@ -234,7 +236,7 @@ fn write_some(pages: &[PageNum], contents: &[u8], after: &mut Vec<(PageNum, Entr
     let slots = match swap.write(run, contents) {
         Ok(slots) => slots,
         Err(errno) => {
-            count(&state::counts().io_errors, 1);
+            count(&control::counts().io_errors, 1);
             swap.give_back(run);
             keep(pages);
             die::event!("writing {} pages to swap failed: {errno:?}", pages.len());
@@ -243,7 +245,7 @@ fn write_some(pages: &[PageNum], contents: &[u8], after: &mut Vec<(PageNum, Entr
         }
     };
     swap.note_success();
-    count(&state::counts().pages_written, pages.len() as u64);
+    count(&control::counts().pages_written, pages.len() as u64);
     if let Some(row) = row::own() {
         row.add_swap(pages.len() as u64);
     }
@@ -254,8 +256,8 @@ fn write_some(pages: &[PageNum], contents: &[u8], after: &mut Vec<(PageNum, Entr
 /// Leaves pages in memory whose contents could not be saved.
 fn keep(pages: &[PageNum]) {
     for page in pages {
-        let _ = uffd::protect(state::uffd(), page.start().0, PAGE_SIZE, Install::Writable);
-        STATE.queue.lock().put_back(*page);
+        let _ = uffd::protect(space::uffd(), page.start().0, PAGE_SIZE, Install::Writable);
+        SPACE.queue.lock().put_back(*page);
         settle(*page, Entry::Resident(Dirt::Dirty, None));
     }
 }

@@ -11,45 +11,17 @@ use pager_core::entry::{Dirt, Entry, SwapSlot};
 use pager_core::fault::{Plan, around, classify};
 use pager_core::remote::Right;
 use pager_core::shared::count;
-use pager_core::table::{EntryCell, Waiters};
+use pager_core::table::EntryCell;
 
 use crate::buffers::BUFFER_PAGES;
+use crate::busy::{settle, take, take_at_work, wait};
+use crate::control;
 use crate::fill;
-use crate::memory::grow;
 use crate::readahead::WINDOW;
-use crate::state::{self, STATE};
-use crate::sys::futex;
+use crate::residency;
+use crate::space::SPACE;
 use crate::thread::{self, Block};
-
-/// How a fault ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// The page is there now: run the instruction again.
-    Resolved,
-    /// It had been there already.
-    Spurious,
-    /// The program has nothing at that address.
-    NoArea,
-    /// The program has laid a guard there.
-    Guarded,
-    /// The program may not do that.
-    Denied,
-    /// The contents cannot be had: past the end of the file, or an I/O error.
-    Unreadable,
-    /// An area of the kernel's.
-    NotOurs,
-}
-
-/// What a fill is about. All pages of `run` are busy and owned by this thread.
-pub struct Fill {
-    pub plan: Plan,
-    pub access: Access,
-    pub area: Area,
-    /// The page that was touched.
-    pub page: PageNum,
-    /// The pages to bring in, `page` among them.
-    pub run: PageRange,
-}
+use crate::work::{Fill, Outcome};
 
 enum Step {
     Done(Outcome),
@@ -57,7 +29,7 @@ enum Step {
     Fill(Fill),
 }
 
-/// Makes the page of `addr` present for `access`, for the runtime's own sake.
+/// Makes the page of `addr` present for `access`, for the runtime's own sake. No area grows by it.
 ///
 /// No lock may be held. Afterwards, unless the page is pinned, it may be gone again at any time.
 pub fn make_resident(addr: VirtAddr, access: Access) -> Outcome {
@@ -78,7 +50,7 @@ pub fn make_resident_by(addr: VirtAddr, access: Access, right: Right) -> Outcome
 /// The same for a fault that the processor reported; tells a fault on a page that was there.
 pub fn on_fault(addr: VirtAddr, access: Access) -> Outcome {
     let count_waited = || {
-        count(&state::counts().faults_waited, 1);
+        count(&control::counts().faults_waited, 1);
     };
     match bring_in(addr, access, Right::Program, count_waited) {
         Outcome::Spurious => still_there(addr.page(), access),
@@ -88,26 +60,23 @@ pub fn on_fault(addr: VirtAddr, access: Access) -> Outcome {
 }
 
 /// Acts until the page is there, or cannot be. `Spurious` is one that nothing had to be done or waited for. `at_first_wait` is called before
-/// the first wait for another thread, unless the area has just grown.
+/// the first wait for another thread.
 #[inline(always)]
 fn bring_in(addr: VirtAddr, access: Access, right: Right, at_first_wait: impl Fn()) -> Outcome {
     if addr.0 >= pager_core::addr::USER_END {
         return Outcome::NoArea;
     }
-    let (page, mut grown, mut if_there) = (addr.page(), false, Outcome::Spurious);
+    let (page, mut if_there) = (addr.page(), Outcome::Spurious);
     loop {
         match decide(page, access, right) {
             Step::Done(Outcome::Spurious) => return if_there,
-            Step::Done(Outcome::NoArea) if !grown && grow::down_to(page) => {
-                (grown, if_there) = (true, Outcome::Resolved)
-            }
             Step::Done(outcome) => return outcome,
             Step::Wait => {
                 if if_there == Outcome::Spurious {
                     at_first_wait();
                 }
                 if_there = Outcome::Resolved;
-                wait(STATE.table.entry(page));
+                wait(SPACE.table.entry(page));
             }
             Step::Fill(work) => return fill::fill(&work),
         }
@@ -117,7 +86,7 @@ fn bring_in(addr: VirtAddr, access: Access, right: Right, at_first_wait: impl Fn
 /// A page of the file itself goes without our doing when the file ends before it, and one in a hole may find no place on the disk when it is
 /// written to: then it cannot be had.
 fn still_there(page: PageNum, access: Access) -> Outcome {
-    let seen = STATE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
+    let seen = SPACE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
     if !matches!(seen, Entry::Mapped(_)) || !take_at_work(page, seen) {
         return Outcome::Spurious;
     }
@@ -136,38 +105,6 @@ fn denied_fetch(addr: VirtAddr) -> Outcome {
     if readable == Outcome::Unreadable { Outcome::Unreadable } else { Outcome::Denied }
 }
 
-/// Sleeps until a busy entry changes.
-pub fn wait(cell: &EntryCell) {
-    if let Some((word, value)) = cell.wait_word() {
-        futex::wait_low(word, value);
-    }
-}
-
-/// Gives a busy entry its next state and wakes those who waited.
-pub fn settle(page: PageNum, next: Entry) {
-    let cell = STATE.table.entry(page);
-    if cell.settle(next) == Waiters::Some {
-        futex::wake_low(cell.word());
-    }
-    STATE.busy.fetch_sub(1, Ordering::SeqCst);
-}
-
-/// Makes an entry busy if it says `seen`, when the process is not at rest; it will not be before the entry is settled.
-pub fn take_at_work(page: PageNum, seen: Entry) -> bool {
-    let _areas = STATE.areas.read();
-    take(page, seen)
-}
-
-/// Makes an entry busy if it says `seen`. The lock of the areas must be held, or that of the queue: who wants the process at rest takes both.
-pub fn take(page: PageNum, seen: Entry) -> bool {
-    STATE.busy.fetch_add(1, Ordering::SeqCst);
-    let taken = STATE.table.entry(page).take(seen);
-    if !taken {
-        STATE.busy.fetch_sub(1, Ordering::SeqCst);
-    }
-    taken
-}
-
 /// What an area is to a debugger: all of it may be read, and what is private written to.
 fn for_debugger(area: Area) -> Area {
     let more = if area.holding == Holding::Private { Protection::WRITE } else { Protection::READ };
@@ -175,10 +112,10 @@ fn for_debugger(area: Area) -> Area {
 }
 
 fn decide(page: PageNum, access: Access, right: Right) -> Step {
-    let areas = STATE.areas.read();
+    let areas = SPACE.areas.read();
     let found = areas.find(page).copied();
     let found = if right == Right::Debugger { found.map(for_debugger) } else { found };
-    let entry = STATE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
+    let entry = SPACE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
     let plan = classify(found.as_ref(), page, entry, access);
     match plan {
         Plan::NoArea => return Step::Done(Outcome::NoArea),
@@ -203,9 +140,9 @@ fn decide(page: PageNum, access: Access, right: Right) -> Step {
 /// Takes the pages that are worth bringing in together with `page`, which is taken already.
 fn take_neighbours(area: &Area, page: PageNum, entry: Entry, plan: Plan) -> PageRange {
     // All threads may fill at once, and what they fill must not be most of the cap.
-    let share = (state::reach() / 4 / thread::count()).max(1);
+    let share = (residency::reach() / 4 / thread::count()).max(1);
     let streams = &mut Block::current().own().streams;
-    let fault_around = state::settings().fault_around_pages.load(Ordering::Relaxed).clamp(1, share);
+    let fault_around = control::settings().fault_around_pages.load(Ordering::Relaxed).clamp(1, share);
     // Text and read-only data that have to be read are touched here and there, as those that are mapped through are.
     let reads_around =
         matches!(plan, Plan::FillImage { .. }) && !area.protection.contains(Protection::WRITE) && fault_around > 1;
@@ -238,7 +175,7 @@ fn take_neighbours(area: &Area, page: PageNum, entry: Entry, plan: Plan) -> Page
 
 /// Takes `other` if its entry can be handled in one go with that of `page`.
 fn take_like(page: PageNum, entry: Entry, plan: Plan, other: PageNum) -> bool {
-    let seen = STATE.table.existing(other).map_or(Entry::Empty, EntryCell::load);
+    let seen = SPACE.table.existing(other).map_or(Entry::Empty, EntryCell::load);
     let alike = match (plan, seen) {
         (Plan::SwapIn(first), Entry::Swapped(slot)) => follows(first, slot, other.0.wrapping_sub(page.0)),
         (Plan::Unprotect, Entry::Resident(Dirt::Clean, _)) => true,

@@ -13,22 +13,27 @@ use pager_core::shared::{FillMode, count};
 use pager_core::table::Habit;
 
 use crate::buffers::Buffer;
+use crate::busy::{settle, take_at_work};
 use crate::clock;
+use crate::control;
 use crate::die;
 use crate::engine;
 use crate::evict;
-use crate::fault::{Fill, Outcome, settle, take_at_work};
 use crate::gate;
+use crate::images::IMAGES;
 use crate::keys;
+use crate::markers;
 use crate::record;
-use crate::state::{self, STATE};
+use crate::residency;
+use crate::space::{self, SPACE};
 use crate::swap;
 use crate::sys::Errno;
 use crate::sys::file;
-use crate::sys::memory::{self, MADV_GUARD_INSTALL, MADV_GUARD_REMOVE, MADV_POPULATE_READ, MADV_POPULATE_WRITE};
+use crate::sys::memory::{self, MADV_POPULATE_READ, MADV_POPULATE_WRITE};
 use crate::sys::uffd::{self, Copied, Install};
 use crate::thread::Block;
 use crate::window::Window;
+use crate::work::{Fill, Outcome};
 
 /// What zero pages are copied from.
 static ZEROS: [u8; 32 * PAGE_SIZE as usize] = [0; 32 * PAGE_SIZE as usize];
@@ -68,7 +73,7 @@ fn installs(work: &Fill) -> Install {
 /// once spares the second fault. One time in sixteen it has to show it.
 fn installs_again(work: &Fill) -> Install {
     const LEARNING: u64 = 16;
-    match STATE.table.entry(work.page).habit() {
+    match SPACE.table.entry(work.page).habit() {
         Habit::Written if !(clock::ticks() / 64).is_multiple_of(LEARNING) => Install::Writable,
         _ => installs(work),
     }
@@ -76,27 +81,27 @@ fn installs_again(work: &Fill) -> Install {
 
 fn unprotect(work: &Fill) -> Outcome {
     let run = work.run;
-    if let Err(errno) = uffd::protect(state::uffd(), run.start().start().0, run.bytes(), Install::Writable) {
+    if let Err(errno) = uffd::protect(space::uffd(), run.start().start().0, run.bytes(), Install::Writable) {
         die::internal(format_args!("cannot lift the protection of {run:?}: {errno:?}"));
     }
     for page in run.iter() {
-        let cell = STATE.table.entry(page);
+        let cell = SPACE.table.entry(page);
         let slot = cell.load().slot();
         cell.note(Habit::Written);
         settle(page, Entry::Resident(Dirt::Dirty, None));
         slot.into_iter().for_each(swap::release);
     }
-    count(&state::counts().faults_protection, 1);
+    count(&control::counts().faults_protection, 1);
     Outcome::Resolved
 }
 
 /// Makes a page that is clean the only copy of what it holds, though the program may not write to it.
 pub fn give_up_slot(page: PageNum) {
-    let seen = STATE.table.entry(page).load();
+    let seen = SPACE.table.entry(page).load();
     if let Entry::Resident(Dirt::Clean, Some(slot)) = seen
         && take_at_work(page, seen)
     {
-        if let Err(errno) = uffd::protect(state::uffd(), page.start().0, PAGE_SIZE, Install::Writable) {
+        if let Err(errno) = uffd::protect(space::uffd(), page.start().0, PAGE_SIZE, Install::Writable) {
             die::internal(format_args!("cannot lift the protection of {page:?}: {errno:?}"));
         }
         settle(page, Entry::Resident(Dirt::Dirty, None));
@@ -111,15 +116,15 @@ fn fill_zero(work: &Fill) -> Outcome {
     for page in work.run.iter() {
         settle(page, Entry::Resident(Dirt::Dirty, None));
     }
-    count(&state::counts().faults_zero, 1);
-    count(&state::counts().pages_zero, work.run.count());
+    count(&control::counts().faults_zero, 1);
+    count(&control::counts().pages_zero, work.run.count());
     Outcome::Resolved
 }
 
 /// Copies a run into place.
 fn install(run: PageRange, from: *const u8, how: Install) {
     engine::unmark(run);
-    match uffd::copy(state::uffd(), run.start().start().0, from, run.bytes(), how) {
+    match uffd::copy(space::uffd(), run.start().start().0, from, run.bytes(), how) {
         Ok(Copied::All) => {}
         Ok(Copied::Present(done)) => die::internal(format_args!(
             "page {:#x} is in memory though its entry says not",
@@ -131,14 +136,14 @@ fn install(run: PageRange, from: *const u8, how: Install) {
 
 /// Has the pages tracked, before they are settled: at no moment is a page resident and not in the queue while nothing is busy.
 fn arrived(run: PageRange, touched: PageNum, how: Arrival) {
-    let cap = state::cap();
+    let cap = control::cap();
     if cap == u64::MAX {
         return;
     }
-    let mut queue = STATE.queue.lock();
-    queue.fit(cap);
+    let mut queue = SPACE.queue.lock();
+    queue.fit(cap, &SPACE.table);
     for page in run.iter() {
-        queue.installed(page, if page == touched { how } else { Arrival::Around });
+        queue.installed(page, if page == touched { how } else { Arrival::Around }, &SPACE.table);
     }
 }
 
@@ -150,7 +155,7 @@ fn fill_image(work: &Fill, image: ImageId, offset: u64, valid_bytes: u32) -> Out
         _ => (work.page.0 - work.run.start().0) * PAGE_SIZE + u64::from(valid_bytes),
     };
     let (fd, row) = {
-        let images = STATE.images.lock();
+        let images = IMAGES.lock();
         (images.fd(image), images.row(image))
     };
     let Some(fd) = fd else { die::internal(format_args!("{image:?} has no descriptor")) };
@@ -168,9 +173,9 @@ fn fill_image(work: &Fill, image: ImageId, offset: u64, valid_bytes: u32) -> Out
     let valid = got.min(bytes as usize);
     buffer[valid..].fill(0);
     row.bytes_read.fetch_add(got as u64, Ordering::Relaxed);
-    count(&state::counts().bytes_image_read, got as u64);
+    count(&control::counts().bytes_image_read, got as u64);
     if read.is_err() {
-        count(&state::counts().io_errors, 1);
+        count(&control::counts().io_errors, 1);
     }
     let present = (valid as u64).div_ceil(PAGE_SIZE);
     fill_holes(fd, first_offset, &buffer[..valid]);
@@ -200,8 +205,8 @@ fn finish_image(work: &Fill, present: u64, from: *const u8, row: &pager_core::sh
             settle(page, Entry::Resident(dirt, None));
         }
         row.pages_filled.fetch_add(present, Ordering::Relaxed);
-        count(&state::counts().faults_image, 1);
-        count(&state::counts().pages_image, present);
+        count(&control::counts().faults_image, 1);
+        count(&control::counts().pages_image, present);
     }
     let given_up = PageRange::new(work.run.start().plus(present), work.run.end());
     give_up(given_up);
@@ -216,7 +221,7 @@ fn give_up(run: Option<PageRange>) {
     for page in run.iter() {
         settle(page, Entry::Empty);
     }
-    state::remove_resident(run.count());
+    residency::remove(run.count());
 }
 
 /// How many bytes of the run come from the file.
@@ -231,7 +236,7 @@ fn valid_in_run(work: &Fill, first_offset: u64) -> u64 {
 
 /// Reads what there is; in exact mode page by page, so that whoever serves the file sees each.
 fn read_pages(fd: file::Fd, into: &mut [u8], offset: u64) -> Result<usize, Errno> {
-    if state::settings().image_fill.load(Ordering::Relaxed) != FillMode::Exact as u32 {
+    if control::settings().image_fill.load(Ordering::Relaxed) != FillMode::Exact as u32 {
         return file::pread_all(fd, into, offset);
     }
     let mut done = 0;
@@ -255,22 +260,22 @@ fn swap_in(work: &Fill, slot: SwapSlot) -> Outcome {
         pooled = Buffer::take();
         &mut pooled[..work.run.bytes() as usize]
     };
-    let slots = work.run.iter().filter_map(|page| STATE.table.entry(page).load().slot());
+    let slots = work.run.iter().filter_map(|page| SPACE.table.entry(page).load().slot());
     if let Err(errno) = swap::of(slot).read(first, slots, buffer) {
         swap::of(slot).report(errno);
-        count(&state::counts().io_errors, 1);
+        count(&control::counts().io_errors, 1);
         for page in work.run.iter() {
-            let slot = STATE.table.entry(page).load().slot();
+            let slot = SPACE.table.entry(page).load().slot();
             settle(page, slot.map_or(Entry::Empty, Entry::Swapped));
         }
-        state::remove_resident(work.run.count());
+        residency::remove(work.run.count());
         return Outcome::Unreadable;
     }
     let how = installs_again(work);
     install(work.run, buffer.as_ptr(), how);
     arrived(work.run, work.page, Arrival::Refault);
     for page in work.run.iter() {
-        let cell = STATE.table.entry(page);
+        let cell = SPACE.table.entry(page);
         let slot = cell.load().slot();
         if how == Install::Writable {
             cell.note(Habit::Written);
@@ -280,8 +285,8 @@ fn swap_in(work: &Fill, slot: SwapSlot) -> Outcome {
             settle(page, Entry::Resident(Dirt::Clean, slot));
         }
     }
-    count(&state::counts().faults_swap_in, 1);
-    count(&state::counts().pages_swap_in, work.run.count());
+    count(&control::counts().faults_swap_in, 1);
+    count(&control::counts().pages_swap_in, work.run.count());
     Outcome::Resolved
 }
 
@@ -293,7 +298,7 @@ fn map_through(work: &Fill) -> Outcome {
     let mut run = work.run;
     if populate(run).is_err() && run.count() > 1 {
         // One page of the chunk cannot be had; the one that was touched perhaps can.
-        guard(run);
+        markers::install(run);
         give_up(PageRange::new(run.start(), work.page));
         give_up(PageRange::new(work.page.plus(1), run.end()));
         run = PageRange::single(work.page);
@@ -313,12 +318,12 @@ fn map_through(work: &Fill) -> Outcome {
 /// A page past the end of the file is let through as well: the file may grow by the very call that reads the page, or by another process.
 fn let_through(work: &Fill) -> Outcome {
     let run = work.run;
-    if unguard(run).is_err() {
+    if markers::remove(run).is_err() {
         return unreadable(run);
     }
     if bring_in(PageRange::single(work.page)).is_err() {
         let_in(work, run);
-        count(&state::counts().io_errors, 1);
+        count(&control::counts().io_errors, 1);
         return Outcome::Unreadable;
     }
     let_in(work, run);
@@ -328,25 +333,25 @@ fn let_through(work: &Fill) -> Outcome {
 /// Settles what the kernel maps from now on.
 fn let_in(work: &Fill, run: PageRange) {
     arrived(run, work.page, Arrival::First);
-    let row = STATE.images.lock().row_number(image_of(work));
+    let row = IMAGES.lock().row_number(image_of(work));
     for page in run.iter() {
         settle(page, Entry::Mapped(row));
     }
 }
 
 fn counted(work: &Fill, run: PageRange) -> Outcome {
-    let row = STATE.images.lock().row(image_of(work));
+    let row = IMAGES.lock().row(image_of(work));
     row.pages_filled.fetch_add(run.count(), Ordering::Relaxed);
     row.pages_mapped.fetch_add(run.count(), Ordering::Relaxed);
-    count(&state::counts().faults_image, 1);
-    count(&state::counts().pages_image, run.count());
+    count(&control::counts().faults_image, 1);
+    count(&control::counts().pages_image, run.count());
     Outcome::Resolved
 }
 
 fn unreadable(run: PageRange) -> Outcome {
-    guard(run);
+    markers::install(run);
     give_up(Some(run));
-    count(&state::counts().io_errors, 1);
+    count(&control::counts().io_errors, 1);
     Outcome::Unreadable
 }
 
@@ -358,7 +363,7 @@ fn image_of(work: &Fill) -> ImageId {
 }
 
 fn populate(run: PageRange) -> Result<(), Errno> {
-    unguard(run)?;
+    markers::remove(run)?;
     bring_in(run)
 }
 
@@ -387,29 +392,4 @@ pub fn can_be_had(page: PageNum, access: Access) -> bool {
         }
         populated => populated != Err(Errno::EFAULT),
     }
-}
-
-/// Takes the markers away, for good or for a while.
-///
-/// # Errors
-/// What madvise says.
-pub fn unguard(run: PageRange) -> Result<(), Errno> {
-    memory::madvise(run.start().start().0, run.bytes(), MADV_GUARD_REMOVE)
-}
-
-/// Puts the markers back: whatever was there is dropped, and the next touch faults.
-pub fn guard(run: PageRange) {
-    let (addr, len) = (run.start().start().0, run.bytes());
-    loop {
-        match memory::madvise(addr, len, MADV_GUARD_INSTALL) {
-            Err(Errno::EAGAIN | Errno::EINTR) => {}
-            Err(errno) => die::internal(format_args!("cannot guard {run:?}: {errno:?}")),
-            Ok(()) => return,
-        }
-    }
-}
-
-/// Guards a fresh file mapping; `false` where this kernel cannot (before Linux 6.15).
-pub fn try_guard(run: PageRange) -> bool {
-    memory::madvise(run.start().start().0, run.bytes(), MADV_GUARD_INSTALL).is_ok()
 }

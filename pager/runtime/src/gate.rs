@@ -13,7 +13,7 @@ use core::arch::global_asm;
 use core::mem::offset_of;
 use core::ops::Range;
 
-use crate::calls::SYSCALL_BYTES;
+use crate::call::SYSCALL_BYTES;
 use crate::keys;
 use crate::sys::Errno;
 use crate::sys::signal::{EFLAGS_ALIGNMENT, EFLAGS_NESTED_TASK, EFLAGS_PROGRAM_ALONE};

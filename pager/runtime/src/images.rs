@@ -6,10 +6,12 @@ use core::sync::atomic::Ordering;
 use pager_core::addr::PageRange;
 use pager_core::area::{AreaTree, Backing, ImageId};
 use pager_core::entry::ImageRow;
-use pager_core::shared::{IMAGES, Image as Row};
+use pager_core::shared::{IMAGES as ROWS, Image as Row};
 
+use crate::control;
+use crate::lock::{Mutex, Rank};
 use crate::memory::limits;
-use crate::state;
+use crate::own_descriptors;
 use crate::sys::file::{self, Fd, Stat};
 use crate::sys::{Errno, task};
 
@@ -43,6 +45,9 @@ pub struct Images {
     sweep_at: usize,
 }
 
+/// The process's images.
+pub static IMAGES: Mutex<Images> = Mutex::new(Rank::Images, Images::empty());
+
 impl Images {
     pub const fn empty() -> Images {
         Images { images: Vec::new(), sweep_at: FIRST_SWEEP }
@@ -66,7 +71,7 @@ impl Images {
             && use_of == Use::Read
         {
             let own = limits::with_descriptors(|| file::duplicate_high(fd))?;
-            crate::calls::note_own(own);
+            own_descriptors::note(own);
             image.fd = Some(own);
         }
         Ok(ImageId(at as u16))
@@ -98,7 +103,7 @@ impl Images {
 
     /// The number of the image's row in the control block; that of the row for all others where it has none of its own.
     pub fn row_number(&self, id: ImageId) -> ImageRow {
-        let at = self.images.get(usize::from(id.0)).copied().flatten().map_or(IMAGES - 1, |image| image.row);
+        let at = self.images.get(usize::from(id.0)).copied().flatten().map_or(ROWS - 1, |image| image.row);
         ImageRow(at as u16)
     }
 
@@ -140,15 +145,15 @@ impl Images {
 
 /// The row with this number.
 pub fn row_at(number: ImageRow) -> &'static Row {
-    match state::control() {
-        Some(control) => &control.images[usize::from(number.0).min(IMAGES - 1)],
+    match control::control() {
+        Some(control) => &control.images[usize::from(number.0).min(ROWS - 1)],
         None => crate::die::internal(format_args!("no control block")),
     }
 }
 
 /// The control block's row for a file: the one that is there, a new one, or the last for all that do not fit.
 fn claim_row(stat: &Stat, path: &[u8]) -> usize {
-    let Some(control) = state::control() else { return 0 };
+    let Some(control) = control::control() else { return 0 };
     for (at, row) in control.images.iter().enumerate() {
         match row.state.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst) {
             Ok(_) => {
@@ -173,7 +178,7 @@ fn claim_row(stat: &Stat, path: &[u8]) -> usize {
             }
         }
     }
-    IMAGES - 1
+    ROWS - 1
 }
 
 /// Path of an open file, as the kernel tells it.
@@ -187,6 +192,6 @@ pub fn path_of(fd: Fd) -> Vec<u8> {
 
 /// Counts a new mapping of an image.
 pub fn count_mapping(id: ImageId, range: PageRange) {
-    let row = state::STATE.images.lock().row(id);
+    let row = IMAGES.lock().row(id);
     row.bytes_mapped.fetch_add(range.bytes(), Ordering::Relaxed);
 }

@@ -8,13 +8,15 @@
 //! | [`start`], [`load`] | from exec to the program's first instruction |
 //! | [`gate`] | the assembly |
 //! | [`signals`] | where faults, calls and signals arrive; the program's frames |
-//! | [`fault`], [`fill`], [`evict`], [`engine`], [`server`] | the life of a page |
+//! | [`touch`], [`fault`], [`work`], [`fill`], [`evict`], [`server`] | the life of a page |
+//! | [`busy`], [`engine`], [`markers`] | who has a page, and how an absent one makes itself known |
 //! | [`calls`], [`memory`], [`process`] | the program's system calls |
 //! | [`remote`] | accesses to the memory of other processes of the run, and to its own by way of the kernel |
 //! | [`sandbox`] | the program's seccomp filters |
 //! | [`record`] | what happens to pages, told to the supervisor |
 //! | [`lifeline`] | the end of a process that nobody supervises any more |
-//! | [`state`], [`thread`], [`images`], [`swap`], [`queue`], [`row`], [`credit`] | what is known |
+//! | [`control`], [`slot`], [`row`], [`credit`], [`residency`] | this process's part of the run |
+//! | [`space`], [`queue`], [`images`], [`program`], [`swap`], [`thread`] | what is known of the program |
 //! | [`sys`], [`arena`], [`lock`], [`buffers`], [`user`], [`window`], [`keys`], [`clock`], [`die`] | what all of it stands on |
 #![no_std]
 // Internal to this project: every item is public for the image's sake, and each module's head says what it promises.
@@ -24,8 +26,11 @@ extern crate alloc;
 
 pub mod arena;
 pub mod buffers;
+pub mod busy;
+pub mod call;
 pub mod calls;
 pub mod clock;
+pub mod control;
 pub mod credit;
 pub mod die;
 pub mod engine;
@@ -38,21 +43,28 @@ pub mod keys;
 pub mod lifeline;
 pub mod load;
 pub mod lock;
+pub mod markers;
 pub mod memory;
+pub mod own_descriptors;
 pub mod process;
+pub mod program;
 pub mod queue;
 pub mod readahead;
 pub mod record;
 pub mod remote;
+pub mod residency;
 pub mod root;
 pub mod row;
 pub mod sandbox;
 pub mod server;
 pub mod signals;
+pub mod slot;
+pub mod space;
 pub mod start;
-pub mod state;
 pub mod swap;
 pub mod sys;
 pub mod thread;
+pub mod touch;
 pub mod user;
 pub mod window;
+pub mod work;

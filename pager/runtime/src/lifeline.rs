@@ -11,10 +11,10 @@
 
 use core::sync::atomic::{AtomicI32, Ordering};
 
-use crate::calls;
+use crate::control;
 use crate::die::Line;
 use crate::memory::limits;
-use crate::state;
+use crate::own_descriptors;
 use crate::sys::file::{self, Fd};
 use crate::sys::signal::{self, SIGKILL, SIGSEGV, SigInfo};
 use crate::sys::{Errno, task};
@@ -31,7 +31,7 @@ static SPARE: AtomicI32 = AtomicI32::new(NONE);
 
 /// What all processes of the run inherit: the common reading end, and the hatch.
 pub fn inherited() -> impl Iterator<Item = Fd> {
-    let settings = state::settings();
+    let settings = control::settings();
     [&settings.lifeline_fd, &settings.hatch_fd].into_iter().map(|fd| Fd(fd.load(Ordering::Relaxed) as i32))
 }
 
@@ -90,7 +90,7 @@ fn close(fd: i32) {
 }
 
 fn open() -> Result<Fd, Errno> {
-    let common = Fd(state::settings().lifeline_fd.load(Ordering::Relaxed) as i32);
+    let common = Fd(control::settings().lifeline_fd.load(Ordering::Relaxed) as i32);
     let path = Line::format(format_args!("/proc/self/fd/{}\0", common.0));
     let flags = file::O_RDONLY | file::O_NONBLOCK | file::O_CLOEXEC;
     let fd = file::open(path.as_bytes(), flags).and_then(file::move_high)?;
@@ -98,7 +98,7 @@ fn open() -> Result<Fd, Errno> {
         file::close(fd);
         return Err(Errno::ENOENT);
     }
-    calls::note_own(fd);
+    own_descriptors::note(fd);
     Ok(fd)
 }
 
@@ -125,7 +125,7 @@ fn hold(fd: Fd) -> bool {
 
 /// Ends a process of a run that the keeper is about to end: it may not see this one.
 fn end_with_the_run() {
-    if state::settings().supervisor.load(Ordering::SeqCst) == 0 {
+    if control::settings().supervisor.load(Ordering::SeqCst) == 0 {
         end();
     }
 }

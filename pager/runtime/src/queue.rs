@@ -6,11 +6,13 @@ use core::sync::atomic::Ordering;
 use pager_core::addr::{PageNum, PageRange, USER_END, VirtAddr};
 use pager_core::entry::Entry;
 use pager_core::replacement::{Install, Policy, PolicyKind, Replacement};
-use pager_core::table::EntryCell;
+use pager_core::table::{EntryCell, PageTable};
 
-use crate::state::{self, STATE};
+use crate::control;
 
 /// The process's resident pages in the order in which they may have to go. Nothing is tracked while there is no cap.
+///
+/// `table` is the page table of those pages, in every method.
 pub struct Queue {
     policy: Option<Replacement>,
     cap_pages: u64,
@@ -22,34 +24,34 @@ impl Queue {
     }
 
     /// Fits the queues to a cap, which may have been changed from outside: starts anew from what is resident.
-    pub fn fit(&mut self, cap_pages: u64) {
+    pub fn fit(&mut self, cap_pages: u64, table: &PageTable) {
         if cap_pages == self.cap_pages {
             return;
         }
         self.cap_pages = cap_pages;
-        let kind = PolicyKind::from_number(state::settings().policy.load(Ordering::Relaxed));
+        let kind = PolicyKind::from_number(control::settings().policy.load(Ordering::Relaxed));
         self.policy = (cap_pages != u64::MAX).then(|| Replacement::new(kind, cap_pages));
         if let Some(policy) = &mut self.policy {
-            let resident = STATE.table.existing_in(everything()).filter(|(page, _)| is_resident(*page));
+            let resident = table.existing_in(everything()).filter(|(page, _)| is_resident(table, *page));
             resident.for_each(|(page, _)| policy.installed(page, Install::Around));
         }
     }
 
     /// Notes a page that was just brought in.
-    pub fn installed(&mut self, page: PageNum, how: Install) {
+    pub fn installed(&mut self, page: PageNum, how: Install, table: &PageTable) {
         if let Some(policy) = &mut self.policy {
             policy.installed(page, how);
             // Pages that were unmapped stay in the queues until somebody looks.
             if policy.overgrown() {
-                policy.sweep(is_resident);
+                policy.sweep(|page| is_resident(table, page));
             }
         }
     }
 
     /// The next candidates; what is not resident any more is skipped.
-    pub fn victims(&mut self, wanted: usize, out: &mut Vec<PageNum>) {
+    pub fn victims(&mut self, wanted: usize, table: &PageTable, out: &mut Vec<PageNum>) {
         if let Some(policy) = &mut self.policy {
-            policy.victims(wanted, is_resident, out);
+            policy.victims(wanted, |page| is_resident(table, page), out);
         }
     }
 
@@ -67,7 +69,7 @@ pub fn everything() -> PageRange {
 }
 
 /// Whether a page is in memory, or may be once whoever has its entry is done.
-fn is_resident(page: PageNum) -> bool {
-    let entry = STATE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
+fn is_resident(table: &PageTable, page: PageNum) -> bool {
+    let entry = table.existing(page).map_or(Entry::Empty, EntryCell::load);
     entry.is_resident() || matches!(entry, Entry::Busy(_))
 }

@@ -18,9 +18,10 @@ use pager_core::trace::ring::{Cell, Head, Raw, Ring};
 use pager_core::trace::{Departure, FaultKind, What};
 
 use crate::clock;
-use crate::fault::Fill;
-use crate::state::{self, STATE};
+use crate::control;
+use crate::images::IMAGES;
 use crate::thread::Block;
+use crate::work::Fill;
 
 /// Where the ring lies in this process; null while nothing is recorded. Set before the process has a second thread, never changed.
 static HEAD: AtomicPtr<Head> = AtomicPtr::new(core::ptr::null_mut());
@@ -64,7 +65,7 @@ pub fn begin() -> u64 {
 
 fn note(what: What) {
     let Some(ring) = ring() else { return };
-    let pid = state::process().pid.load(Ordering::Relaxed);
+    let pid = control::process().pid.load(Ordering::Relaxed);
     ring.put(&Raw { ticks: clock::ticks(), pid, tid: Block::current().own().tid, what });
 }
 
@@ -121,7 +122,7 @@ pub fn mapped(area: &Area) {
         return;
     }
     let image = match area.backing {
-        Backing::Image { image, offset, .. } => Some((STATE.images.lock().row_number(image).0, offset / PAGE_SIZE)),
+        Backing::Image { image, offset, .. } => Some((IMAGES.lock().row_number(image).0, offset / PAGE_SIZE)),
         Backing::Zero => None,
     };
     note(What::Map { range: area.range, protection: area.protection, image });

@@ -2,17 +2,17 @@
 
 use alloc::vec::Vec;
 
-use crate::state;
+use crate::control;
 use crate::sys::file;
 
 /// Whether there is one.
 pub fn is_set() -> bool {
-    state::settings().root.iter().next().is_some()
+    control::settings().root.iter().next().is_some()
 }
 
 /// `path` under the root, zero-terminated, if something is there.
 pub fn under(path: &[u8]) -> Option<Vec<u8>> {
-    let root: Vec<u8> = state::settings().root.iter().collect();
+    let root: Vec<u8> = control::settings().root.iter().collect();
     if root.is_empty() || path.first() != Some(&b'/') || path.starts_with(&root) {
         return None;
     }

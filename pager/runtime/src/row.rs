@@ -9,8 +9,10 @@ use pager_core::area::{AreaTree, Holding, KernelReason, Role};
 use pager_core::roster::{End, Row, Start};
 use pager_core::shared::count;
 
-use crate::calls::Call;
-use crate::state::{self, STATE};
+use crate::call::Call;
+use crate::control;
+use crate::program;
+use crate::slot;
 use crate::sys::{Errno, task};
 use crate::user;
 
@@ -23,7 +25,7 @@ static ROW: AtomicUsize = AtomicUsize::new(NONE);
 
 /// This process's row. In a vfork child its parent's.
 pub fn own() -> Option<&'static Row> {
-    state::roster().rows.get(ROW.load(Ordering::Relaxed))
+    control::roster().rows.get(ROW.load(Ordering::Relaxed))
 }
 
 /// Number of the row, for the next program.
@@ -33,8 +35,8 @@ pub fn number() -> Option<usize> {
 
 /// Goes on with the row that the program before had, or takes one.
 pub fn take_up(left: Option<usize>) {
-    let start = if state::is_first() { Start::First } else { Start::Exec };
-    let row = left.or_else(|| state::roster().take(task::pid(), state::space(), task::parent(), start));
+    let start = if slot::is_first() { Start::First } else { Start::Exec };
+    let row = left.or_else(|| control::roster().take(task::pid(), slot::space(), task::parent(), start));
     keep(row);
     if let Some(row) = own() {
         row.start.store(start as u32, Ordering::Relaxed);
@@ -45,14 +47,14 @@ pub fn take_up(left: Option<usize>) {
 /// Notes this process's row, in its slot too: by that the supervisor finds the row of a process whose number it has learnt.
 fn keep(row: Option<usize>) {
     ROW.store(row.unwrap_or(NONE), Ordering::Relaxed);
-    state::process().row.store(row.map_or(0, |row| row as u32 + 1), Ordering::Release);
+    control::process().row.store(row.map_or(0, |row| row as u32 + 1), Ordering::Release);
 }
 
 /// Takes a row for a forked child, which runs what its parent runs and has its kernel-held areas.
 pub fn fork(areas: &AreaTree) {
-    keep(state::roster().take(task::pid(), state::space(), task::parent(), Start::Fork));
+    keep(control::roster().take(task::pid(), slot::space(), task::parent(), Start::Fork));
     if let Some(row) = own() {
-        row.program.set(&STATE.program.lock());
+        row.program.set(&program::PATH.lock());
         // The texts of the arguments are the kernel's too, and not worth a word.
         let told = areas.iter().filter(|area| area.role != Role::Stack);
         told.for_each(|area| count_unmanaged(area.holding, area.range.bytes()));
@@ -80,14 +82,14 @@ pub struct Before {
 
 /// Notes that this process becomes the native program `path`. A vfork child gets a row now.
 pub fn become_native(path: &[u8]) -> Option<Before> {
-    let (roster, pid) = (state::roster(), task::pid());
-    let own = own().filter(|_| state::is_owner());
+    let (roster, pid) = (control::roster(), task::pid());
+    let own = own().filter(|_| control::is_owner());
     let before = match own {
         Some(row) => {
             Before { row, start: row.start.load(Ordering::Relaxed), pid, swap: row.swap_now.swap(0, Ordering::Relaxed) }
         }
         None => Before {
-            row: &roster.rows[roster.take(0, state::space(), task::parent(), Start::Native)?],
+            row: &roster.rows[roster.take(0, slot::space(), task::parent(), Start::Native)?],
             start: 0,
             pid: 0,
             swap: 0,
@@ -97,7 +99,7 @@ pub fn become_native(path: &[u8]) -> Option<Before> {
     before.row.start.store(Start::Native as u32, Ordering::Relaxed);
     // Of one with a slot the supervisor may know another number by now.
     if own.is_none() {
-        before.row.name(pid, state::space_within(state::space()));
+        before.row.name(pid, slot::space_within(slot::space()));
     }
     Some(before)
 }
@@ -105,7 +107,7 @@ pub fn become_native(path: &[u8]) -> Option<Before> {
 impl Before {
     /// It could not be executed.
     pub fn restore(self) {
-        self.row.program.set(&STATE.program.lock());
+        self.row.program.set(&program::PATH.lock());
         self.row.start.store(self.start, Ordering::Relaxed);
         self.row.swap_now.store(self.swap, Ordering::Relaxed);
         if self.pid == 0 {
@@ -117,7 +119,7 @@ impl Before {
 /// Notes this process's end, known to itself. A vfork child's is not its parent's.
 pub fn note_own_end(end: End) {
     if let Some(row) = own()
-        && state::is_owner()
+        && control::is_owner()
     {
         row.note_end(end);
     }
@@ -132,7 +134,7 @@ pub fn note_wait(call: &Call, result: Result<u64, Errno>) {
     };
     if let Some((pid, end)) = ended
         && end != End::None
-        && let Some(row) = state::roster().of(pid, state::space())
+        && let Some(row) = control::roster().of(pid, slot::space())
     {
         row.note_end(end);
     }

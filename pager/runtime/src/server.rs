@@ -11,13 +11,14 @@ use pager_core::area::Access;
 use crate::clock;
 use crate::die;
 use crate::engine::has_server;
-use crate::fault::{self, Outcome};
 use crate::keys;
 use crate::process;
 use crate::signals;
-use crate::state;
+use crate::space;
 use crate::sys::signal;
 use crate::sys::{Errno, task, uffd};
+use crate::touch;
+use crate::work::Outcome;
 
 /// The server's thread id.
 static TID: AtomicU32 = AtomicU32::new(0);
@@ -36,7 +37,7 @@ pub fn serve() -> ! {
     let _keys = keys::open_all();
     TID.store(task::tid(), Ordering::Relaxed);
     loop {
-        match uffd::next(state::uffd()) {
+        match uffd::next(space::uffd()) {
             Ok(Some(message)) => resolve(&message),
             Ok(None) | Err(Errno::EINTR | Errno::EAGAIN) => {}
             Err(errno) => crate::die::internal(format_args!("faults cannot be read: {errno:?}")),
@@ -48,14 +49,14 @@ fn resolve(message: &uffd::Message) {
     let begin = clock::ticks();
     let page = VirtAddr(message.address).page();
     let access = if message.is_write { Access::Write } else { Access::Read };
-    if fault::on_fault(page.start(), access) == Outcome::Unreadable
-        && let Err(Errno::EINVAL) = uffd::poison(state::uffd(), page.start().0)
+    if touch::on_fault(page.start(), access) == Outcome::Unreadable
+        && let Err(Errno::EINVAL) = uffd::poison(space::uffd(), page.start().0)
     {
         // The thread would fault again, without end.
         no_poison(page.start());
     }
     // Whatever came of it, the thread looks again: where its area is gone it gets its signal.
-    uffd::wake(state::uffd(), page.start().0);
+    uffd::wake(space::uffd(), page.start().0);
     clock::record_fault(begin);
 }
 

@@ -7,7 +7,9 @@ use core::ptr::NonNull;
 use pager_core::shared::{Control, ENVIRONMENT_KEY, FailureKind, MAGIC, count};
 
 use crate::arena;
+use crate::calls;
 use crate::clock;
+use crate::control;
 use crate::die;
 use crate::engine;
 use crate::gate;
@@ -17,14 +19,18 @@ use crate::lifeline;
 use crate::load::itself::{self, Itself};
 use crate::load::{self, Executed};
 use crate::memory::{deny, limits};
+use crate::own_descriptors;
 use crate::process::leave;
 use crate::process::lookup::Comm;
+use crate::program;
 use crate::record;
 use crate::row;
 use crate::sandbox;
 use crate::server;
 use crate::signals::{self, held};
-use crate::state::{self, STATE};
+use crate::slot;
+use crate::space::{self, SPACE};
+use crate::swap;
 use crate::sys::file::{self, Fd};
 use crate::sys::memory::{self, MAP_SHARED, PROT_READ, PROT_WRITE};
 use crate::sys::signal::{self, SignalSet};
@@ -74,12 +80,12 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
         die::event!("swap slots of the program before are lost: {errno:?}");
     }
     limits::take_over(passport.descriptors);
-    let itself = itself::leave_file(state::runtime_copy());
+    let itself = itself::leave_file(control::runtime_copy());
     let is_held = lifeline::take_hold();
     task::disable_huge_pages();
-    state::continue_in(space);
-    state::claim_process(ticket);
-    if state::note_first() && is_held {
+    slot::continue_in(space);
+    slot::claim(ticket);
+    if slot::note_first() && is_held {
         // The supervisor asked for SIGKILL at its own end, for as long as there was no lifeline: the program would see that.
         task::outlive_parent();
     }
@@ -110,11 +116,11 @@ struct Job {
 unsafe extern "C" fn run(job: u64) -> ! {
     // SAFETY: leaked by `start` for us.
     let job = unsafe { &*(job as *const Job) };
-    let counts = state::counts();
+    let counts = control::counts();
     count(&counts.execs, 1);
     match job.comm {
         Comm::OfName => name_process(&job.filename, &job.path),
-        Comm::OfFile => name_process(file_name(&STATE.program.lock()), &job.path),
+        Comm::OfFile => name_process(file_name(&program::PATH.lock()), &job.path),
     }
     record::executed();
     let executed = Executed { fd: job.program_fd, path: &job.path, filename: &job.filename, itself: job.itself };
@@ -261,22 +267,25 @@ fn map_control(fd: Fd) -> Result<(), Errno> {
     }
     let addr = arena::map_with(size, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd.0.into())?;
     let _ = memory::madvise(addr, size, memory::MADV_DONTDUMP);
-    let control = addr as *mut Control;
+    let mapped = addr as *mut Control;
     // SAFETY: mapped, and large enough.
-    if unsafe { &*control }.magic.load(core::sync::atomic::Ordering::Acquire) != MAGIC {
+    if unsafe { &*mapped }.magic.load(core::sync::atomic::Ordering::Acquire) != MAGIC {
         return Err(Errno::EINVAL);
     }
-    state::set_control(control, fd);
+    control::set(mapped, fd);
+    swap::learn(control::must_control());
+    record::learn(control::must_control());
+    calls::of_the_run().for_each(own_descriptors::note);
     Ok(())
 }
 
 fn prepare(program: Fd, filters: Option<Fd>, ignored: SignalSet) -> Result<&'static Block, Errno> {
     match engine::open() {
-        Ok(fd) => state::set_uffd(fd),
+        Ok(fd) => space::set_uffd(fd),
         Err(errno) => die::fail(FailureKind::Kernel, errno.0 as u64, b"userfaultfd", die::INTERNAL_EXIT),
     }
     arena::provide();
-    STATE.queue.lock().fit(state::cap());
+    SPACE.queue.lock().fit(control::cap(), &SPACE.table);
     signals::PROCESS.inherit(ignored);
     signals::install_own()?;
     let block = Block::new(NonNull::from(&signals::PROCESS))?;
@@ -291,12 +300,12 @@ fn prepare(program: Fd, filters: Option<Fd>, ignored: SignalSet) -> Result<&'sta
     held::adopt(block, own.mask);
     held::publish(block, own.mask);
     signal::set_mask(own.mask.for_kernel());
-    *STATE.program.lock() = images::path_of(program);
+    *program::PATH.lock() = images::path_of(program);
     if let Some(filters) = filters {
         sandbox::adopt(block, filters)?;
     }
     server::start()?;
-    state::process().listen();
+    control::process().listen();
     Ok(block)
 }
 
@@ -306,7 +315,7 @@ fn name_process(name: &[u8], path: &[u8]) {
     let mut terminated = name.to_vec();
     terminated.push(0);
     task::set_name(&terminated);
-    state::process().program.set(path);
+    control::process().program.set(path);
     if let Some(row) = row::own() {
         row.program.set(path);
     }

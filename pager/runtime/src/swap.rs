@@ -9,11 +9,12 @@ use pager_core::shared::{Control, FailureKind, SWAP_FILES, SwapFile};
 use pager_core::slots::{Released, SlotMap, SlotRun, checksum};
 
 use crate::arena;
+use crate::control;
 use crate::die;
 use crate::gate;
 use crate::images;
+use crate::program;
 use crate::row;
-use crate::state::{self, STATE};
 use crate::sys::file::{self, Fd};
 use crate::sys::{Errno, memory, task};
 
@@ -79,7 +80,7 @@ pub fn files() -> impl Iterator<Item = Swap> {
 
 fn by_number(number: u8) -> Swap {
     let at = usize::from(number);
-    Swap { number, place: &PLACES[at], row: &state::settings().swap[at] }
+    Swap { number, place: &PLACES[at], row: &control::settings().swap[at] }
 }
 
 /// The descriptors of all of them.
@@ -134,7 +135,7 @@ impl Swap {
             sums[index as usize].store(sum, Ordering::Relaxed);
             slots.push(SwapSlot { file: self.number, index, tag: tag(sum) });
         }
-        pager_core::shared::count(&state::counts().swap_writes, 1);
+        pager_core::shared::count(&control::counts().swap_writes, 1);
         let at = u64::from(run.first) * PAGE_SIZE;
         if at + pages.len() as u64 <= file::file_size_limit() {
             file::pwrite_all(self.fd(), pages, at)?;
@@ -159,7 +160,7 @@ impl Swap {
     /// # Errors
     /// What the read says; EIO for a short read or contents that are not what was written.
     pub fn read(&self, first: u32, slots: impl Iterator<Item = SwapSlot>, pages: &mut [u8]) -> Result<(), Errno> {
-        pager_core::shared::count(&state::counts().swap_reads, 1);
+        pager_core::shared::count(&control::counts().swap_reads, 1);
         let got = file::pread_all(self.fd(), pages, u64::from(first) * PAGE_SIZE)?;
         if got < pages.len() {
             return Err(Errno::EIO);
@@ -168,7 +169,7 @@ impl Swap {
         for (page, slot) in pages.as_chunks::<4096>().0.iter().zip(slots) {
             let sum = checksum(page);
             if sum != sums[slot.index as usize].load(Ordering::Relaxed) || tag(sum) != slot.tag {
-                pager_core::shared::count(&state::counts().checksum_errors, 1);
+                pager_core::shared::count(&control::counts().checksum_errors, 1);
                 return Err(Errno::EIO);
             }
         }
@@ -231,7 +232,7 @@ pub fn report_none() {
             let errno = broken.place.errno.load(Ordering::Relaxed);
             die::report(FailureKind::Io, errno.unsigned_abs().into(), &images::path_of(broken.fd()));
         }
-        None => die::report(FailureKind::SwapFull, 0, &STATE.program.lock()),
+        None => die::report(FailureKind::SwapFull, 0, &program::PATH.lock()),
     }
 }
 

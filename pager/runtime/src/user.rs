@@ -9,9 +9,10 @@ use pager_core::addr::{PAGE_SIZE, VirtAddr};
 use pager_core::area::Access;
 
 use crate::arena;
-use crate::fault::{self, Outcome};
 use crate::gate;
 use crate::sys::Errno;
+use crate::touch;
+use crate::work::Outcome;
 
 /// Rounds of fill and copy before an access that should work is given up.
 const ROUNDS: u32 = 64;
@@ -64,7 +65,7 @@ fn transfer(addr: u64, len: u64, access: Access, copy: impl Fn(u64, u64, u64) ->
 
 /// Makes the page of `addr` ready for `access`; `false` where the program may not do that.
 fn make_present(addr: u64, access: Access) -> bool {
-    matches!(fault::make_resident(VirtAddr(addr), access), Outcome::Resolved)
+    matches!(touch::make_resident(VirtAddr(addr), access), Outcome::Resolved)
 }
 
 /// Reads a value. Only for types that any bytes make.

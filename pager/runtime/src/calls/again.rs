@@ -10,7 +10,7 @@ use crate::signals::held;
 use crate::thread::Block;
 use crate::user;
 
-use super::Call;
+use crate::call::Call;
 
 /// What it takes to make a call again.
 pub struct Repeat {

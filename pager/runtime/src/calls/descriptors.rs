@@ -1,24 +1,20 @@
 //! Descriptors: the runtime's own are not the program's to close or replace.
 
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::sync::atomic::Ordering;
 
-use super::{Call, paths, raw};
+use crate::call::{Call, raw};
+use crate::control;
+use crate::images::IMAGES;
 use crate::lifeline;
-use crate::state::{self, STATE};
+use crate::own_descriptors;
+use crate::program;
+use crate::space;
 use crate::swap;
 use crate::sys::file::Fd;
 use crate::sys::{Errno, nr};
 
 const CLOSE_RANGE: u64 = 436;
-
-/// No descriptor of ours is lower, so that one comparison tells most of the program's apart.
-static LEAST: AtomicI32 = AtomicI32::new(i32::MAX);
-
-/// Takes note of a descriptor that is ours from now on.
-pub fn note_own(fd: Fd) {
-    LEAST.fetch_min(fd.0, Ordering::Relaxed);
-}
 
 /// Whether a call is about a descriptor of ours. To the program it is not there.
 pub fn names_ours(number: u64, args: &[u64; 6]) -> bool {
@@ -28,33 +24,27 @@ pub fn names_ours(number: u64, args: &[u64; 6]) -> bool {
 
 /// Whether a descriptor is the runtime's.
 pub fn is_ours(fd: Fd) -> bool {
-    fd.0 >= LEAST.load(Ordering::Relaxed)
-        && (apart_from_images().any(|ours| ours == fd) || STATE.images.lock().holds(fd))
-}
-
-/// No descriptor of ours is lower.
-pub fn least() -> i32 {
-    LEAST.load(Ordering::Relaxed)
+    fd.0 >= own_descriptors::least() && (apart_from_images().any(|ours| ours == fd) || IMAGES.lock().holds(fd))
 }
 
 /// All of ours.
 pub fn all() -> Vec<Fd> {
     let mut images = Vec::new();
-    STATE.images.lock().descriptors(&mut images);
+    IMAGES.lock().descriptors(&mut images);
     apart_from_images().chain(images.into_iter().map(|fd| Fd(fd as i32))).collect()
 }
 
 fn apart_from_images() -> impl Iterator<Item = Fd> {
-    of_the_run().chain([state::uffd()]).chain(lifeline::own()).chain(paths::program())
+    of_the_run().chain([space::uffd()]).chain(lifeline::own()).chain(program::stand_in())
 }
 
 /// Descriptors that have the same number in all processes of the run.
 pub fn of_the_run() -> impl Iterator<Item = Fd> {
-    let runtime = Fd(state::settings().runtime_fd.load(Ordering::Relaxed) as i32);
+    let runtime = Fd(control::settings().runtime_fd.load(Ordering::Relaxed) as i32);
     swap::descriptors()
-        .chain([state::control_fd(), runtime])
-        .chain(state::runtime_copy())
-        .chain(state::userfault_device())
+        .chain([control::control_fd(), runtime])
+        .chain(control::runtime_copy())
+        .chain(control::userfault_device())
         .chain(lifeline::inherited())
 }
 

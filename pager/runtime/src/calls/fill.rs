@@ -7,10 +7,12 @@ use pager_core::entry::{Dirt, Entry};
 use pager_core::shared::count;
 
 use crate::arena;
-use crate::fault::{self, Outcome};
-use crate::state::{self, STATE};
+use crate::control;
+use crate::space::SPACE;
 use crate::thread::Block;
+use crate::touch;
 use crate::user;
+use crate::work::Outcome;
 
 /// The program's memory for the table's expansion.
 pub struct Memory;
@@ -48,7 +50,7 @@ pub fn ready(block: &'static Block, span: Span, hold: Hold) -> u64 {
 /// Readies one page, and counts it in `brought` if it was not so before; the next one to look at, `end` at most unless an area of the kernel's
 /// reaches further.
 fn ready_page(page: PageNum, end: PageNum, direction: Direction, brought: &mut u64) -> PageNum {
-    let entry = STATE.table.existing(page).map_or(Entry::Empty, pager_core::table::EntryCell::load);
+    let entry = SPACE.table.existing(page).map_or(Entry::Empty, pager_core::table::EntryCell::load);
     match entry {
         Entry::Resident(Dirt::Dirty, _) => return page.plus(1),
         Entry::Resident(Dirt::Clean, _) | Entry::Mapped(_) if !direction.writes() => return page.plus(1),
@@ -56,17 +58,17 @@ fn ready_page(page: PageNum, end: PageNum, direction: Direction, brought: &mut u
         _ => {}
     }
     let access = if direction.writes() { Access::Write } else { Access::Read };
-    let mut outcome = fault::make_resident(page.start(), access);
+    let mut outcome = touch::make_resident(page.start(), access);
     if outcome == Outcome::Denied && access == Access::Write {
         if entry.is_resident() {
             return page.plus(1);
         }
         // The kernel may only read after all, or answers EFAULT by itself.
-        outcome = fault::make_resident(page.start(), Access::Read);
+        outcome = touch::make_resident(page.start(), Access::Read);
     }
     match outcome {
         Outcome::Resolved | Outcome::Spurious => {
-            count(&state::counts().pages_for_calls, 1);
+            count(&control::counts().pages_for_calls, 1);
             *brought += 1;
             page.plus(1)
         }
@@ -77,13 +79,13 @@ fn ready_page(page: PageNum, end: PageNum, direction: Direction, brought: &mut u
 
 /// Whether a page of the file itself may be written to.
 fn is_shared_for_writing(page: PageNum) -> bool {
-    let areas = STATE.areas.read();
+    let areas = SPACE.areas.read();
     areas.find(page).is_some_and(|area| area.holding == Holding::SharedThrough && area.protection.allows(Access::Write))
 }
 
 /// Where, up to `end`, the next area begins behind the kernel's area or the hole that `page` lies in.
 fn behind(page: PageNum, end: PageNum) -> PageNum {
-    let areas = STATE.areas.read();
+    let areas = SPACE.areas.read();
     if let Some(area) = areas.find(page) {
         return area.range.end();
     }

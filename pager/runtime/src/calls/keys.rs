@@ -4,8 +4,9 @@
 use pager_core::addr::{PAGE_SIZE, VirtAddr};
 use pager_core::area::{Backing, Holding, ImageId, Protection};
 
-use super::Call;
-use crate::state::STATE;
+use crate::call::Call;
+use crate::images::IMAGES;
+use crate::space::SPACE;
 use crate::sys::futex::{FUTEX_COMMAND, FUTEX_PRIVATE, FUTEX_WAIT, FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET};
 use crate::sys::{file, nr};
 use crate::user;
@@ -29,7 +30,7 @@ pub fn by_address(call: &Call) -> Option<Call> {
 /// writing, ahead of a write, count as written to.
 fn is_copied(at: VirtAddr) -> bool {
     let Some((image, offset)) = file_page(at) else { return false };
-    let Some(fd) = STATE.images.lock().fd(image) else { return false };
+    let Some(fd) = IMAGES.lock().fd(image) else { return false };
     let mut kept = alloc::vec![0; PAGE_SIZE as usize];
     let mut there = kept.clone();
     let kept_read = file::pread_all(fd, &mut kept, offset).is_ok();
@@ -38,7 +39,7 @@ fn is_copied(at: VirtAddr) -> bool {
 
 /// The place in its file of a private page that may only be read.
 fn file_page(at: VirtAddr) -> Option<(ImageId, u64)> {
-    let areas = STATE.areas.read();
+    let areas = SPACE.areas.read();
     let area = areas.find(at.page())?;
     let Backing::Image { image, offset, valid } = area.backing else { return None };
     let into = at.page().start().0 - area.range.start().start().0;

@@ -4,10 +4,11 @@ use alloc::vec::Vec;
 
 use pager_core::calls::procfs::{self, Layout};
 
-use super::Call;
 use super::descriptors;
+use crate::call::Call;
+use crate::control;
 use crate::die::Line;
-use crate::state;
+use crate::own_descriptors;
 use crate::sys::file::{self, Fd};
 use crate::sys::{Errno, task};
 use crate::user;
@@ -67,7 +68,7 @@ fn hidden_in(directory: Fd) -> Option<Hidden> {
 
 /// Of another process of the run, which has the control file under the same number.
 fn hidden_of(process: u32) -> Option<Hidden> {
-    let control = state::control_fd();
+    let control = control::control_fd();
     let link = Line::format(format_args!("/proc/{process}/fd/{}\0", control.0));
     let (its, ours) = (file::stat_path(link.as_bytes()).ok()?, file::stat_fd(control).ok()?);
     let least = descriptors::of_the_run().map(|fd| fd.0).min()?;
@@ -117,7 +118,7 @@ fn names_ours_in_sets(call: &Call) -> bool {
         let word = |set: &&u64| user::read_value::<u64>(**set + fd.0 as u64 / 64 * 8).unwrap_or(0);
         call.args[1..4].iter().filter(|set| **set != 0).any(|set| word(&set) >> (fd.0 % 64) & 1 != 0)
     };
-    descriptors::least() < numbers && descriptors::all().into_iter().any(|fd| fd.0 < numbers && is_set(fd))
+    own_descriptors::least() < numbers && descriptors::all().into_iter().any(|fd| fd.0 < numbers && is_set(fd))
 }
 
 /// Makes getdents again until something is left of what it stores, or there is nothing more.

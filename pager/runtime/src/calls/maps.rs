@@ -10,8 +10,9 @@ use pager_core::calls::procfs;
 use crate::arena;
 use crate::die::Line;
 use crate::images;
+use crate::images::IMAGES;
 use crate::memory::limits;
-use crate::state::STATE;
+use crate::space::SPACE;
 use crate::sys::file::{self, Fd, O_ACCMODE, O_CLOEXEC, O_PATH, O_RDONLY};
 use crate::sys::{Errno, call, task};
 
@@ -30,7 +31,7 @@ pub fn opened(path: &[u8], flags: u64) -> Option<List> {
 /// list stays the kernel's.
 pub fn replace(list: List, opened: Fd, flags: u64) {
     let Ok(text) = read_all(opened) else { return };
-    let areas: Vec<Area> = STATE.areas.read().iter().copied().collect();
+    let areas: Vec<Area> = SPACE.areas.read().iter().copied().collect();
     let files = files_of(&areas);
     let file = |image: ImageId| files.get(usize::from(image.0)).cloned().flatten();
     let text = maps::as_natively(list, &text, &areas, &arena::RESERVED, file);
@@ -48,7 +49,7 @@ fn files_of(areas: &[Area]) -> Vec<Option<File>> {
         if files.get(at).is_none_or(Option::is_none) {
             files.resize(files.len().max(at + 1), None);
             // A descriptor may be closed by another thread meanwhile: then there is no name.
-            let fd = STATE.images.lock().fd(image);
+            let fd = IMAGES.lock().fd(image);
             files[at] = fd.and_then(|fd| Some((file::stat_fd(fd).ok()?, fd))).map(|(stat, fd)| {
                 let (major, minor) = (stat.device as u32, stat.device >> 32);
                 let place = Line::format(format_args!("{major:02x}:{minor:02x} {}", stat.inode));

@@ -6,7 +6,7 @@
 mod again;
 mod descriptors;
 pub use again::was_cut_short;
-pub use descriptors::{note_own, of_the_run};
+pub use descriptors::of_the_run;
 pub use perform::perform;
 pub mod fill;
 mod keys;
@@ -18,9 +18,11 @@ pub mod pieces;
 mod prctl;
 mod records;
 
-use pager_core::calls::{self as table, Managed, Route, Row, Virtual};
+use pager_core::calls::{self as table, Managed, Route, Virtual};
 use pager_core::shared::count;
 
+use crate::call::{Call, SYSCALL_BYTES};
+use crate::control;
 use crate::die;
 use crate::gate;
 use crate::memory;
@@ -29,13 +31,9 @@ use crate::process::trace::{stops, tracee};
 use crate::row;
 use crate::sandbox::{self, Admission};
 use crate::signals;
-use crate::state;
 use crate::sys::signal::{self, UContext};
 use crate::sys::{Errno, as_return, nr};
 use crate::thread::{BackedUp, Block};
-
-/// Length of the `syscall` instruction.
-pub const SYSCALL_BYTES: u64 = 2;
 
 /// How a call ended.
 pub enum Answer {
@@ -45,19 +43,12 @@ pub enum Answer {
     Context,
 }
 
-/// A trapped call.
-#[derive(Clone, Copy)]
-pub struct Call {
-    pub row: &'static Row,
-    pub args: [u64; 6],
-}
-
 /// Does what the trapped call in `context` asks for.
 pub fn dispatch(block: &'static Block, context: &mut UContext) {
     let number = context.machine.rax;
     let machine = &context.machine;
     let args = [machine.rdi, machine.rsi, machine.rdx, machine.r10, machine.r8, machine.r9];
-    count(&state::counts().calls_trapped, 1);
+    count(&control::counts().calls_trapped, 1);
     block.own().backed_up = BackedUp::No;
     if block.sandbox.confines()
         && sandbox::admit(block, context, signal::AUDIT_ARCH_X86_64, &args) == Admission::Settled
@@ -85,7 +76,7 @@ pub fn refuse_foreign(block: &'static Block, context: &mut UContext, arch: u32) 
     if block.sandbox.confines() && sandbox::admit(block, context, arch, &args) == Admission::Settled {
         return;
     }
-    count(&state::counts().calls_refused, 1);
+    count(&control::counts().calls_refused, 1);
     die::event!("32-bit system call {} of a 64-bit program is answered with ENOSYS", context.machine.rax as u32);
     context.machine.rax = as_return(Err(Errno::ENOSYS));
 }
@@ -109,17 +100,17 @@ fn route(block: &'static Block, context: &mut UContext, call: Call) -> Answer {
     match call.row.route {
         Route::Straight | Route::Filled | Route::Repeated => {
             let is_wait = matches!(u64::from(call.row.number), nr::WAIT4 | nr::WAITID);
-            let result = if is_wait && state::is_tracing() { stops::wait(block, call) } else { perform(block, call) };
+            let result = if is_wait && control::is_tracing() { stops::wait(block, call) } else { perform(block, call) };
             row::note_wait(&call, result);
             Answer::Result(result)
         }
         Route::Managed(managed) => {
-            count(&state::counts().calls_managed, 1);
+            count(&control::counts().calls_managed, 1);
             Answer::Result(manage(block, call, managed))
         }
         Route::Virtual(which) => virtualise(block, context, call, which),
         Route::Refused(errno) => {
-            count(&state::counts().calls_refused, 1);
+            count(&control::counts().calls_refused, 1);
             die::event!("{} is answered with errno {errno}", call.row.name);
             Answer::Result(Err(Errno(errno)))
         }
@@ -163,10 +154,10 @@ fn manage(block: &'static Block, call: Call, managed: Managed) -> Result<u64, Er
 fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: Virtual) -> Answer {
     let [a, b, c, d, e, _] = call.args;
     if let Some(errno) = table::refusal(call.row, &call.args) {
-        count(&state::counts().calls_refused, 1);
+        count(&control::counts().calls_refused, 1);
         return Answer::Result(Err(Errno(errno)));
     }
-    count(&state::counts().calls_managed, 1);
+    count(&control::counts().calls_managed, 1);
     Answer::Result(match which {
         Virtual::Sigaction => signals::calls::sigaction(block, a, b, c, d),
         Virtual::Sigaltstack => signals::calls::sigaltstack(block, context, a, b),
@@ -217,11 +208,4 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
 fn clone(block: &'static Block, context: &mut UContext, request: process::Request) -> Answer {
     context.machine.rax = as_return(process::clone(block, context, request));
     Answer::Context
-}
-
-/// Makes a call as it is, without looking at its pointers.
-pub fn raw(number: u64, args: [u64; 6]) -> Result<u64, Errno> {
-    debug_assert!(number != nr::MMAP && number != nr::MUNMAP);
-    // SAFETY: the program's own call, or one of ours with pointers into live memory.
-    crate::sys::check(unsafe { crate::sys::syscall(number, args) })
 }

@@ -5,7 +5,6 @@
 //! Elsewhere it leads to the runtime, and the usual names of it are replaced by one of a descriptor of the program's file.
 
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicI32, Ordering};
 
 use pager_core::calls::Shape;
 use pager_core::calls::maps::List;
@@ -13,11 +12,13 @@ use pager_core::calls::procfs::{self, Named};
 
 use super::descriptors;
 use super::maps;
-use super::{Call, perform, raw};
+use super::perform;
+use crate::call::{Call, raw};
+use crate::control;
 use crate::die::Line;
+use crate::program;
 use crate::root;
 use crate::sandbox;
-use crate::state;
 use crate::sys::Errno;
 use crate::sys::file::{Fd, O_ACCMODE, O_PATH, O_RDONLY};
 use crate::sys::{nr, task};
@@ -28,21 +29,6 @@ const PATH_MAX: usize = 4096;
 const SYMLINK: u32 = 88;
 const SYMLINKAT: u32 = 266;
 const OPENAT2: u32 = 437;
-const NONE: i32 = -1;
-
-/// The program's file, where the kernel takes the runtime for the program.
-static PROGRAM: AtomicI32 = AtomicI32::new(NONE);
-
-/// From now on `fd` stands for the program's file in the place of the kernel's link.
-pub fn stand_in(fd: Fd) {
-    PROGRAM.store(fd.0, Ordering::Relaxed);
-    descriptors::note_own(fd);
-}
-
-/// The descriptor that stands in for the program, if there has to be one.
-pub fn program() -> Option<Fd> {
-    Some(Fd(PROGRAM.load(Ordering::Relaxed))).filter(|fd| fd.0 != NONE)
-}
 
 /// What becomes of a path.
 enum Meaning {
@@ -57,7 +43,7 @@ enum Meaning {
 fn meaning(path: &[u8]) -> Meaning {
     match procfs::named(path, task::pid()) {
         Some(Named::Descriptor(fd)) if descriptors::is_ours(Fd(fd)) => Meaning::Hidden,
-        Some(Named::Executable) => match program() {
+        Some(Named::Executable) => match program::stand_in() {
             Some(fd) => Meaning::Program(Line::format(format_args!("/proc/self/fd/{}\0", fd.0)).as_bytes().to_vec()),
             None => Meaning::Itself,
         },
@@ -133,11 +119,11 @@ fn opens_for_writing(call: &Call) -> bool {
 /// As open(2).
 pub fn open(block: &'static Block, call: Call) -> Result<u64, Errno> {
     let at = usize::from(u64::from(call.row.number) != nr::OPEN);
-    if !state::has_memory_files()
+    if !control::has_memory_files()
         && let Ok(text) = user::read_string(call.args[at], PATH_MAX)
         && text.rsplit(|byte| *byte == b'/').next() == Some(b"mem")
     {
-        state::note_memory_file();
+        control::note_memory_file();
     }
     if block.sandbox.confines()
         && let Some(result) = open_status(block, call, at)

@@ -3,19 +3,19 @@
 use pager_core::calls::{self as table, Chunk, Restart, Route, Span};
 use pager_core::shared::count;
 
-use super::Call;
 use super::again::{self, Repeat};
 use super::fill::{self, Hold, Memory};
 use super::keys;
 use super::listing;
 use super::paths;
 use super::pieces;
+use crate::call::Call;
+use crate::control;
 use crate::die;
 use crate::gate;
 use crate::memory;
 use crate::remote;
 use crate::signals::held;
-use crate::state;
 use crate::sys::{Errno, check, syscall};
 use crate::thread::Block;
 
@@ -58,7 +58,7 @@ pub fn perform(block: &'static Block, call: Call) -> Result<u64, Errno> {
 
 fn make_fitting(block: &'static Block, call: Call) -> Result<u64, Errno> {
     if let Some(errno) = table::refusal(call.row, &call.args) {
-        count(&state::counts().calls_refused, 1);
+        count(&control::counts().calls_refused, 1);
         return Err(Errno(errno));
     }
     if call.row.pointers.is_empty() {
@@ -147,7 +147,7 @@ pub fn make(block: &'static Block, call: Call, interruption: Interruption) -> Re
 /// # Errors
 /// The call's own.
 pub fn unknown(block: &'static Block, number: u64, args: [u64; 6]) -> Result<u64, Errno> {
-    count(&state::counts().calls_unknown, 1);
+    count(&control::counts().calls_unknown, 1);
     die::event!("system call {number} is not known: made with a page filled at each pointer");
     let pinned = block.pinned();
     table::unknown_buffers(&args, &mut |span: Span| {

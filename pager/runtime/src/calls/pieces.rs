@@ -9,11 +9,11 @@ use pager_core::addr::PAGE_SIZE;
 use pager_core::calls::transfer::{Transfer, leaves_file, of_buffer, of_single, of_vector};
 use pager_core::calls::{Chunk, Direction, Shape, Span};
 
-use super::Call;
 use super::fill::{self, Hold};
 use super::perform::{self, Interruption};
 use super::records;
-use crate::state;
+use crate::call::Call;
+use crate::residency;
 use crate::sys::file::{self, Fd, Type};
 use crate::sys::memory::IoVec;
 use crate::sys::{Errno, call};
@@ -34,7 +34,7 @@ const RWF_NOWAIT: u64 = 8;
 
 /// Bytes that one call may pin.
 pub fn limit() -> u64 {
-    match state::reach() {
+    match residency::reach() {
         u64::MAX => u64::MAX,
         cap => (cap / SHARE * PAGE_SIZE).clamp(PAGE_SIZE, LARGEST),
     }

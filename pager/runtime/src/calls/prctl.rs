@@ -1,6 +1,7 @@
 //! prctl(2), where the kernel's answer would be about the runtime, or what it does would hit the runtime.
 
-use super::{Call, perform};
+use super::perform;
+use crate::call::Call;
 use crate::clock;
 use crate::sys::Errno;
 use crate::sys::task::PR_TSC_SIGSEGV;

@@ -5,11 +5,11 @@
 use pager_core::calls::transfer::{MAX_TRANSFER, Transfer, of_vector};
 use pager_core::calls::{Direction, Span};
 
-use super::Call;
 use super::fill::{self, Hold};
 use super::perform::{self, Interruption};
 use super::pieces::{IOV_MAX, RECORD_MAX, read_vector, sends};
 use crate::buffers::RecordBuffer;
+use crate::call::Call;
 use crate::sys::Errno;
 use crate::sys::memory::IoVec;
 use crate::thread::Block;

@@ -7,10 +7,10 @@ use pager_core::addr::PAGE_SIZE;
 
 use super::itself::Itself;
 use super::{Executed, Loaded};
-use crate::calls::paths;
+use crate::memory::brk::HEAP;
 use crate::memory::limits;
+use crate::program;
 use crate::start::Inherited;
-use crate::state::STATE;
 use crate::sys::{Errno, call, file, nr};
 
 const PR_SET_MM: u64 = 35;
@@ -40,7 +40,7 @@ struct Map {
 pub fn announce(main: &Loaded, executed: &Executed<'_>, stack: u64, auxiliary: &[u64], start: &Inherited) {
     let span = main.program.span();
     let (first, end) = (span.start().start().0 + main.bias, span.end().start().0 + main.bias);
-    let heap = STATE.heap.lock().start;
+    let heap = HEAP.lock().start;
     let auxiliary = &auxiliary[..auxiliary.len().min(AUXILIARY_MAX)];
     let mut map = Map {
         start_code: first,
@@ -63,7 +63,7 @@ pub fn announce(main: &Loaded, executed: &Executed<'_>, stack: u64, auxiliary: &
         map.exe_fd = -1;
         let _ = map.tell();
         if let Ok(fd) = limits::with_descriptors(|| file::duplicate_high(executed.fd)) {
-            paths::stand_in(fd);
+            program::set_stand_in(fd);
         }
     }
 }

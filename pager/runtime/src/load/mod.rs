@@ -14,15 +14,17 @@ use pager_core::area::{Area, Holding, ImageId, KernelReason, Protection, Role};
 use pager_core::elf::{ElfError, HEADER_BYTES, Header, Kind, Piece, PieceBacking, Program};
 use pager_core::shared::{FailureKind, count};
 
+use crate::control;
 use crate::die;
+use crate::images::IMAGES;
 use crate::images::{self, Use};
 use crate::memory::map::{Request, map_anonymous, map_image};
 use crate::memory::{brk, prot_bits};
 use crate::process::exec;
 use crate::process::lookup::{self, Fitness};
 use crate::root;
+use crate::space::SPACE;
 use crate::start::Inherited;
-use crate::state::{self, STATE};
 use crate::sys::Errno;
 use crate::sys::file::{self, Fd, Stat};
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
@@ -93,7 +95,7 @@ fn keep_texts(start: &Inherited) {
     let Some(range) = PageRange::touching(VirtAddr(start.arguments.start), texts) else { return };
     let protection = Protection::READ | Protection::WRITE;
     let area = Area::new(range, protection, Holding::Kernel(KernelReason::Other), Role::Stack);
-    if let Err(error) = STATE.areas.write().insert(area) {
+    if let Err(error) = SPACE.areas.write().insert(area) {
         die::internal(format_args!("the arguments lie where something else does: {error}"));
     }
 }
@@ -131,7 +133,7 @@ fn load_interpreter(name: &[u8]) -> Loaded {
 
 fn load_file(fd: Fd, path: &[u8], place: Place<'_>) -> Loaded {
     let stat = file::stat_fd(fd).unwrap_or_else(|errno| fail_io(errno, path));
-    let image = STATE.images.lock().enter(fd, &stat, &images::path_of(fd), Use::Read);
+    let image = IMAGES.lock().enter(fd, &stat, &images::path_of(fd), Use::Read);
     let image = image.unwrap_or_else(|errno| fail_io(errno, path));
     let (program, first_page) = read_program(fd, &stat, image, path, place);
     let bias = choose_bias(&program, place);
@@ -190,11 +192,11 @@ fn read_pages(fd: Fd, image: ImageId, offset: u64, len: u64, path: &[u8]) -> Vec
     let mut pages = alloc::vec![0u8; len as usize];
     let got = file::pread_all(fd, &mut pages, offset).unwrap_or_else(|errno| fail_io(errno, path));
     pages.truncate(got);
-    let row = STATE.images.lock().row(image);
+    let row = IMAGES.lock().row(image);
     row.bytes_read.fetch_add(got as u64, Ordering::Relaxed);
     row.bytes_headers.fetch_add(got as u64, Ordering::Relaxed);
     row.pages_filled.fetch_add((got as u64).div_ceil(PAGE_SIZE), Ordering::Relaxed);
-    count(&state::counts().bytes_image_read, got as u64);
+    count(&control::counts().bytes_image_read, got as u64);
     pages
 }
 

@@ -10,9 +10,10 @@ use super::{drop_contents, guard, seal};
 use crate::fault;
 use crate::fill;
 use crate::keys;
-use crate::state::STATE;
+use crate::space::SPACE;
 use crate::sys::Errno;
 use crate::sys::memory as kernel;
+use crate::work::Outcome;
 
 const DONTNEED: u64 = 4;
 const FREE: u64 = 8;
@@ -57,7 +58,7 @@ pub fn madvise(addr: u64, len: u64, advice: u64) -> Result<u64, Errno> {
         HWPOISON | SOFT_OFFLINE => return Err(Errno::EINVAL),
         _ => {}
     }
-    let mut areas = STATE.areas.write();
+    let mut areas = SPACE.areas.write();
     let pieces: Vec<Area> = areas.overlapping(range).collect();
     for area in &pieces {
         advise_area(&mut areas, area, advice)?;
@@ -136,12 +137,12 @@ pub fn apply_fork_policy(range: PageRange, policy: ForkPolicy) -> Result<(), Err
 fn populate(range: PageRange, given: Given, access: Access) -> Result<u64, Errno> {
     let mut page = range.start();
     while page < range.end() {
-        let area = STATE.areas.read().find(page).copied().ok_or(Errno::ENOMEM)?;
+        let area = SPACE.areas.read().find(page).copied().ok_or(Errno::ENOMEM)?;
         let piece = PageRange::new(page, area.range.end().min(range.end())).ok_or(Errno::ENOMEM)?;
         populate_area(&area, piece, access)?;
         page = piece.end();
     }
-    if given.is_covered(&STATE.areas.read()) { Ok(0) } else { Err(Errno::ENOMEM) }
+    if given.is_covered(&SPACE.areas.read()) { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 
 /// The same for a piece of one area. Memory that is only for writing may not be populated for reading, though it can be read.
@@ -155,11 +156,11 @@ fn populate_area(area: &Area, piece: PageRange, access: Access) -> Result<(), Er
     }
     for page in piece.iter() {
         match fault::make_resident(page.start(), access) {
-            fault::Outcome::Resolved | fault::Outcome::Spurious | fault::Outcome::NotOurs => {}
-            fault::Outcome::NoArea => return Err(Errno::ENOMEM),
-            fault::Outcome::Guarded => return Err(Errno::EFAULT),
-            fault::Outcome::Denied => return Err(Errno::EINVAL),
-            fault::Outcome::Unreadable => return Err(Errno::EFAULT),
+            Outcome::Resolved | Outcome::Spurious | Outcome::NotOurs => {}
+            Outcome::NoArea => return Err(Errno::ENOMEM),
+            Outcome::Guarded => return Err(Errno::EFAULT),
+            Outcome::Denied => return Err(Errno::EINVAL),
+            Outcome::Unreadable => return Err(Errno::EFAULT),
         }
         if area.holding == Holding::SharedThrough {
             populate_in_file(page, access)?;
@@ -177,7 +178,7 @@ pub fn populate_in_file(page: PageNum, access: Access) -> Result<(), Errno> {
     for _ in 0..MOST_TRIES {
         match kernel::madvise(page.start().0, PAGE_SIZE, advice) {
             // It has none, or its marker lies there.
-            Err(Errno::EFAULT) if fault::make_resident(page.start(), access) == fault::Outcome::Resolved => {}
+            Err(Errno::EFAULT) if fault::make_resident(page.start(), access) == Outcome::Resolved => {}
             done => return done,
         }
     }

@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use pager_core::addr::USER_END;
 
 use super::advise::madvise;
-use crate::calls::{self, Call};
+use crate::call::Call;
+use crate::calls;
 use crate::sys::{Errno, call, nr};
 use crate::thread::Block;
 use crate::user;

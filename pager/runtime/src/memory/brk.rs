@@ -5,7 +5,8 @@ use pager_core::area::{Protection, Role};
 
 use super::map::{Request, map_anonymous};
 use super::unmap;
-use crate::state::STATE;
+use crate::lock::{Mutex, Rank};
+use crate::space::SPACE;
 use crate::sys::Errno;
 use crate::sys::memory::{MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_PRIVATE};
 
@@ -15,18 +16,21 @@ pub struct Heap {
     pub end: u64,
 }
 
+/// The heap. Held across the memory calls that move its end.
+pub static HEAP: Mutex<Heap> = Mutex::new(Rank::Break, Heap::NONE);
+
 impl Heap {
     pub const NONE: Heap = Heap { start: 0, end: 0 };
 }
 
 /// Starts an empty heap.
 pub fn start_at(addr: u64) {
-    *STATE.heap.lock() = Heap { start: addr, end: addr };
+    *HEAP.lock() = Heap { start: addr, end: addr };
 }
 
 /// Moves the heap's end; where it is afterwards, which is where it was if it cannot be moved.
 pub fn brk(wanted: u64) -> u64 {
-    let mut heap = STATE.heap.lock();
+    let mut heap = HEAP.lock();
     if wanted < heap.start {
         return heap.end;
     }
@@ -46,7 +50,7 @@ pub fn brk(wanted: u64) -> u64 {
 fn grow(at: u64, len: u64) -> Result<u64, Errno> {
     // Linux leaves a page free behind the heap.
     if at.checked_add(len).is_none_or(|end| end >= USER_END - PAGE_SIZE)
-        || STATE.areas.read().find(VirtAddr(at + len).page()).is_some()
+        || SPACE.areas.read().find(VirtAddr(at + len).page()).is_some()
     {
         return Err(Errno::ENOMEM);
     }

@@ -9,9 +9,10 @@ use pager_core::entry::{Dirt, Entry};
 
 use super::range::page_align;
 use super::{discard_where, drop_contents};
-use crate::calls::Call;
+use crate::call::Call;
 use crate::engine;
-use crate::state::STATE;
+use crate::images::IMAGES;
+use crate::space::SPACE;
 use crate::sys::file::{self, Fd, Stat};
 use crate::user;
 
@@ -35,10 +36,10 @@ struct Cut {
 /// Called when `call` has come back with `result`.
 pub fn after(call: Call, result: u64) {
     let Some(cut) = cut_by(call, result) else { return };
-    let image = STATE.images.lock().find(&cut.file);
+    let image = IMAGES.lock().find(&cut.file);
     let Some(image) = image else { return };
     // For writing, so that nobody fills meanwhile.
-    let areas = STATE.areas.write();
+    let areas = SPACE.areas.write();
     let pieces: alloc::vec::Vec<Area> = areas
         .iter()
         .filter(|area| matches!(area.backing, Backing::Image { image: of, .. } if of == image))

@@ -5,7 +5,7 @@ use pager_core::area::{Area, AreaTree, Growth, Locking};
 
 use super::limits::{self, Charge};
 use super::{locks, make_private};
-use crate::state::STATE;
+use crate::space::SPACE;
 
 /// What stays free between a growing area and an accessible one below it (`stack_guard_gap`).
 const GAP_PAGES: u64 = 256;
@@ -18,10 +18,10 @@ const STEP_PAGES: u64 = 16;
 ///
 /// No lock may be held.
 pub fn down_to(page: PageNum) -> bool {
-    if page < LOWEST || !is_below_growing(&STATE.areas.read(), page) {
+    if page < LOWEST || !is_below_growing(&SPACE.areas.read(), page) {
         return false;
     }
-    let mut areas = STATE.areas.write();
+    let mut areas = SPACE.areas.write();
     if areas.find(page).is_some() {
         return true;
     }

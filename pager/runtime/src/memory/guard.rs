@@ -10,10 +10,10 @@ use pager_core::area::{Area, Holding};
 use pager_core::entry::Entry;
 
 use super::{drop_contents, own};
+use crate::busy::{settle, take, wait};
 use crate::engine;
-use crate::fault::{settle, take, wait};
-use crate::fill;
-use crate::state::STATE;
+use crate::markers;
+use crate::space::SPACE;
 
 /// Guards the pages of an area of ours; what they held is gone.
 ///
@@ -22,7 +22,7 @@ pub fn install(area: &Area) {
     drop_contents(area);
     // Every page has an entry from now on.
     for page in area.range.iter() {
-        let cell = STATE.table.entry(page);
+        let cell = SPACE.table.entry(page);
         loop {
             match cell.load() {
                 Entry::Guard => break,
@@ -35,12 +35,12 @@ pub fn install(area: &Area) {
             }
         }
     }
-    fill::guard(area.range);
+    markers::install(area.range);
 }
 
 /// The pages of `range` that the program guards.
 pub fn laid_in(range: PageRange) -> Vec<PageRange> {
-    let guarded = STATE.table.existing_in(range).filter(|(_, cell)| cell.load() == Entry::Guard);
+    let guarded = SPACE.table.existing_in(range).filter(|(_, cell)| cell.load() == Entry::Guard);
     guarded.map(|(page, _)| PageRange::single(page)).collect()
 }
 
@@ -48,7 +48,7 @@ pub fn laid_in(range: PageRange) -> Vec<PageRange> {
 ///
 /// The writers' lock of the areas must be held.
 pub fn remove(area: &Area) {
-    for (page, cell) in STATE.table.existing_in(area.range) {
+    for (page, cell) in SPACE.table.existing_in(area.range) {
         if cell.load() != Entry::Guard || own(page, cell) != Entry::Guard {
             continue;
         }

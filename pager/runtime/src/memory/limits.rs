@@ -10,8 +10,8 @@
 use pager_core::addr::PAGE_SIZE;
 use pager_core::area::{Area, AreaTree, Holding, KernelReason, Protection, Role};
 
+use crate::control;
 use crate::lock::{Mutex, Rank};
-use crate::state;
 use crate::sys::file;
 use crate::sys::{Errno, task};
 use crate::user;
@@ -147,7 +147,7 @@ pub fn answer(number: u64, args: &[u64; 6]) -> Option<Result<u64, Errno>> {
     };
     let own = task::pid();
     // A vfork child has limits of its own, which it means for the program that it will execute.
-    let is_own = (pid as u32 == 0 || pid as u32 == own) && state::is_owner();
+    let is_own = (pid as u32 == 0 || pid as u32 == own) && control::is_owner();
     match which as u32 as u64 {
         which @ (RLIMIT_AS | RLIMIT_DATA) if is_own => Some(exchange(which, new, old)),
         RLIMIT_NOFILE if is_own => Some(exchange_descriptors(new, old)),

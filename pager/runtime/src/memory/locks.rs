@@ -12,8 +12,9 @@ use super::limits;
 use super::map::populate;
 use super::range::{Given, page_align};
 use crate::fill;
+use crate::images::IMAGES;
 use crate::keys;
-use crate::state::STATE;
+use crate::space::SPACE;
 use crate::sys::Errno;
 use crate::sys::file;
 use crate::sys::memory as kernel;
@@ -77,7 +78,7 @@ pub fn lock(addr: u64, len: u64, flags: u64) -> Result<u64, Errno> {
     may_lock_any()?;
     let (start, len) = whole_pages(addr, len);
     {
-        let mut areas = STATE.areas.write();
+        let mut areas = SPACE.areas.write();
         if let Some(limit) = limits::locked_pages()
             && locked(&areas) + len / PAGE_SIZE > limit + locked_in(&areas, start, len)
         {
@@ -97,7 +98,7 @@ pub fn lock(addr: u64, len: u64, flags: u64) -> Result<u64, Errno> {
 /// As munlock(2).
 pub fn unlock(addr: u64, len: u64) -> Result<u64, Errno> {
     let (start, len) = whole_pages(addr, len);
-    mark(&mut STATE.areas.write(), start, len, Locking::Pageable)?;
+    mark(&mut SPACE.areas.write(), start, len, Locking::Pageable)?;
     Ok(0)
 }
 
@@ -110,7 +111,7 @@ pub fn lock_all(flags: u64) -> Result<u64, Errno> {
         return Err(Errno::EINVAL);
     }
     may_lock_any()?;
-    let mut areas = STATE.areas.write();
+    let mut areas = SPACE.areas.write();
     if flags & MCL_CURRENT != 0 && limits::locked_pages().is_some_and(|limit| areas.pages() > limit) {
         return Err(Errno::ENOMEM);
     }
@@ -126,7 +127,7 @@ pub fn lock_all(flags: u64) -> Result<u64, Errno> {
 /// # Errors
 /// None.
 pub fn unlock_all() -> Result<u64, Errno> {
-    forget(&mut STATE.areas.write());
+    forget(&mut SPACE.areas.write());
     Ok(0)
 }
 
@@ -196,7 +197,7 @@ fn populate_by_kernel(piece: &Area) -> Result<(), Errno> {
 /// Brings in what can be, and says what Linux says where something cannot.
 fn bring_in(start: u64, len: u64) -> Result<(), Errno> {
     let Some(pages) = Given::new(start, len).pages else { return Ok(()) };
-    let pieces: alloc::vec::Vec<Area> = STATE.areas.read().overlapping(pages).collect();
+    let pieces: alloc::vec::Vec<Area> = SPACE.areas.read().overlapping(pages).collect();
     for piece in pieces {
         let writes = piece.protection.contains(Protection::WRITE) && !piece.holding.is_known_to_kernel();
         if piece.protection.is_empty() || keys::deny(piece.key, if writes { Access::Write } else { Access::Read }) {
@@ -216,7 +217,7 @@ fn bring_in(start: u64, len: u64) -> Result<(), Errno> {
             }
             Backing::Image { image, offset, valid } => {
                 populate(addr, len, super::prot_bits(piece.protection));
-                let fd = STATE.images.lock().fd(image);
+                let fd = IMAGES.lock().fd(image);
                 let size = fd.and_then(|fd| file::stat_fd(fd).ok()).map_or(u64::MAX, |stat| stat.size);
                 if page_align(size) < offset.saturating_add(page_align(valid)) {
                     return Err(Errno::ENOMEM);

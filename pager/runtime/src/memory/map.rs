@@ -12,16 +12,20 @@ use super::range::page_align;
 use super::{
     count_unmanaged, deny, discard, is_ours, limits, locks, make_private, register_afresh, rights_at_once, seal,
 };
+use crate::control;
 use crate::engine;
 use crate::fault;
-use crate::fill;
+use crate::images::IMAGES;
 use crate::images::{self, Use};
-use crate::state::{self, STATE};
+use crate::markers;
+use crate::residency;
+use crate::space::SPACE;
 use crate::sys::Errno;
 use crate::sys::file::{self, Fd};
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_HUGETLB, MAP_LOCKED};
 use crate::sys::memory::{MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_TYPE};
 use crate::sys::memory::{PROT_NONE, PROT_READ};
+use crate::work::Outcome;
 
 pub const MAP_GROWSDOWN: u64 = 0x100;
 const MAP_NONBLOCK: u64 = 0x10000;
@@ -93,7 +97,7 @@ fn placed(request: Request) -> Result<Request, Errno> {
         return Err(Errno::EINVAL);
     }
     let keeps = request.flags & MAP_FIXED_NOREPLACE != 0;
-    if keeps && STATE.areas.read().overlapping(range).next().is_some() {
+    if keeps && SPACE.areas.read().overlapping(range).next().is_some() {
         return Err(Errno::EEXIST);
     }
     if is_ours(range) { Err(if keeps { Errno::EEXIST } else { Errno::ENOMEM }) } else { Ok(request) }
@@ -181,7 +185,7 @@ fn range_of(addr: u64, len: u64) -> Result<PageRange, Errno> {
 }
 
 fn map_by_kernel(request: &Request, reason: KernelReason) -> Result<u64, Errno> {
-    let mut areas = STATE.areas.write();
+    let mut areas = SPACE.areas.write();
     let (protection, holding) = (Protection::from_prot(request.prot), Holding::Kernel(reason));
     let locking = admit(&areas, request, holding, Role::Mapping)?;
     probe(request)?;
@@ -219,7 +223,7 @@ pub fn map_anonymous(request: &Request, role: Role) -> Result<u64, Errno> {
     let protection = Protection::from_prot(request.prot);
     deny::admits(protection)?;
     let at_once = rights_at_once(protection);
-    let mut areas = STATE.areas.write();
+    let mut areas = SPACE.areas.write();
     let locking = admit(&areas, request, Holding::Private, role)?;
     clear(&mut areas, request)?;
     let flags = placing(request.flags) | kernel::MAP_NORESERVE;
@@ -246,7 +250,7 @@ fn map_file(request: &Request, stat: &file::Stat) -> Result<u64, Errno> {
     let fd = Fd(request.fd as i32);
     // The pages of a shared mapping are never read by us. A descriptor kept for that would keep locks, and closing it would drop others.
     let use_of = if is_shared(request) { Use::LetThrough } else { Use::Read };
-    let image = STATE.images.lock().enter(fd, stat, &images::path_of(fd), use_of)?;
+    let image = IMAGES.lock().enter(fd, stat, &images::path_of(fd), use_of)?;
     let backing = Backing::Image { image, offset: request.offset, valid: request.len };
     map_image(request, backing, role)
 }
@@ -256,7 +260,7 @@ fn map_file(request: &Request, stat: &file::Stat) -> Result<u64, Errno> {
 /// # Errors
 /// As mmap(2).
 pub fn map_image(request: &Request, backing: Backing, role: Role) -> Result<u64, Errno> {
-    let mut areas = STATE.areas.write();
+    let mut areas = SPACE.areas.write();
     let protection = Protection::from_prot(request.prot);
     let charged_as = if is_shared(request) { Holding::SharedThrough } else { Holding::Private };
     let locking = admit(&areas, request, charged_as, role)?;
@@ -274,7 +278,7 @@ pub fn map_image(request: &Request, backing: Backing, role: Role) -> Result<u64,
     }
     count_unmanaged(&area);
     insert(&mut areas, area)?;
-    STATE.images.lock().sweep(&areas);
+    IMAGES.lock().sweep(&areas);
     drop(areas);
     if let Backing::Image { image, .. } = backing {
         images::count_mapping(image, range);
@@ -284,10 +288,10 @@ pub fn map_image(request: &Request, backing: Backing, role: Role) -> Result<u64,
 
 /// Guards a fresh file mapping if it can be held as such.
 fn choose_holding(request: &Request, range: PageRange, protection: Protection) -> Holding {
-    let through = state::settings().image_fill.load(Ordering::Relaxed) == FillMode::MapThrough as u32;
+    let through = control::settings().image_fill.load(Ordering::Relaxed) == FillMode::MapThrough as u32;
     let may = through && engine::maps_through() && range.bytes() <= MOST_GUARDED;
     let is_files = is_shared(request) || !protection.contains(Protection::WRITE);
-    match (may && is_files && fill::try_guard(range), is_shared(request)) {
+    match (may && is_files && markers::try_install(range), is_shared(request)) {
         (true, false) => Holding::MapThrough,
         (true, true) => Holding::SharedThrough,
         (false, false) => Holding::Private,
@@ -303,8 +307,8 @@ pub fn populate(addr: u64, len: u64, prot: u64) {
     }
     let Some(range) = PageRange::touching(VirtAddr(addr), len) else { return };
     // More than the cap would only push out what came first.
-    for page in range.iter().take((state::reach() / 2).min(usize::MAX as u64) as usize) {
-        if fault::make_resident(page.start(), access) != fault::Outcome::Resolved {
+    for page in range.iter().take((residency::reach() / 2).min(usize::MAX as u64) as usize) {
+        if fault::make_resident(page.start(), access) != Outcome::Resolved {
             return;
         }
     }

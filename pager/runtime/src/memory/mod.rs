@@ -34,13 +34,15 @@ use pager_core::shared::count;
 use pager_core::table::EntryCell;
 
 use crate::arena;
+use crate::busy::{settle, take, wait};
+use crate::control;
 use crate::engine;
-use crate::fault::{settle, take, wait};
-use crate::fill;
 use crate::keys;
+use crate::markers;
 use crate::record;
+use crate::residency;
 use crate::row;
-use crate::state::{self, STATE};
+use crate::space::{self, SPACE};
 use crate::swap;
 use crate::sys::Errno;
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
@@ -81,7 +83,7 @@ pub fn discard(range: PageRange) {
 pub fn drop_contents(area: &Area) {
     discard_where(area.range, |entry| entry != Entry::Guard);
     if area.holding.lets_through() {
-        fill::guard(area.range);
+        markers::install(area.range);
     } else {
         // Markers of the kernel's, the program's among them, survive this.
         engine::empty(area.range, area.protection);
@@ -91,7 +93,7 @@ pub fn drop_contents(area: &Area) {
 /// Forgets what pages hold that `chosen` names; how many of them were in memory.
 pub fn discard_where(range: PageRange, chosen: impl Fn(Entry) -> bool) -> u64 {
     let (mut dropped, mut changed) = (0, false);
-    for (page, cell) in STATE.table.existing_in(range) {
+    for (page, cell) in SPACE.table.existing_in(range) {
         let was = own(page, cell);
         if was == Entry::Empty {
             continue;
@@ -108,7 +110,7 @@ pub fn discard_where(range: PageRange, chosen: impl Fn(Entry) -> bool) -> u64 {
     if changed {
         record::discarded(range);
     }
-    state::remove_resident(dropped);
+    residency::remove(dropped);
     dropped
 }
 
@@ -129,7 +131,7 @@ pub fn own(page: PageNum, cell: &EntryCell) -> Entry {
 /// The writers' lock of the areas must be held, so that no fill begins.
 pub fn own_all(range: PageRange) -> Vec<(PageNum, Entry)> {
     let own = |(page, cell)| Some((page, own(page, cell))).filter(|(_, was)| *was != Entry::Empty);
-    STATE.table.existing_in(range).filter_map(own).collect()
+    SPACE.table.existing_in(range).filter_map(own).collect()
 }
 
 /// Gives up what busy entries hold, as [`discard`] does.
@@ -139,7 +141,7 @@ pub fn forget(owned: Vec<(PageNum, Entry)>) {
         was.slot().into_iter().for_each(swap::release);
         settle(page, Entry::Empty);
     }
-    state::remove_resident(dropped);
+    residency::remove(dropped);
 }
 
 /// Turns the mapped range of an area into private memory of ours: anonymous, registered, then accessible. Whatever was mapped there is replaced.
@@ -169,7 +171,7 @@ pub fn rights_at_once(protection: Protection) -> u64 {
 /// # Errors
 /// What the kernel says.
 pub fn register_afresh(addr: u64, len: u64, at_once: u64) -> Result<(), Errno> {
-    uffd::register(state::uffd(), addr, len)?;
+    uffd::register(space::uffd(), addr, len)?;
     if at_once == PROT_NONE { Ok(()) } else { kernel::madvise(addr, len, kernel::MADV_DONTNEED) }
 }
 
@@ -197,9 +199,9 @@ fn protect_afresh(area: &Area) -> Result<(), Errno> {
 pub fn leave_to_kernel(areas: &mut AreaTree, area: &Area) -> Result<(), Errno> {
     let guarded = guard::laid_in(area.range);
     discard(area.range);
-    fill::unguard(area.range)?;
+    markers::remove(area.range)?;
     // The program's own are the kernel's from now on, like the area.
-    guarded.into_iter().for_each(fill::guard);
+    guarded.into_iter().for_each(markers::install);
     areas.update(area.range, |area| {
         (area.holding, area.backing) = (Holding::Kernel(KernelReason::Shared), Backing::Zero);
     });
@@ -218,7 +220,7 @@ pub fn leave_shared_to_kernel(areas: &mut AreaTree, range: PageRange) -> Result<
 
 /// Counts memory that is left to the kernel.
 fn count_unmanaged(area: &Area) {
-    let counts = state::counts();
+    let counts = control::counts();
     row::count_unmanaged(area.holding, area.range.bytes());
     match area.holding {
         Holding::Kernel(KernelReason::Shared) => {

@@ -7,9 +7,9 @@ use pager_core::entry::Entry;
 use super::range::{Given, page_align};
 use super::{covered_from_start, discard_where, guard, is_ours, limits, make_private, seal};
 use crate::engine;
-use crate::fill;
 use crate::keys;
-use crate::state::STATE;
+use crate::markers;
+use crate::space::SPACE;
 use crate::sys::Errno;
 use crate::sys::memory as kernel;
 
@@ -42,7 +42,7 @@ pub fn mprotect(addr: u64, len: u64, prot: u64, key: Option<i32>) -> Result<u64,
     }
     let given = Given::new(addr, len);
     let range = given.pages.filter(|range| !is_ours(*range)).ok_or(Errno::ENOMEM)?;
-    let mut areas = STATE.areas.write();
+    let mut areas = SPACE.areas.write();
     let whole = given.is_covered(&areas);
     let range = match grows {
         PROT_GROWSDOWN => from_start_of_growing(&areas, range)?,
@@ -102,7 +102,7 @@ fn change(areas: &mut AreaTree, range: PageRange, prot: u64, key: Option<i32>) -
 /// # Errors
 /// What the kernel says.
 pub fn make_private_page(page: PageNum) -> Result<(), Errno> {
-    let mut areas = STATE.areas.write();
+    let mut areas = SPACE.areas.write();
     let area = areas.find(page).filter(|area| area.holding == Holding::MapThrough).copied();
     match area.and_then(|area| area.clip(PageRange::single(page))) {
         Some(piece) => make_writable(&mut areas, &piece),
@@ -114,7 +114,7 @@ pub fn make_private_page(page: PageNum) -> Result<(), Errno> {
 fn make_writable(areas: &mut AreaTree, area: &Area) -> Result<(), Errno> {
     discard_where(area.range, |entry| entry != Entry::Guard);
     make_private(area)?;
-    guard::laid_in(area.range).into_iter().for_each(fill::guard);
+    guard::laid_in(area.range).into_iter().for_each(markers::install);
     areas.update(area.range, |area| area.holding = Holding::Private);
     Ok(())
 }

@@ -10,7 +10,8 @@ use pager_core::table::EntryCell;
 use super::range::{Given, page_align};
 use super::{aligned_range, covered_from_start};
 use crate::buffers::BUFFER_PAGES;
-use crate::state::STATE;
+use crate::images::IMAGES;
+use crate::space::SPACE;
 use crate::sys::{Errno, call};
 use crate::user;
 use crate::window::Window;
@@ -36,8 +37,8 @@ pub fn mincore(addr: u64, len: u64, vector: u64) -> Result<u64, Errno> {
     }
     let Some(range) = Given::new(addr, page_align(len)).pages else { return Ok(0) };
     // The kernel looks page by page: it tells of those before a hole.
-    let covered = covered_from_start(&STATE.areas.read(), range);
-    let areas: Vec<Area> = covered.map_or_else(Vec::new, |covered| STATE.areas.read().overlapping(covered).collect());
+    let covered = covered_from_start(&SPACE.areas.read(), range);
+    let areas: Vec<Area> = covered.map_or_else(Vec::new, |covered| SPACE.areas.read().overlapping(covered).collect());
     for area in areas {
         let at = vector + (area.range.start().0 - range.start().0);
         if area.holding.is_known_to_kernel() {
@@ -67,7 +68,7 @@ fn by_table(area: &Area, at: u64) -> Result<(), Errno> {
         let mut told = [0u8; BUFFER_PAGES];
         let mut of_file = None;
         for (i, page) in run.iter().enumerate() {
-            let entry = STATE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
+            let entry = SPACE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
             told[i] = u8::from(entry.is_resident());
             if entry == Entry::Empty && matches!(area.backing_at(page), PageSource::Image { .. }) {
                 let of_file = of_file.get_or_insert_with(|| in_core_of_file(area, run));
@@ -83,7 +84,7 @@ fn by_table(area: &Area, at: u64) -> Result<(), Errno> {
 /// Which pages of the area's file the kernel has in memory, from where `run` begins in it.
 fn in_core_of_file(area: &Area, run: PageRange) -> [bool; BUFFER_PAGES] {
     let PageSource::Image { image, offset, .. } = area.backing_at(run.start()) else { return [false; BUFFER_PAGES] };
-    let fd = STATE.images.lock().fd(image);
+    let fd = IMAGES.lock().fd(image);
     let window = fd.and_then(|fd| Window::open(fd, offset, run.count() as usize).ok());
     window.map_or([false; BUFFER_PAGES], |window| window.in_core())
 }
@@ -103,7 +104,7 @@ pub fn msync(addr: u64, len: u64, flags: u64) -> Result<u64, Errno> {
     let end = addr.checked_add(len).ok_or(Errno::ENOMEM)?;
     let given = Given::new(addr, end - addr);
     let Some(range) = given.pages else { return if len == 0 { Ok(0) } else { Err(Errno::ENOMEM) } };
-    let areas = STATE.areas.read();
+    let areas = SPACE.areas.read();
     let covered = given.is_covered(&areas);
     let is_locked = |area: Area| area.locking == Locking::Locked;
     if flags & MS_INVALIDATE != 0 && areas.overlapping(range).any(is_locked) {
@@ -124,7 +125,7 @@ pub fn msync(addr: u64, len: u64, flags: u64) -> Result<u64, Errno> {
 /// EINVAL for memory of ours.
 pub fn kernel_only(number: u64, args: [u64; 6]) -> Result<u64, Errno> {
     let range = aligned_range(args[0], args[1].max(1))?;
-    let mut areas = STATE.areas.write();
+    let mut areas = SPACE.areas.write();
     super::leave_shared_to_kernel(&mut areas, range)?;
     let ours =
         super::is_ours(range) || areas.overlapping(range).any(|area| !matches!(area.holding, Holding::Kernel(_)));

@@ -18,11 +18,11 @@ use super::unmap::outside;
 use super::{
     aligned_range, discard, forget, is_ours, leave_shared_to_kernel, limits, locks, make_private, own_all, seal,
 };
+use crate::busy::settle;
 use crate::engine;
-use crate::fault::settle;
-use crate::fill;
+use crate::markers;
 use crate::record;
-use crate::state::{self, STATE};
+use crate::space::{self, SPACE};
 use crate::swap;
 use crate::sys::Errno;
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
@@ -54,7 +54,7 @@ pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Res
         return Err(Errno::EFAULT);
     }
     let first = aligned_range(old, PAGE_SIZE).map_err(|_| Errno::EFAULT)?;
-    let mut areas = STATE.areas.write();
+    let mut areas = SPACE.areas.write();
     let area = *areas.find(first.start()).ok_or(Errno::EFAULT)?;
     seal::may_change(&area)?;
     if shrinks_in_place(&request) && area.holding != Holding::Kernel(KernelReason::Huge) {
@@ -253,7 +253,7 @@ fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Op
         areas.update(from, |area| area.locking = Locking::Pageable);
         for piece in &pieces {
             match piece.holding {
-                Holding::MapThrough | Holding::SharedThrough => fill::guard(piece.range),
+                Holding::MapThrough | Holding::SharedThrough => markers::install(piece.range),
                 Holding::Private => engine::mark(piece.range, piece.protection),
                 Holding::Kernel(_) => {}
             }
@@ -289,7 +289,7 @@ fn move_piece(piece: &Area, flags: u64, to: PageNum) -> Result<(), Errno> {
         return Err(errno);
     }
     let registered = match piece.holding {
-        Holding::Private => uffd::register(state::uffd(), place, len),
+        Holding::Private => uffd::register(space::uffd(), place, len),
         _ => Ok(()),
     };
     move_entries(taken, from, to);
@@ -308,7 +308,7 @@ fn register_neighbours(areas: &AreaTree, moved: PageRange) -> Result<(), Errno> 
         end = area.range.end();
     }
     for side in [PageRange::new(start, moved.start()), PageRange::new(moved.end(), end)].into_iter().flatten() {
-        uffd::register(state::uffd(), side.start().start().0, side.bytes())?;
+        uffd::register(space::uffd(), side.start().start().0, side.bytes())?;
     }
     Ok(())
 }
@@ -337,14 +337,14 @@ fn move_entries(taken: Vec<(PageNum, Entry)>, from: PageNum, to: PageNum) {
             }
             other => other,
         };
-        STATE.table.entry(there).overwrite(next);
+        SPACE.table.entry(there).overwrite(next);
         settle(page, Entry::Empty);
         if next.is_resident() {
             arrived.push(there);
         }
     }
-    let mut queue = STATE.queue.lock();
-    arrived.into_iter().for_each(|page| queue.installed(page, Arrival::Refault));
+    let mut queue = SPACE.queue.lock();
+    arrived.into_iter().for_each(|page| queue.installed(page, Arrival::Refault, &SPACE.table));
 }
 
 /// Unmaps after a refusal what this kernel unmaps before one; what it has unmapped itself is forgotten.

@@ -9,8 +9,8 @@ use pager_core::entry::Entry;
 use super::limits::{self, Charge};
 use super::remap::{DONTUNMAP, Request, admit, cut_tail, lose};
 use super::{aligned_range, discard, discard_where, guard};
-use crate::fault::{settle, take};
-use crate::fill;
+use crate::busy::{settle, take};
+use crate::markers;
 use crate::sys::Errno;
 use crate::sys::memory as kernel;
 
@@ -44,7 +44,7 @@ pub fn remap(areas: &mut AreaTree, request: &Request, area: &Area, target: Optio
     let place = result.and_then(|addr| aligned_range(addr, request.new_len));
     if let Ok(place) = place {
         leave(areas, request, kept, target);
-        fill::guard(place);
+        markers::install(place);
         areas.insert(continued(area, start, place)).map_err(|_| Errno::ENOMEM)?;
     }
     if place.is_err() {
@@ -59,7 +59,7 @@ pub fn remap(areas: &mut AreaTree, request: &Request, area: &Area, target: Optio
 fn let_go(range: PageRange) -> Vec<PageNum> {
     let guarded = guard::laid_in(range);
     discard(range);
-    fill::guard(range);
+    markers::install(range);
     guarded.into_iter().flat_map(PageRange::iter).collect()
 }
 
@@ -72,7 +72,7 @@ fn leave(areas: &mut AreaTree, request: &Request, old: Option<PageRange>, target
     match old {
         Some(old) if request.flags & DONTUNMAP == 0 => drop(areas.remove(old)),
         Some(old) => {
-            fill::guard(old);
+            markers::install(old);
             areas.update(old, |area| area.locking = Locking::Pageable);
         }
         None => {}

@@ -9,7 +9,7 @@ use pager_core::addr::{PAGE_SIZE, PageRange};
 use pager_core::area::{Area, AreaTree, Backing, Holding, Protection, Sealing};
 
 use super::range::{Given, page_align};
-use crate::state::STATE;
+use crate::space::SPACE;
 use crate::sys::{Errno, call};
 
 const MSEAL: u64 = 462;
@@ -28,7 +28,7 @@ pub fn mseal(addr: u64, len: u64, flags: u64) -> Result<u64, Errno> {
         return Ok(0);
     }
     let given = Given::new(addr, rounded);
-    let mut areas = STATE.areas.write();
+    let mut areas = SPACE.areas.write();
     let Some(range) = given.pages.filter(|_| given.is_covered(&areas)) else { return Err(Errno::ENOMEM) };
     let kernels: Vec<Area> =
         areas.overlapping(range).filter(|area| matches!(area.holding, Holding::Kernel(_))).collect();

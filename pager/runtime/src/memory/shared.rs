@@ -4,7 +4,7 @@ use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, USER_END, VirtAddr};
 use pager_core::area::{Area, AreaTree, Holding, KernelReason, Protection, Role};
 
 use super::{aligned_range, count_unmanaged, discard, is_ours, seal};
-use crate::state::STATE;
+use crate::space::SPACE;
 use crate::sys::{Errno, call};
 
 const MINCORE: u64 = 27;
@@ -21,7 +21,7 @@ const SHM_REMAP: u64 = 0o40000;
 /// # Errors
 /// As shmat(2); EINVAL for SHM_REMAP over the runtime's memory.
 pub fn shmat(id: u64, addr: u64, flags: u64) -> Result<u64, Errno> {
-    let mut areas = STATE.areas.write();
+    let mut areas = SPACE.areas.write();
     let len = size_of_segment(id);
     if flags & SHM_REMAP != 0
         && let Some(len) = len
@@ -66,7 +66,7 @@ fn make_way(areas: &mut AreaTree, addr: u64, len: u64, flags: u64) -> Result<(),
 /// # Errors
 /// As shmdt(2).
 pub fn shmdt(addr: u64) -> Result<u64, Errno> {
-    let mut areas = STATE.areas.write();
+    let mut areas = SPACE.areas.write();
     call!(SHMDT, addr)?;
     // All that was left of the segment is gone, which may be several areas.
     let mut page = VirtAddr(addr).page();

@@ -4,7 +4,8 @@ use pager_core::addr::{PageRange, VirtAddr};
 
 use super::{aligned_range, discard, seal};
 use crate::arena::RESERVED;
-use crate::state::STATE;
+use crate::images::IMAGES;
+use crate::space::SPACE;
 use crate::sys::Errno;
 use crate::sys::memory as kernel;
 
@@ -14,14 +15,14 @@ use crate::sys::memory as kernel;
 /// EINVAL and EPERM as munmap(2). The runtime's own memory is to the program as though nothing were mapped there.
 pub fn munmap(addr: u64, len: u64) -> Result<u64, Errno> {
     let range = aligned_range(addr, len)?;
-    let mut areas = STATE.areas.write();
+    let mut areas = SPACE.areas.write();
     outside(range).try_for_each(|part| seal::may_go(&areas, part))?;
     for part in outside(range) {
         discard(part);
         areas.remove(part);
         kernel::munmap(part.start().start().0, part.bytes())?;
     }
-    STATE.images.lock().sweep(&areas);
+    IMAGES.lock().sweep(&areas);
     Ok(0)
 }
 

@@ -16,12 +16,13 @@ use super::lookup::{self, Comm, Fitness, Name};
 use super::trace::tracee;
 use crate::calls::of_the_run;
 use crate::calls::paths::{self, Replaced};
+use crate::control;
 use crate::die::{self, Line};
 use crate::memory::limits;
 use crate::row::{self, Before};
 use crate::sandbox;
 use crate::signals::{self, Next};
-use crate::state;
+use crate::slot;
 use crate::sys::file::{self, AT_EMPTY_PATH, AT_EXECVE_CHECK, AT_SYMLINK_NOFOLLOW, Fd, Stat};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::{Errno, call, nr, task};
@@ -143,7 +144,7 @@ pub fn execve(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<u
     if let Replaced::Yes(path) = replaced {
         image.filename = terminated(&path);
     }
-    let kind = if state::runs_natively() {
+    let kind = if slot::runs_natively() {
         Kind::Native(Reason::Wished)
     } else if is_traced {
         Kind::Native(Reason::Traced)
@@ -242,9 +243,9 @@ fn into_script(image: &mut Image, interpreter: Vec<u8>, argument: Option<Vec<u8>
 
 /// Executes; comes back only with an error. Meanwhile this process cannot be poked: the next image has no handler yet, or never gets one.
 fn start(image: Image, kind: Kind) -> Errno {
-    let process = state::process();
+    let process = control::process();
     // A vfork child is not the process of this slot.
-    let own = state::is_owner();
+    let own = control::is_owner();
     if own {
         process.stop_listening(PATIENCE, task::give_way);
         take_pending_poke();
@@ -298,7 +299,7 @@ fn start_paged(image: Image, fd: Fd) -> Errno {
     let leaving = Leaving::take();
     let slots = leaving.hand_over();
     let entry = passport(inherited, slots, filters, &image);
-    let runtime = state::settings().runtime_fd.load(core::sync::atomic::Ordering::Relaxed);
+    let runtime = control::settings().runtime_fd.load(core::sync::atomic::Ordering::Relaxed);
     let empty = b"\0";
     let errno = Passed::new(image, entry).to(|passed| {
         call!(nr::EXECVEAT, runtime, empty.as_ptr(), passed.argv.as_ptr(), passed.envp.as_ptr(), AT_EMPTY_PATH)
@@ -311,14 +312,14 @@ fn start_paged(image: Image, fd: Fd) -> Errno {
 
 /// The environment entry by which the next image finds its run. A vfork child has neither row nor slot yet.
 fn passport(program: Fd, slots: Option<Fd>, filters: Option<Fd>, image: &Image) -> Vec<u8> {
-    let (key, control) = (pager_core::shared::ENVIRONMENT_KEY, state::control_fd().0);
-    let own = state::is_owner();
+    let (key, control) = (pager_core::shared::ENVIRONMENT_KEY, control::control_fd().0);
+    let own = control::is_owner();
     let row = row::number().filter(|_| own).map_or(-1, |row| row as i64);
     let number = |fd: Option<Fd>| fd.map_or(-1, |fd| fd.0);
-    let (slots, filters, ticket) = (number(slots), number(filters), state::ticket().unwrap_or(-1));
+    let (slots, filters, ticket) = (number(slots), number(filters), slot::ticket().unwrap_or(-1));
     let ignored = Block::current().own().actions().ignored(SignalSet::OURS).0;
     // A lodger may be in a namespace of its own.
-    let space = if own { state::space() } else { state::space_within(state::space()) };
+    let space = if own { slot::space() } else { slot::space_within(slot::space()) };
     let name = &image.filename[..image.filename.len() - 1];
     let comm = match image.comm {
         Comm::OfName => 0,
@@ -334,7 +335,7 @@ fn passport(program: Fd, slots: Option<Fd>, filters: Option<Fd>, image: &Image) 
 
 /// Descriptors and settings of ours do not follow into the program.
 fn start_native(image: Image, reason: Reason) -> Errno {
-    let counts = state::counts();
+    let counts = control::counts();
     let path = core::str::from_utf8(&image.place[..image.place.len() - 1]).unwrap_or("?");
     let counter = match reason {
         Reason::Unreadable => {

@@ -11,25 +11,30 @@ use pager_core::entry::{Dirt, Entry, SwapSlot};
 
 use super::Request;
 use super::rest::{self, Rest};
+use crate::control;
 use crate::credit;
 use crate::die;
 use crate::engine;
 use crate::evict;
-use crate::fault::{self, Outcome};
 use crate::fill;
 use crate::gate;
 use crate::lifeline::{self, Descriptors};
 use crate::memory::{limits, locks};
 use crate::queue::everything;
 use crate::record;
+use crate::residency;
 use crate::row;
 use crate::server;
 use crate::signals::held;
-use crate::state::{self, Kept, STATE};
+use crate::slot;
+use crate::slot::Kept;
+use crate::space::{self, SPACE};
 use crate::swap;
 use crate::sys::signal::{self, SignalSet, UContext};
 use crate::sys::{Errno, check, file, nr, syscall, task, uffd};
 use crate::thread::{self, Block, Kin};
+use crate::touch;
+use crate::work::Outcome;
 
 const SET_TID_ADDRESS: u64 = 218;
 
@@ -55,8 +60,8 @@ pub fn fork(block: &'static Block, context: &mut UContext, request: &Request) ->
         match (&result, kept) {
             // In the child it is nobody else's.
             (Ok(Ok(0)), _) | (_, None) => {}
-            (Ok(Ok(child)), Some(slot)) => state::hand_over_slot(slot, *child as u32),
-            (Ok(Err(_)) | Err(Saturated), Some(slot)) => state::free_slot(slot),
+            (Ok(Ok(child)), Some(slot)) => slot::hand_over(slot, *child as u32),
+            (Ok(Err(_)) | Err(Saturated), Some(slot)) => slot::free(slot),
         }
         match result {
             Ok(result) => return result,
@@ -69,7 +74,7 @@ pub fn fork(block: &'static Block, context: &mut UContext, request: &Request) ->
 /// Keeps a slot for the child, with its part of a shared cap. Where each has its own, it can do without a slot.
 fn keep_slot() -> Result<Option<Kept>, Errno> {
     let endowment = evict::endow();
-    let kept = state::keep_slot(endowment);
+    let kept = slot::keep(endowment);
     if kept.is_none() && credit::shared() {
         credit::take_back(endowment);
         return Err(Errno::EAGAIN);
@@ -79,10 +84,10 @@ fn keep_slot() -> Result<Option<Kept>, Errno> {
 
 /// Brings pages in saturated slots back, and gives the slots up. Children that were killed stay owners of theirs until the run ends.
 fn bring_back_saturated() {
-    for (page, cell) in STATE.table.existing_in(everything()) {
+    for (page, cell) in SPACE.table.existing_in(everything()) {
         let is_saturated = matches!(cell.load(), Entry::Swapped(slot) if swap::is_saturated(slot));
-        if is_saturated && fault::make_resident(page.start(), Access::Write) == Outcome::Denied {
-            fault::make_resident(page.start(), Access::Read);
+        if is_saturated && touch::make_resident(page.start(), Access::Write) == Outcome::Denied {
+            touch::make_resident(page.start(), Access::Read);
             fill::give_up_slot(page);
         }
     }
@@ -101,7 +106,7 @@ fn fork_once(
     let heap = rest::still_heap(&rest);
     // What arrived before is the parent's, and what arrives afterwards the child's own.
     let mask = signal::set_mask(SignalSet::ALL);
-    state::note_forking(true);
+    control::note_forking(true);
     // SAFETY: no CLONE_VM: the child has a copy of this stack, and of everything else.
     let result =
         check(unsafe { syscall(nr::CLONE, [request.kernel_flags(), 0, request.parent_tid, 0, request.tls, 0]) });
@@ -109,7 +114,7 @@ fn fork_once(
         block.inbox.clear();
         held::forget(block);
     } else {
-        state::note_forking(false);
+        control::note_forking(false);
     }
     signal::set_mask(mask);
     drop(heap);
@@ -131,7 +136,7 @@ fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Saturated> {
     if !swap::in_use() {
         return Ok(shared);
     }
-    for (page, cell) in STATE.table.existing_in(everything()) {
+    for (page, cell) in SPACE.table.existing_in(everything()) {
         let Entry::Swapped(slot) = cell.load() else { continue };
         if policies.iter().any(|area| area.range.contains(page)) {
             continue;
@@ -147,10 +152,10 @@ fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Saturated> {
 
 fn become_child(block: &'static Block, context: &mut UContext, request: &Request, kept: Option<Kept>) {
     thread::only(block);
-    state::enter_space(state::space());
-    state::take_slot(kept);
+    slot::enter_space(slot::space());
+    slot::take(kept);
     lifeline::take_hold_in_child(request.descriptors());
-    row::fork(&STATE.areas.read());
+    row::fork(&SPACE.areas.read());
     let own = block.own();
     own.tid = task::tid();
     block.sandbox.belong(task::pid(), own.tid);
@@ -162,8 +167,8 @@ fn become_child(block: &'static Block, context: &mut UContext, request: &Request
     if let Err(errno) = take_over(block, request) {
         die::internal(format_args!("a forked child cannot be taken over: {errno:?}"));
     }
-    state::process().listen();
-    state::note_forking(false);
+    control::process().listen();
+    control::note_forking(false);
     request.tell_child(block.own().tid);
     if request.stack != 0 {
         context.machine.rsp = request.stack;
@@ -176,10 +181,10 @@ fn take_over(block: &'static Block, request: &Request) -> Result<(), Errno> {
     // SAFETY: the address lives as long as the process.
     check(unsafe { syscall(SET_TID_ADDRESS, [block.alive.as_ptr() as u64, 0, 0, 0, 0, 0]) })?;
     if request.descriptors() == Descriptors::Copied {
-        file::close(state::uffd());
+        file::close(space::uffd());
     }
-    state::set_uffd(engine::open()?);
-    let mut areas = STATE.areas.write();
+    space::set_uffd(engine::open()?);
+    let mut areas = SPACE.areas.write();
     locks::forget(&mut areas);
     let odd: Vec<Area> = areas.iter().filter(|area| area.fork != ForkPolicy::Copy).copied().collect();
     for area in &odd {
@@ -204,7 +209,7 @@ fn take_over(block: &'static Block, request: &Request) -> Result<(), Errno> {
 fn register(areas: &AreaTree) -> Result<(), Errno> {
     let mut private = areas.iter().filter(|area| area.holding == Holding::Private).map(|area| area.range);
     let Some(mut run) = private.next() else { return Ok(()) };
-    let register = |run: PageRange| uffd::register(state::uffd(), run.start().start().0, run.bytes());
+    let register = |run: PageRange| uffd::register(space::uffd(), run.start().start().0, run.bytes());
     for range in private {
         match PageRange::new(run.start(), range.end()).filter(|_| range.start() == run.end()) {
             Some(longer) => run = longer,
@@ -219,7 +224,7 @@ fn register(areas: &AreaTree) -> Result<(), Errno> {
 
 /// Drops entries of pages that the child does not have; their slots were not shared.
 fn forget(range: PageRange) {
-    for (_, cell) in STATE.table.existing_in(range) {
+    for (_, cell) in SPACE.table.existing_in(range) {
         cell.overwrite(Entry::Empty);
     }
 }
@@ -228,7 +233,7 @@ fn forget(range: PageRange) {
 /// parent until one of the two writes to it.
 fn adopt_pages() {
     let (mut resident, mut swapped) = (0, 0);
-    for (_, cell) in STATE.table.existing_in(everything()) {
+    for (_, cell) in SPACE.table.existing_in(everything()) {
         let entry = cell.load();
         if matches!(entry, Entry::Resident(..)) && entry != Entry::Resident(Dirt::Dirty, None) {
             cell.overwrite(Entry::Resident(Dirt::Dirty, None));
@@ -239,7 +244,7 @@ fn adopt_pages() {
     if let Some(row) = row::own() {
         row.add_swap(swapped);
     }
-    let resident = state::add_resident(resident);
-    credit::adopt(state::with_overhead(resident));
-    state::note_settled(resident);
+    let resident = residency::add(resident);
+    credit::adopt(residency::with_overhead(resident));
+    residency::note_settled(resident);
 }

@@ -10,11 +10,12 @@ use core::sync::atomic::Ordering;
 use pager_core::addr::PageNum;
 use pager_core::entry::{Entry, SwapSlot};
 
+use crate::busy::{settle, take};
+use crate::control;
 use crate::credit;
-use crate::fault::{settle, take};
 use crate::memory::limits;
 use crate::queue::everything;
-use crate::state::{self, STATE};
+use crate::space::SPACE;
 use crate::swap;
 use crate::sys::file::{self, Fd};
 use crate::sys::{Errno, call, socket, task};
@@ -33,9 +34,9 @@ impl Leaving {
     /// Takes every slot of this process that nobody is busy with. None in a vfork child, whose memory is its parent's.
     pub fn take() -> Leaving {
         let mut taken = Vec::new();
-        if swap::in_use() && state::is_owner() {
-            let _at_work = STATE.areas.read();
-            for (page, cell) in STATE.table.existing_in(everything()) {
+        if swap::in_use() && control::is_owner() {
+            let _at_work = SPACE.areas.read();
+            for (page, cell) in SPACE.table.existing_in(everything()) {
                 let seen = cell.load();
                 if seen.slot().is_some() && !matches!(seen, Entry::Busy(_)) && take(page, seen) {
                     taken.push((page, seen));
@@ -64,7 +65,7 @@ impl Leaving {
     /// not before. None where there are no slots, or nobody to leave them to: then they stay taken until the run ends.
     pub fn bequeath(&self) -> Option<Bequest> {
         let fd = self.write_down(MFD_CLOEXEC)?;
-        let hatch = Fd(state::settings().hatch_fd.load(Ordering::Relaxed) as i32);
+        let hatch = Fd(control::settings().hatch_fd.load(Ordering::Relaxed) as i32);
         let hand_out = || {
             file::lock_for_writing(fd)?;
             for _ in 0..HATCH_TRIES {

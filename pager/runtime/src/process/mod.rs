@@ -21,9 +21,9 @@ use pager_core::calls::{Direction, Span};
 use pager_core::shared::count;
 
 use crate::calls::fill::{self, Hold};
+use crate::control;
 use crate::credit;
 use crate::lifeline::Descriptors;
-use crate::state;
 use crate::sys::Errno;
 use crate::sys::signal::UContext;
 use crate::sys::task::{CLONE_CHILD_CLEARTID, CLONE_CHILD_SETTID, CLONE_PARENT_SETTID, CLONE_THREAD, CLONE_VFORK};
@@ -91,7 +91,7 @@ pub fn clone(block: &'static Block, context: &mut UContext, request: Request) ->
     if request.flags & CLONE_THREAD == 0 && credit::is_full() {
         return Err(Errno::EAGAIN);
     }
-    let counts = state::counts();
+    let counts = control::counts();
     let pinned = block.pinned();
     request.ready_parent(block);
     let result = if request.flags & CLONE_VM != 0 {

@@ -8,9 +8,12 @@ use pager_core::area::AreaTree;
 
 use crate::arena;
 use crate::buffers;
+use crate::images::IMAGES;
 use crate::lock::{RawMutex, WriteGuard};
+use crate::memory::brk::HEAP;
 use crate::memory::limits;
-use crate::state::STATE;
+use crate::program;
+use crate::space::SPACE;
 use crate::sys::task;
 use crate::thread::{self, Block};
 
@@ -26,19 +29,19 @@ impl Rest {
     /// Waits for such a moment.
     pub fn come(block: &'static Block) -> Rest {
         // brk holds its lock while it maps and unmaps.
-        let outer = Held::take([STATE.heap.raw()]);
-        let areas = STATE.areas.write();
+        let outer = Held::take([HEAP.raw()]);
+        let areas = SPACE.areas.write();
         let locks = [
-            STATE.queue.raw(),
-            STATE.images.raw(),
-            STATE.program.raw(),
+            SPACE.queue.raw(),
+            IMAGES.raw(),
+            program::PATH.raw(),
             limits::lock(),
             block.own().actions().lock_word(),
             thread::list_lock(),
         ];
         loop {
             let inner = Held::take(locks);
-            if STATE.busy.load(Ordering::SeqCst) == 0 {
+            if SPACE.busy.load(Ordering::SeqCst) == 0 {
                 return Rest { _inner: inner, areas, _outer: outer };
             }
             drop(inner);

@@ -8,10 +8,11 @@ pub mod stops;
 pub mod tracee;
 
 use super::rest::{self, Rest};
-use crate::calls::{self, Call};
+use crate::call::{self, Call};
+use crate::calls;
+use crate::control;
 use crate::remote;
 use crate::server;
-use crate::state;
 use crate::sys::{Errno, nr, task};
 use crate::thread::Block;
 use crate::user;
@@ -56,7 +57,7 @@ pub fn ptrace(block: &'static Block, call: Call) -> Result<u64, Errno> {
             return word.map_or(told, |word| user::write_value(call.args[3], &word).map(|()| 0));
         }
         PTRACE_CONT | PTRACE_SYSCALL => stops::note_resumed(target, request.into()),
-        PTRACE_ATTACH | PTRACE_SEIZE => state::note_tracing(),
+        PTRACE_ATTACH | PTRACE_SEIZE => control::note_tracing(),
         _ => {}
     }
     let stops = matches!(request, PTRACE_ATTACH | PTRACE_INTERRUPT);
@@ -68,7 +69,7 @@ pub fn ptrace(block: &'static Block, call: Call) -> Result<u64, Errno> {
     }
     let rest = Rest::come(block);
     let _heap = rest::still_heap(&rest);
-    let result = calls::raw(nr::PTRACE, call.args);
+    let result = call::raw(nr::PTRACE, call.args);
     if result.is_ok() {
         wait_until_stopped(target);
     }

@@ -18,10 +18,10 @@ use pager_core::remote::{Request, Right};
 
 use self::peer::Peer;
 use crate::buffers::Buffer;
-use crate::calls::Call;
+use crate::call::Call;
 use crate::calls::pieces::{IOV_MAX, limit, read_vector, sends};
+use crate::control;
 use crate::die::Line;
-use crate::state;
 use crate::sys::file::{self, Fd};
 use crate::sys::memory::IoVec;
 use crate::sys::{Errno, call, nr};
@@ -46,7 +46,7 @@ const ROUNDS: u32 = 64;
 pub fn transfer(block: &'static Block, call: &Call) -> Option<Result<u64, Errno>> {
     match call.row.number {
         PROCESS_VM_READV | PROCESS_VM_WRITEV => by_call(block, call),
-        _ if state::has_memory_files() => by_file(block, call),
+        _ if control::has_memory_files() => by_file(block, call),
         _ => None,
     }
 }

@@ -11,9 +11,10 @@ use pager_core::table::PageTable;
 use super::serve;
 use crate::arena;
 use crate::calls::pieces::limit;
+use crate::control;
 use crate::die::Line;
 use crate::memory::limits;
-use crate::state::{self, STATE};
+use crate::space::SPACE;
 use crate::swap;
 use crate::sys::file::{self, O_CLOEXEC, O_RDONLY};
 use crate::sys::memory::IoVec;
@@ -52,10 +53,10 @@ impl Peer {
         }
         let deadline = task::now_ns() + PATIENCE;
         loop {
-            let [control, slot, forking] = read_words(number, state::landmarks()).ok()?;
+            let [control, slot, forking] = read_words(number, control::landmarks()).ok()?;
             if forking == 0 {
                 let [magic, ..] = read_words(number, [control; 3]).ok()?;
-                let slot = state::slot_at(control, slot).filter(|_| magic == MAGIC)?;
+                let slot = control::slot_at(control, slot).filter(|_| magic == MAGIC)?;
                 return Some(Peer::Another(number, slot));
             }
             if task::now_ns() > deadline {
@@ -95,7 +96,7 @@ impl Peer {
         let page = VirtAddr(at).page();
         let word = |at: u64| read_words(number, [at; 3]).ok().map(|words| words[0]);
         let mut contents = alloc::vec![0u8; PAGE_SIZE as usize];
-        match PageTable::entry_elsewhere(&raw const STATE.table as u64, page, word)? {
+        match PageTable::entry_elsewhere(&raw const SPACE.table as u64, page, word)? {
             Entry::Zero => {}
             Entry::Swapped(slot) if swap::is_known(slot) => {
                 swap::of(slot).read(slot.index, core::iter::once(slot), &mut contents).ok()?;

@@ -6,9 +6,11 @@ use pager_core::addr::PageNum;
 use pager_core::area::{Access, Holding};
 use pager_core::remote::{Request, Right};
 
-use crate::fault::{self, Outcome};
+use crate::control;
+use crate::fault;
 use crate::memory::protect;
-use crate::state::{self, STATE};
+use crate::space::SPACE;
+use crate::work::Outcome;
 
 /// A request that came in the middle of something, and its number; 0 for none. A later one takes its place: who asked before asks again.
 static KEPT: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
@@ -29,13 +31,13 @@ pub fn bring_in(request: &Request) -> bool {
 
 /// Whether the page is one of a private mapping of a file, and the file's own.
 fn is_let_through(page: PageNum) -> bool {
-    STATE.areas.read().find(page).is_some_and(|area| area.holding == Holding::MapThrough)
+    SPACE.areas.read().find(page).is_some_and(|area| area.holding == Holding::MapThrough)
 }
 
 /// Answers a request. Called where the thread holds nothing of the runtime's.
 pub fn answer(request: &Request, number: u64) {
     let is_there = bring_in(request);
-    state::process().answered.store(number | u64::from(is_there), Ordering::SeqCst);
+    control::process().answered.store(number | u64::from(is_there), Ordering::SeqCst);
 }
 
 /// Keeps a request for [`answer_kept`].

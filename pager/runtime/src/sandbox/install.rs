@@ -8,7 +8,7 @@ use pager_core::seccomp::{Action, Entry, Filter, INSTRUCTION_BYTES, Instruction,
 use pager_core::shared::count;
 
 use super::{DISABLED, FILTERED, Filters, Node, STRICT, Sandbox, is_in_use, node, siblings};
-use crate::state;
+use crate::control;
 use crate::sys::{Errno, call, nr, task};
 use crate::thread::{self, Block};
 use crate::user;
@@ -78,7 +78,7 @@ fn set_strict(block: &'static Block) -> Result<u64, Errno> {
 
 fn set_filter(block: &'static Block, flags: u64, at: u64, made: Made) -> Result<u64, Errno> {
     if flags & !FLAGS != 0 {
-        count(&state::counts().calls_refused, 1);
+        count(&control::counts().calls_refused, 1);
         return Err(Errno::EINVAL);
     }
     let filter = read_filter(at)?;

@@ -13,18 +13,20 @@ use super::{end, frame, vsyscall};
 use crate::arena;
 use crate::calls;
 use crate::clock;
+use crate::control;
 use crate::die;
 use crate::evict;
-use crate::fault::{self, Outcome};
 use crate::gate;
 use crate::keys;
 use crate::lifeline;
 use crate::process::trace::tracee;
 use crate::remote::serve;
-use crate::state;
+use crate::space::SPACE;
 use crate::sys::Errno;
 use crate::sys::signal::{self, Action, MachineContext, SIGBUS, SIGSEGV, SigInfo, SignalSet, UContext};
 use crate::thread::Block;
+use crate::touch;
+use crate::work::Outcome;
 
 /// A signal handler as the kernel calls it.
 pub type Handler = unsafe extern "C" fn(i32, *mut SigInfo, *mut UContext);
@@ -94,7 +96,7 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
     let outcome = match page_fault(info, context) {
         Some(access) => {
             block.own().instruction = context.machine.rip;
-            let outcome = fault::on_fault(VirtAddr(info.address()), access);
+            let outcome = touch::on_fault(VirtAddr(info.address()), access);
             block.own().instruction = 0;
             outcome
         }
@@ -115,7 +117,7 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
     match signal_info {
         None => clock::record_fault(begin),
         Some(info) => {
-            count(&state::counts().faults_program, 1);
+            count(&control::counts().faults_program, 1);
             if !tracee::shows(block, &info) {
                 frame::deliver_fault(block, context, &info);
             }
@@ -204,7 +206,7 @@ fn spurious(block: &Block, info: &SigInfo, context: &UContext) {
             info.signo,
             info.code,
             context.machine.err,
-            state::STATE.table.existing(page).map(pager_core::table::EntryCell::load),
+            SPACE.table.existing(page).map(pager_core::table::EntryCell::load),
         ));
     }
 }

@@ -8,7 +8,7 @@ use crate::gate;
 use crate::process::exit;
 use crate::process::leave::Leaving;
 use crate::row;
-use crate::state;
+use crate::slot;
 use crate::sys::signal::{self, Action, SIGBUS, SIGSEGV, SIGSYS, SigInfo, SignalSet, UContext};
 use crate::sys::task;
 use crate::thread::Block;
@@ -32,7 +32,7 @@ pub fn die_of(info: &SigInfo, context: &UContext) -> ! {
     // An end by a seccomp filter is what the program asked for. Of what somebody sent, and of the end of other processes, a user of the program
     // learns as natively.
     let is_wished = number == SIGSYS && info.code == signal::SYS_SECCOMP;
-    if [SIGSEGV, SIGBUS, SIGSYS].contains(&number) && !is_wished && !info.is_sent() && state::is_first() {
+    if [SIGSEGV, SIGBUS, SIGSYS].contains(&number) && !is_wished && !info.is_sent() && slot::is_first() {
         die::report(FailureKind::Fault, info.address(), line.as_bytes());
     }
     exit::let_go(Block::current());

@@ -7,8 +7,8 @@ use core::arch::x86_64::__cpuid_count;
 use pager_core::shared::count;
 
 use super::{end, held};
+use crate::control;
 use crate::keys;
-use crate::state;
 use crate::sys::Errno;
 use crate::sys::signal::{self, Action, AltStack, FP_LEGACY_BYTES, FP_SW_BYTES, FP_XSTATE_MAGIC1, FP_XSTATE_MAGIC2};
 use crate::sys::signal::{Frame, SIGSEGV, SigInfo, SignalSet, UContext};
@@ -124,7 +124,7 @@ fn default_action(context: &mut UContext, info: &SigInfo) {
 fn interrupt_call(context: &mut UContext, action: &Action) {
     let block = Block::current();
     if block.own().backed_up == BackedUp::UnlessHandled && action.flags & signal::SA_RESTART == 0 {
-        context.machine.rip += crate::calls::SYSCALL_BYTES;
+        context.machine.rip += crate::call::SYSCALL_BYTES;
         context.machine.rax = Errno::EINTR.as_return();
     }
 }
@@ -134,7 +134,7 @@ fn push(block: &'static Block, context: &mut UContext, info: &SigInfo, action: &
     match write_frame(block, context, info, action) {
         Ok(frame) => {
             enter(block, context, number, action, frame);
-            count(&state::counts().signals_delivered, 1);
+            count(&control::counts().signals_delivered, 1);
         }
         // As the kernel: a frame that cannot be written is a fault of the program, not to be handled if it was one already.
         Err(_) if number == SIGSEGV => end::die_of(info, context),

@@ -12,12 +12,13 @@ use pager_core::hearing::Hearing;
 use pager_core::shared::count;
 
 use super::frame;
-use crate::calls::{Call, perform, was_cut_short};
+use crate::call::Call;
+use crate::calls::{perform, was_cut_short};
 use crate::clock;
+use crate::control;
 use crate::evict;
 use crate::gate;
 use crate::server;
-use crate::state;
 use crate::sys::signal::{self, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SigInfo, SignalSet, UContext};
 use crate::sys::{Errno, nr, task};
 use crate::thread::{self, Block, Kin};
@@ -241,7 +242,7 @@ struct Quiet;
 impl Quiet {
     /// None where another thread can be poked, or the process is deaf already.
     fn begin(block: &Block) -> Option<Quiet> {
-        let process = state::process();
+        let process = control::process();
         let only = thread::count() <= 1 + server::count() && block.own().kin == Kin::Thread;
         (only && process.hearing.load(Ordering::SeqCst) != Hearing::Deaf as u32).then(|| {
             process.stop_listening(PATIENCE, task::give_way);
@@ -252,7 +253,7 @@ impl Quiet {
 
 impl Drop for Quiet {
     fn drop(&mut self) {
-        state::process().listen();
+        control::process().listen();
     }
 }
 
@@ -361,7 +362,7 @@ pub fn sigtimedwait(block: &'static Block, call: Call) -> Result<u64, Errno> {
         user::write_value(into, &info)?;
     }
     if SignalSet::OURS.has(info.signo as u32) {
-        count(&state::counts().signals_delivered, 1);
+        count(&control::counts().signals_delivered, 1);
     }
     Ok(info.signo as u64)
 }

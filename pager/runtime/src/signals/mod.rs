@@ -17,7 +17,7 @@ pub use actions::{Actions, PROCESS};
 pub use arrive::deliver_queued;
 pub use end::die_of;
 
-use crate::state;
+use crate::control;
 use crate::sys::Errno;
 use crate::sys::signal::{self, Action, SIGBUS, SIGSEGV, SIGSYS, SigInfo, SignalSet};
 use crate::thread::Block;
@@ -25,7 +25,7 @@ use crate::thread::Block;
 /// Whether a signal is the supervisor's request to keep to the cap; it is taken note of.
 pub fn take_poke(info: &SigInfo) -> bool {
     let may_be = info.says_poke() || (info.signo as u32 == SIGSEGV && info.is_bare());
-    may_be && (state::process().take_poke() || info.says_poke())
+    may_be && (control::process().take_poke() || info.says_poke())
 }
 
 /// Puts this thread's signals in the runtime's hands: its alternate stack.

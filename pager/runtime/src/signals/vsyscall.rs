@@ -7,7 +7,8 @@
 
 use pager_core::calls as table;
 
-use crate::calls::{Call, perform};
+use crate::call::Call;
+use crate::calls::perform;
 use crate::keys;
 use crate::sys::signal::{SI_KERNEL, SIGSEGV, SigInfo, UContext};
 use crate::sys::{Errno, as_return};

@@ -6,8 +6,9 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use crate::calls::{self, Call, perform};
-use crate::state;
+use crate::call::{self, Call};
+use crate::calls::perform;
+use crate::control;
 use crate::sys::signal::{self, SIGBUS, SIGSEGV, SIGSYS, SigInfo};
 use crate::sys::{Errno, call, nr};
 use crate::thread::Block;
@@ -107,12 +108,12 @@ pub fn is_paged(thread: u32) -> bool {
     {
         Ok(_) => config[0] != 0,
         Err(Errno::ESRCH) => false,
-        Err(_) => state::slots().any(|slot| slot.pid.load(Ordering::Relaxed) == thread),
+        Err(_) => control::slots().any(|slot| slot.pid.load(Ordering::Relaxed) == thread),
     }
 }
 
 fn pass_on(stop: Stop) {
-    let _ = calls::raw(nr::PTRACE, [resumed_by(stop.thread), stop.thread.into(), 0, stop.signal.into(), 0, 0]);
+    let _ = call::raw(nr::PTRACE, [resumed_by(stop.thread), stop.thread.into(), 0, stop.signal.into(), 0, 0]);
 }
 
 const RESUMED: usize = 256;

@@ -4,9 +4,10 @@
 //! waiting (a vfork child's cannot). So the request is kept, and made when it would show: right before exec, and before a signal that the thread
 //! sends to itself. What a traced process executes runs natively (`docs/decisions/0008-what-a-debugger-sees.md`).
 
+use crate::control;
 use crate::die::Line;
 use crate::memory::limits;
-use crate::state;
+use crate::slot;
 use crate::sys::file::{self, O_CLOEXEC, O_RDONLY};
 use crate::sys::signal::{self, SigInfo, SignalSet};
 use crate::sys::{Errno, call, nr, task};
@@ -24,11 +25,11 @@ const STATUS_HEAD: usize = 1024;
 /// # Errors
 /// EPERM for who is traced or has asked already, and for the run's first process: its parent is the supervisor, which traces nothing.
 pub fn ask(block: &'static Block) -> Result<u64, Errno> {
-    let supervisor = state::settings().supervisor.load(core::sync::atomic::Ordering::Relaxed);
-    if state::is_first() || task::parent() == supervisor || is_traced(block) {
+    let supervisor = control::settings().supervisor.load(core::sync::atomic::Ordering::Relaxed);
+    if slot::is_first() || task::parent() == supervisor || is_traced(block) {
         return Err(Errno::EPERM);
     }
-    state::note_tracing();
+    control::note_tracing();
     block.own().trace_due = true;
     Ok(0)
 }
@@ -57,7 +58,7 @@ pub fn before_call(block: &'static Block, number: u64, args: &[u64; 6]) {
 
 /// Whether this thread has a tracer, or is about to have one. Looked up where some process of the run has traced another.
 pub fn is_traced(block: &'static Block) -> bool {
-    block.own().trace_due || state::is_tracing() && tracer() != Ok(0)
+    block.own().trace_due || control::is_tracing() && tracer() != Ok(0)
 }
 
 /// The process that traces this thread; 0 where nobody does.
