@@ -62,25 +62,47 @@ impl RawMutex {
     }
 }
 
-/// What each thread holds, in its block. A thread without a block, which is one at the start of an image, is alone and goes unchecked.
+/// What each thread holds. Threads are known further up, so they say where their note is.
 #[cfg(feature = "lock-order")]
-mod order {
-    use pager_core::rank::Rank;
+pub mod order {
+    use core::sync::atomic::{AtomicPtr, Ordering};
+
+    use pager_core::rank::{HeldRanks, Rank};
 
     use crate::die;
-    use crate::thread::Block;
+
+    /// The note of the thread that asks; none for one that is not known as a thread yet, which is alone.
+    pub type Notes = fn() -> Option<&'static HeldRanks>;
+
+    /// A [`Notes`], or null before there is one.
+    static NOTES: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+    /// From now on acquisitions are checked.
+    pub fn check_by(notes: Notes) {
+        NOTES.store(notes as *mut (), Ordering::Release);
+    }
+
+    fn held() -> Option<&'static HeldRanks> {
+        let notes = NOTES.load(Ordering::Acquire);
+        if notes.is_null() {
+            return None;
+        }
+        // SAFETY: only `check_by` stores here, and what it stores is a function of this type.
+        let notes = unsafe { core::mem::transmute::<*mut (), Notes>(notes) };
+        notes()
+    }
 
     pub fn take(rank: Rank) {
-        if let Some(block) = Block::of_this_stack()
-            && let Err(error) = block.held_ranks.take(rank)
+        if let Some(held) = held()
+            && let Err(error) = held.take(rank)
         {
             die::internal(format_args!("{error}"));
         }
     }
 
     pub fn give_back(rank: Rank) {
-        if let Some(block) = Block::of_this_stack() {
-            block.held_ranks.give_back(rank);
+        if let Some(held) = held() {
+            held.give_back(rank);
         }
     }
 }

@@ -280,6 +280,8 @@ fn map_control(fd: Fd) -> Result<(), Errno> {
 }
 
 fn prepare(program: Fd, filters: Option<Fd>, ignored: SignalSet) -> Result<&'static Block, Errno> {
+    #[cfg(feature = "lock-order")]
+    crate::lock::order::check_by(|| Block::of_this_stack().map(|block| &block.held_ranks));
     match engine::open() {
         Ok(fd) => space::set_uffd(fd),
         Err(errno) => die::fail(FailureKind::Kernel, errno.0 as u64, b"userfaultfd", die::INTERNAL_EXIT),

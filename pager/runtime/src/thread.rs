@@ -8,6 +8,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -17,7 +18,6 @@ use pager_core::rank::HeldRanks;
 
 use crate::arena;
 use crate::lock::{Mutex, Rank, RawMutex};
-use crate::process::exec::Passed;
 use crate::readahead::Streams;
 use crate::sandbox::Sandbox;
 use crate::signals::Actions;
@@ -143,11 +143,11 @@ pub struct Own {
     /// Where the program wants a zero and a wake when the thread ends.
     pub clear_tid: u64,
     /// What the thread has passed to exec.
-    pub passed: Option<Box<Passed>>,
+    pub passed: Option<Box<dyn Any>>,
     /// Whether the context is that of a call to be made again.
     pub backed_up: BackedUp,
     /// Sent faults that the program has blocked.
-    pub held: crate::signals::held::Held,
+    pub held: crate::signals::kept::Kept,
     /// Sequential runs seen in this thread's faults.
     pub streams: Streams,
     /// The last fault that became a signal.
@@ -344,7 +344,7 @@ impl Own {
             actions,
             clear_tid: 0,
             backed_up: BackedUp::No,
-            held: crate::signals::held::Held::NONE,
+            held: crate::signals::kept::Kept::NONE,
             streams: Streams::none(),
             last_trap: Trap { number: 0, error: 0, cr2: 0 },
             last_spurious: (0, 0, 0),

@@ -6,7 +6,7 @@
 use pager_core::calls::timeout::{Timeout, milliseconds_left, span_left};
 
 use crate::clock;
-use crate::signals::held;
+use crate::signals::deliver;
 use crate::thread::Block;
 use crate::user;
 
@@ -48,6 +48,6 @@ impl Repeat {
 /// Whether the call that just said EINTR did so for nothing that the program sees: a poke, or a sent fault that it blocks or ignores. Its own
 /// signals come first.
 pub fn was_cut_short(block: &'static Block) -> bool {
-    let absorbed = held::absorb(block);
+    let absorbed = deliver::absorb(block);
     (core::mem::take(&mut block.own().cut_short) || absorbed) && block.inbox.is_empty()
 }

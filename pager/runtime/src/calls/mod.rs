@@ -13,10 +13,12 @@ mod keys;
 mod listing;
 mod maps;
 pub mod paths;
+mod pending;
 pub mod perform;
 pub mod pieces;
 mod prctl;
 mod records;
+mod waited;
 
 use pager_core::calls::{self as table, Managed, Route, Virtual};
 use pager_core::shared::count;
@@ -28,7 +30,6 @@ use crate::gate;
 use crate::memory;
 use crate::process;
 use crate::process::trace::{stops, tracee};
-use crate::row;
 use crate::sandbox::{self, Admission};
 use crate::signals;
 use crate::sys::signal::{self, UContext};
@@ -101,7 +102,7 @@ fn route(block: &'static Block, context: &mut UContext, call: Call) -> Answer {
         Route::Straight | Route::Filled | Route::Repeated => {
             let is_wait = matches!(u64::from(call.row.number), nr::WAIT4 | nr::WAITID);
             let result = if is_wait && control::is_tracing() { stops::wait(block, call) } else { perform(block, call) };
-            row::note_wait(&call, result);
+            waited::note(&call, result);
             Answer::Result(result)
         }
         Route::Managed(managed) => {
@@ -164,12 +165,12 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
         Virtual::Sigprocmask => {
             // The result goes first: a signal that is let in now finds the call done.
             context.machine.rax = as_return(signals::calls::sigprocmask(block, context, [a, b, c, d]));
-            signals::held::deliver(block, context);
+            signals::deliver::deliver(block, context);
             return Answer::Context;
         }
         Virtual::Sigreturn => {
             signals::frame::sigreturn(block, context);
-            signals::held::deliver(block, context);
+            signals::deliver::deliver(block, context);
             return Answer::Context;
         }
         Virtual::Clone => return clone(block, context, process::Request::from_args(&call.args)),
@@ -187,9 +188,9 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
         Virtual::Dup2 | Virtual::Dup3 => descriptors::duplicate(call),
         Virtual::Readlink | Virtual::Readlinkat => perform(block, call),
         Virtual::Open | Virtual::Openat | Virtual::Openat2 => paths::open(block, call),
-        Virtual::Sigpending => signals::held::sigpending(block, call),
-        Virtual::Sigtimedwait => signals::held::sigtimedwait(block, call),
-        Virtual::Signalfd => signals::held::signalfd(block, call),
+        Virtual::Sigpending => pending::sigpending(block, call),
+        Virtual::Sigtimedwait => pending::sigtimedwait(block, call),
+        Virtual::Signalfd => pending::signalfd(block, call),
         Virtual::Getrlimit | Virtual::Setrlimit | Virtual::Prlimit => {
             memory::limits::answer(call.row.number.into(), &call.args).unwrap_or_else(|| perform(block, call))
         }

@@ -79,7 +79,8 @@ impl Passed {
     fn to(self: Box<Passed>, exec: impl FnOnce(&Passed) -> Result<u64, Errno>) -> Errno {
         let block = Block::current();
         let next = if self._entry.is_empty() { Next::Native } else { Next::Paged };
-        let passed = block.own().passed.insert(self);
+        let kept = block.own().passed.insert(self);
+        let passed: &Passed = kept.downcast_ref().expect("it was just put there");
         let result = if block.inbox.is_empty() {
             let handed_on = signals::hand_on(block, next);
             let result = exec(passed);

@@ -66,7 +66,7 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
     // SAFETY: the kernel passes its own frame, which is ours until we return.
     let (info, context) = unsafe { (&*info, &mut *context) };
     leave_program_state(context);
-    if super::take_poke(info) {
+    if super::poke::take(info) {
         return poked(info, context);
     }
     if lifeline::is_torn_by(info) {

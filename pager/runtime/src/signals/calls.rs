@@ -7,8 +7,6 @@ use crate::sys::signal::{self, Action, AltStack, SIGKILL, SIGSTOP, SignalSet, UC
 use crate::thread::Block;
 use crate::user;
 
-const MINSIGSTKSZ: u64 = 2048;
-
 /// rt_sigaction.
 ///
 /// # Errors
@@ -84,7 +82,7 @@ pub fn sigaltstack(block: &'static Block, context: &UContext, new: u64, old: u64
         if on_it {
             return Err(Errno::EPERM);
         }
-        own.alternate = checked_stack(&wanted)?;
+        own.alternate = wanted.checked()?;
     }
     if old != 0 {
         let mut shown = before;
@@ -94,18 +92,4 @@ pub fn sigaltstack(block: &'static Block, context: &UContext, new: u64, old: u64
         user::write_value(old, &AltStack { pad: 0, ..shown })?;
     }
     Ok(0)
-}
-
-/// The stack as it will be kept.
-///
-/// # Errors
-/// EINVAL for unknown flags, ENOMEM for one that is too small.
-pub fn checked_stack(stack: &AltStack) -> Result<AltStack, Errno> {
-    let mode = stack.flags & !signal::SS_AUTODISARM;
-    match mode {
-        signal::SS_DISABLE => Ok(AltStack::NONE),
-        0 | signal::SS_ONSTACK if stack.size < MINSIGSTKSZ => Err(Errno::ENOMEM),
-        0 | signal::SS_ONSTACK => Ok(AltStack { flags: stack.flags & signal::SS_AUTODISARM, ..*stack }),
-        _ => Err(Errno::EINVAL),
-    }
 }

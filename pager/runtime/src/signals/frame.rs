@@ -257,7 +257,7 @@ fn restore(block: &'static Block, context: &mut UContext, at: u64) -> Result<(),
     context.machine.selectors = ours.machine.selectors;
     context.machine.eflags = ours.machine.eflags & !EFLAGS_PROGRAM | saved.machine.eflags & EFLAGS_PROGRAM;
     restore_fp(&ours, &saved, context)?;
-    block.own().alternate = super::calls::checked_stack(&saved.stack).unwrap_or(block.own().alternate);
+    block.own().alternate = saved.stack.checked().unwrap_or(block.own().alternate);
     Ok(())
 }
 

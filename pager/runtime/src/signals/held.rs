@@ -9,56 +9,23 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 
 use pager_core::calls::{MaskArgument, signal_mask};
 use pager_core::hearing::Hearing;
-use pager_core::shared::count;
 
-use super::frame;
+use super::kept::{KEPT, Kept, place_of};
+use super::poke;
 use crate::call::Call;
-use crate::calls::{perform, was_cut_short};
-use crate::clock;
 use crate::control;
 use crate::evict;
-use crate::gate;
 use crate::server;
-use crate::sys::signal::{self, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SigInfo, SignalSet, UContext};
-use crate::sys::{Errno, nr, task};
+use crate::sys::signal::{self, SigInfo, SignalSet};
+use crate::sys::task;
 use crate::thread::{self, Block, Kin};
 use crate::user;
-
-/// Sent to a thread, one place for each of the three: like every signal below the real-time ones, a second one is lost while the first is pending.
-pub struct Held([Option<SigInfo>; 3]);
-
-/// In the order in which the kernel takes them.
-const KEPT: [u32; 3] = [SIGBUS, SIGSEGV, SIGSYS];
 
 /// Sent to the process, for whichever thread asks first.
 static OF_PROCESS: [Place; 3] = [const { Place::empty() }; 3];
 
 /// Whether there may be a signalfd that reads one of the three.
 static WATCHED: AtomicBool = AtomicBool::new(false);
-
-impl Held {
-    pub const NONE: Held = Held([None; 3]);
-
-    fn keep(&mut self, info: &SigInfo) {
-        if let Some(at) = place_of(info.signo as u32) {
-            self.0[at].get_or_insert(*info);
-        }
-    }
-
-    /// Takes a kept signal that is in `set`.
-    fn take(&mut self, set: SignalSet) -> Option<SigInfo> {
-        let at = self.0.iter().position(|kept| kept.is_some_and(|info| set.has(info.signo as u32)))?;
-        self.0[at].take()
-    }
-
-    fn pending(&self) -> SignalSet {
-        self.0.iter().flatten().fold(SignalSet::default(), |set, info| set.with(info.signo as u32))
-    }
-}
-
-fn place_of(number: u32) -> Option<usize> {
-    KEPT.iter().position(|kept| *kept == number)
-}
 
 /// A place that any thread may fill or empty, without a lock: who finds it taken goes on without.
 struct Place {
@@ -132,7 +99,8 @@ pub fn publish(block: &Block, mask: SignalSet) {
     block.publish(if own.kin == Kin::Lodger { 0 } else { own.tid }, bits(SignalSet(!mask.0)));
 }
 
-fn take(block: &Block, set: SignalSet) -> Option<SigInfo> {
+/// Takes one that is kept, for the thread or its process.
+pub fn take(block: &Block, set: SignalSet) -> Option<SigInfo> {
     if let Some(info) = block.own().held.take(set) {
         return Some(info);
     }
@@ -142,7 +110,8 @@ fn take(block: &Block, set: SignalSet) -> Option<SigInfo> {
     OF_PROCESS.iter().zip(KEPT).filter(|(_, number)| set.has(*number)).find_map(|(place, _)| place.take())
 }
 
-fn pending(block: &Block) -> SignalSet {
+/// Those that are kept, for the thread or its process.
+pub fn pending(block: &Block) -> SignalSet {
     let own = block.own().held.pending();
     if block.own().kin == Kin::Lodger {
         return own;
@@ -158,51 +127,8 @@ pub fn discard(block: &Block, number: u32) {
 
 /// Nothing is pending in a forked child.
 pub fn forget(block: &Block) {
-    block.own().held = Held::NONE;
+    block.own().held = Kept::NONE;
     OF_PROCESS.iter().for_each(|place| place.state.store(Place::FREE, Ordering::Relaxed));
-}
-
-/// Delivers what is not blocked any more. A handler that is entered may block the next one.
-///
-/// The kernel's order: what an instruction may raise comes first, by numbers. So three that the kernel holds come before or between those kept here;
-/// for the kernel they are blocked until the context is resumed.
-pub fn deliver(block: &'static Block, context: &mut UContext) {
-    loop {
-        let open = SignalSet(!block.own().mask.0);
-        let Some(first) = pending(block).intersection(open).first() else { return };
-        let before = KERNEL_FIRST.intersection(open).below(first);
-        if let Some(info) = signal::take_pending(before).or_else(|| take(block, SignalSet::of(first))) {
-            frame::deliver(block, context, &info);
-        }
-    }
-}
-
-/// What the kernel delivers before other signals, without those that are kept here.
-const KERNEL_FIRST: SignalSet = SignalSet::of(SIGILL).with(SIGTRAP).with(SIGFPE);
-
-/// rt_sigpending, with what is kept here.
-///
-/// # Errors
-/// As sigpending(2).
-pub fn sigpending(block: &'static Block, call: Call) -> Result<u64, Errno> {
-    let result = perform(block, call)?;
-    let kept = pending(block);
-    if call.args[1] >= 8 && kept != SignalSet::default() {
-        let kernel: SignalSet = user::read_value(call.args[0])?;
-        user::write_value(call.args[0], &kernel.union(kept))?;
-    }
-    Ok(result)
-}
-
-/// signalfd and signalfd4.
-///
-/// # Errors
-/// As signalfd(2).
-pub fn signalfd(block: &'static Block, call: Call) -> Result<u64, Errno> {
-    if user::read_value::<SignalSet>(call.args[1]).is_ok_and(|set| set.intersects(SignalSet::OURS)) {
-        WATCHED.store(true, Ordering::Relaxed);
-    }
-    perform(block, call)
 }
 
 /// How often who is about to poke this process may go first.
@@ -237,11 +163,11 @@ pub fn lend(block: &Block, awaited: SignalSet) -> Loan {
 }
 
 /// While it lives the process is not poked: a poke would be the same signal as one of the program's, which would be lost.
-struct Quiet;
+pub struct Quiet;
 
 impl Quiet {
     /// None where another thread can be poked, or the process is deaf already.
-    fn begin(block: &Block) -> Option<Quiet> {
+    pub fn begin(block: &Block) -> Option<Quiet> {
         let process = control::process();
         let only = thread::count() <= 1 + server::count() && block.own().kin == Kin::Thread;
         (only && process.hearing.load(Ordering::SeqCst) != Hearing::Deaf as u32).then(|| {
@@ -272,7 +198,7 @@ fn keep_pending(block: &Block, set: SignalSet) -> bool {
     let mut poked = false;
     while let Some(info) = signal::take_pending(set).map(SigInfo::received) {
         match place_of(info.signo as u32) {
-            _ if super::take_poke(&info) => poked = true,
+            _ if poke::take(&info) => poked = true,
             Some(at) if info.code != signal::SI_TKILL && block.own().kin != Kin::Lodger => OF_PROCESS[at].put(&info),
             _ => block.own().held.keep(&info),
         }
@@ -305,6 +231,11 @@ impl Lent {
     }
 }
 
+/// There is a signalfd that reads one of the three.
+pub fn watch() {
+    WATCHED.store(true, Ordering::Relaxed);
+}
+
 /// The loan that a call takes, if any: where it waits with another mask, or may look at a signalfd.
 pub fn loan_for(block: &Block, call: &Call, temporary: Option<SignalSet>) -> Option<Lent> {
     let blocks = block.own().mask.intersects(SignalSet::OURS);
@@ -329,62 +260,4 @@ pub fn temporary_mask(call: &Call) -> Option<SignalSet> {
         return None;
     }
     user::read_value::<SignalSet>(at).ok().map(|mask| mask.minus(SignalSet::UNBLOCKABLE))
-}
-
-/// Takes out of the inbox what reaches no handler, for which no call ends; whether there was anything, and nothing else is left.
-pub fn absorb(block: &'static Block) -> bool {
-    let mut any = false;
-    while let Some(info) = block.inbox.take_if(|info| frame::is_without_effect(block, info)) {
-        frame::keep_if_blocked(block, &info);
-        any = true;
-    }
-    let alone = any && block.inbox.is_empty();
-    if alone {
-        // The arrival had closed it.
-        signal::set_mask(block.own().mask.for_kernel());
-    }
-    alone
-}
-
-/// rt_sigtimedwait, which takes what is kept here and what the kernel has in the kernel's order.
-///
-/// # Errors
-/// As sigtimedwait(2).
-pub fn sigtimedwait(block: &'static Block, call: Call) -> Result<u64, Errno> {
-    let [set_at, into, timeout_at, size, ..] = call.args;
-    let set = if size == 8 { user::read_value::<SignalSet>(set_at)? } else { SignalSet::default() };
-    if !set.intersects(SignalSet::OURS) {
-        return perform(block, call);
-    }
-    let timeout = if timeout_at == 0 { None } else { Some(user::read_value::<[u64; 2]>(timeout_at)?) };
-    let info = wait_for(block, set, timeout)?;
-    if into != 0 {
-        user::write_value(into, &info)?;
-    }
-    if SignalSet::OURS.has(info.signo as u32) {
-        count(&control::counts().signals_delivered, 1);
-    }
-    Ok(info.signo as u64)
-}
-
-fn wait_for(block: &'static Block, set: SignalSet, timeout: Option<[u64; 2]>) -> Result<SigInfo, Errno> {
-    let begin = clock::ticks();
-    loop {
-        let mut info = SigInfo::ZERO;
-        let left = timeout.map(|span| pager_core::calls::timeout::span_left(span, clock::ns_since(begin)));
-        let left_at = left.as_ref().map_or(0, |left| left.as_ptr() as u64);
-        let args = [&raw const set as u64, &raw mut info as u64, left_at, 8, 0, 0];
-        // A poke that is waited for as well is told apart.
-        let _quiet = if set.has(SIGSEGV) { None } else { Quiet::begin(block) };
-        let loan = lend(block, set);
-        // SAFETY: all three pointers are to variables of this function.
-        let result = unsafe { gate::interruptible(nr::RT_SIGTIMEDWAIT, &args, block.inbox.counter()) };
-        take_back(block, loan);
-        match result {
-            Ok(_) if super::take_poke(&info) => evict::keep_to_cap(),
-            Ok(_) => return Ok(info.received()),
-            Err(Errno::EINTR) if was_cut_short(block) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
 }

@@ -121,7 +121,23 @@ pub struct AltStack {
     pub size: u64,
 }
 
+const MINSIGSTKSZ: u64 = 2048;
+
 impl AltStack {
+    /// The stack as it will be kept.
+    ///
+    /// # Errors
+    /// EINVAL for unknown flags, ENOMEM for one that is too small.
+    pub fn checked(&self) -> Result<AltStack, Errno> {
+        let mode = self.flags & !SS_AUTODISARM;
+        match mode {
+            SS_DISABLE => Ok(AltStack::NONE),
+            0 | SS_ONSTACK if self.size < MINSIGSTKSZ => Err(Errno::ENOMEM),
+            0 | SS_ONSTACK => Ok(AltStack { flags: self.flags & SS_AUTODISARM, ..*self }),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
     pub const NONE: AltStack = AltStack { base: 0, flags: SS_DISABLE, pad: 0, size: 0 };
 
     pub const fn holds(&self, sp: u64) -> bool {
