@@ -6,7 +6,7 @@
 //! | module | owns |
 //! |---|---|
 //! | [`start`], [`load`] | from exec to the program's first instruction |
-//! | [`gate`] | the assembly |
+//! | [`gate`], [`vectors`] | the assembly |
 //! | [`signals`] | where faults, calls and signals arrive; the program's frames |
 //! | [`touch`], [`fault`], [`work`], [`fill`], [`evict`], [`server`] | the life of a page |
 //! | [`busy`], [`engine`], [`markers`] | who has a page, and how an absent one makes itself known |
@@ -66,5 +66,6 @@ pub mod sys;
 pub mod thread;
 pub mod touch;
 pub mod user;
+pub mod vectors;
 pub mod window;
 pub mod work;

@@ -17,7 +17,7 @@ use crate::images;
 use crate::keys;
 use crate::lifeline;
 use crate::load::itself::{self, Itself};
-use crate::load::{self, Executed};
+use crate::load::{self, Executed, Inherited};
 use crate::memory::{deny, limits};
 use crate::own_descriptors;
 use crate::process::leave;
@@ -41,24 +41,6 @@ const AT_NULL: u64 = 0;
 const AT_RANDOM: u64 = 25;
 const SET_TID_ADDRESS: u64 = 218;
 const EXIT_USAGE: i32 = 2;
-
-/// What the kernel handed over, and what of it is for the program.
-pub struct Inherited {
-    pub argv: Vec<Vec<u8>>,
-    pub envp: Vec<Vec<u8>>,
-    pub auxiliary: Vec<(u64, u64)>,
-    pub random: [u8; 16],
-    /// Where the kernel put the texts of the arguments. They stay there, never paged: `/proc/PID/cmdline` shows what the program writes over them.
-    pub arguments: Range<u64>,
-    /// The same for the environment, without the entry that is ours.
-    pub environment: Range<u64>,
-    /// Where each argument begins.
-    pub argv_at: Vec<u64>,
-    /// Where each entry of the environment begins.
-    pub envp_at: Vec<u64>,
-    /// Value of the [`ENVIRONMENT_KEY`].
-    run: Vec<u8>,
-}
 
 /// Called by `_start` with the kernel's stack.
 ///

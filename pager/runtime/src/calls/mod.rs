@@ -10,14 +10,18 @@ pub use descriptors::of_the_run;
 pub use perform::perform;
 pub mod fill;
 mod keys;
+mod limits;
 mod listing;
+pub mod make;
 mod maps;
+mod open;
 pub mod paths;
 mod pending;
 pub mod perform;
 pub mod pieces;
 mod prctl;
 mod records;
+pub mod vectors;
 mod waited;
 
 use pager_core::calls::{self as table, Managed, Route, Virtual};
@@ -187,12 +191,12 @@ fn virtualise(block: &'static Block, context: &mut UContext, call: Call, which: 
         Virtual::CloseRange => descriptors::close_range(a, b, c),
         Virtual::Dup2 | Virtual::Dup3 => descriptors::duplicate(call),
         Virtual::Readlink | Virtual::Readlinkat => perform(block, call),
-        Virtual::Open | Virtual::Openat | Virtual::Openat2 => paths::open(block, call),
+        Virtual::Open | Virtual::Openat | Virtual::Openat2 => open::open(block, call),
         Virtual::Sigpending => pending::sigpending(block, call),
         Virtual::Sigtimedwait => pending::sigtimedwait(block, call),
         Virtual::Signalfd => pending::signalfd(block, call),
         Virtual::Getrlimit | Virtual::Setrlimit | Virtual::Prlimit => {
-            memory::limits::answer(call.row.number.into(), &call.args).unwrap_or_else(|| perform(block, call))
+            limits::answer(call.row.number.into(), &call.args).unwrap_or_else(|| perform(block, call))
         }
         Virtual::Ptrace => process::trace::ptrace(block, call),
         Virtual::Seccomp => sandbox::seccomp(block, a, b, c),

@@ -3,42 +3,26 @@
 //! Only what is known to be a stream of bytes is cut. All else may be records (datagrams, requests of `/dev/fuse`, events), of which a shorter read
 //! would lose the end, or be refused, and a second one take the next: that is `records`' business.
 
-use alloc::vec::Vec;
-
 use pager_core::addr::PAGE_SIZE;
 use pager_core::calls::transfer::{Transfer, leaves_file, of_buffer, of_single, of_vector};
-use pager_core::calls::{Chunk, Direction, Shape, Span};
+use pager_core::calls::{Chunk, Direction, Span};
 
 use super::fill::{self, Hold};
-use super::perform::{self, Interruption};
+use super::make::{self, Interruption};
 use super::records;
+use super::vectors::{IOV_MAX, RECORD_MAX, limit, read_vector, sends};
 use crate::call::Call;
-use crate::residency;
 use crate::sys::file::{self, Fd, Type};
 use crate::sys::memory::IoVec;
 use crate::sys::{Errno, call};
 use crate::thread::Block;
-use crate::user;
 
-/// Largest piece, in bytes, however large the cap.
-const LARGEST: u64 = 1 << 20;
-/// The part of the cap that one call may pin.
-const SHARE: u64 = 8;
-pub const IOV_MAX: u64 = 1024;
 const GETSOCKOPT: u64 = 55;
 const PREADV2: u64 = 327;
 const SOL_SOCKET: u64 = 1;
 const SO_TYPE: u64 = 3;
 const SOCK_STREAM: i32 = 1;
 const RWF_NOWAIT: u64 = 8;
-
-/// Bytes that one call may pin.
-pub fn limit() -> u64 {
-    match residency::reach() {
-        u64::MAX => u64::MAX,
-        cap => (cap / SHARE * PAGE_SIZE).clamp(PAGE_SIZE, LARGEST),
-    }
-}
 
 /// Makes a call whose buffers may be cut.
 ///
@@ -62,24 +46,24 @@ pub fn in_pieces(block: &'static Block, call: Call, chunk: Chunk) -> Result<u64,
             let length = &mut call.args[usize::from(length_arg)];
             // The kernel takes the lower half. Into a negative length no entry fits.
             let Ok(given) = i32::try_from(*length as u32) else {
-                return perform::make(block, call, Interruption::AsUsual);
+                return make::make(block, call, Interruption::AsUsual);
             };
             *length = (given as u64).min(limit().max(PAGE_SIZE * 2));
-            perform::whole(block, call, Interruption::AsUsual)
+            make::whole(block, call, Interruption::AsUsual)
         }
         Chunk::Message { buffer_arg, length_arg } => {
             let arguments = (buffer_arg.into(), length_arg.into());
             match call.args[arguments.1] {
-                total if total <= limit() => perform::whole(block, call, Interruption::AsUsual),
-                total if sends(call) && total > RECORD_MAX => perform::whole(block, call, Interruption::AsUsual),
+                total if total <= limit() => make::whole(block, call, Interruption::AsUsual),
+                total if sends(call) && total > RECORD_MAX => make::whole(block, call, Interruption::AsUsual),
                 _ => records::buffer(block, call, arguments),
             }
         }
         Chunk::Header { header_arg } => match records::message(block, call, header_arg.into(), limit()) {
             Some(result) => result,
-            None => perform::whole(block, call, Interruption::AsUsual),
+            None => make::whole(block, call, Interruption::AsUsual),
         },
-        Chunk::Whole => perform::whole(block, call, Interruption::AsUsual),
+        Chunk::Whole => make::whole(block, call, Interruption::AsUsual),
     }
 }
 
@@ -96,13 +80,13 @@ fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
     // Without a descriptor it is getrandom.
     let is_random = cut.buffer == 0;
     let Transfer::AtMost(total) = (if is_random { of_single(addr, len) } else { of_buffer(addr, len) }) else {
-        return perform::make(block, call, Interruption::AsUsual);
+        return make::make(block, call, Interruption::AsUsual);
     };
     if total <= limit() {
-        return perform::whole(block, call, Interruption::AsUsual);
+        return make::whole(block, call, Interruption::AsUsual);
     }
     if cut.offset.is_some_and(|offset| leaves_file(call.args[offset], len)) {
-        match perform::make(block, call, Interruption::AsUsual) {
+        match make::make(block, call, Interruption::AsUsual) {
             // One of the few files that have such places: it wants the buffer.
             Err(Errno::EFAULT) => {}
             refused => return refused,
@@ -114,7 +98,7 @@ fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
         Nature::Short => {
             let mut call = call;
             call.args[cut.length] = limit();
-            return perform::whole(block, call, Interruption::AsUsual);
+            return make::whole(block, call, Interruption::AsUsual);
         }
         Nature::Records => return records::buffer(block, call, (cut.buffer, cut.length)),
     };
@@ -131,7 +115,7 @@ fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
             Onward::WithoutWaiting if done > 0 => {
                 read_what_is_there(block, call, IoVec { base: part.args[cut.buffer], len: piece })
             }
-            _ => perform::whole(block, part, onward.interruption(done)),
+            _ => make::whole(block, part, onward.interruption(done)),
         };
         match moved {
             Ok(moved) => {
@@ -174,9 +158,6 @@ enum Nature {
     Records,
 }
 
-/// Most bytes that are sent through memory of the runtime's. Up to this an append is one record to those who append to the same file.
-pub const RECORD_MAX: u64 = 16 << 20;
-
 fn nature(call: Call, total: u64) -> Nature {
     let fd = Fd(call.args[0] as i32);
     let Ok(stat) = file::stat_fd(fd) else { return Nature::Records };
@@ -214,16 +195,6 @@ fn read_what_is_there(block: &'static Block, call: Call, piece: IoVec) -> Result
     result
 }
 
-/// Whether bytes go out of the program's memory.
-pub fn sends(call: Call) -> bool {
-    call.row.pointers.iter().any(|pointer| {
-        matches!(
-            pointer.shape,
-            Shape::Buffer(Direction::In, _) | Shape::IoVec(Direction::In, _) | Shape::MsgHdr(Direction::In)
-        )
-    })
-}
-
 fn vector(
     block: &'static Block,
     call: Call,
@@ -233,19 +204,19 @@ fn vector(
 ) -> Result<u64, Errno> {
     let count = call.args[count_arg];
     if count > IOV_MAX {
-        return perform::make(block, call, Interruption::AsUsual);
+        return make::make(block, call, Interruption::AsUsual);
     }
     if limit() == u64::MAX {
-        return perform::whole(block, call, Interruption::AsUsual);
+        return make::whole(block, call, Interruption::AsUsual);
     }
     let Ok(parts) = read_vector(call.args[vector_arg], count) else {
-        return perform::whole(block, call, Interruption::AsUsual);
+        return make::whole(block, call, Interruption::AsUsual);
     };
     let Transfer::AtMost(total) = of_vector(parts.iter().map(|part| (part.base, part.len))) else {
         return refused(block, call, vector_arg, count);
     };
     if total <= limit() {
-        return perform::whole(block, call, Interruption::AsUsual);
+        return make::whole(block, call, Interruption::AsUsual);
     }
     // preadv2 takes -1 for the file's own position, and preadv refuses it in any piece.
     let position = offset_arg.map(|offset| call.args[offset]).filter(|position| *position != u64::MAX);
@@ -286,19 +257,9 @@ fn refused(block: &'static Block, call: Call, vector_arg: usize, count: u64) -> 
     let pinned = block.pinned();
     let span = Span { addr: call.args[vector_arg], len: count * size_of::<IoVec>() as u64, direction: Direction::In };
     fill::ready(block, span, Hold::Pinned);
-    let result = perform::make(block, call, Interruption::AsUsual);
+    let result = make::make(block, call, Interruption::AsUsual);
     block.unpin_to(pinned);
     result
-}
-
-/// The elements of the program's array.
-pub fn read_vector(addr: u64, count: u64) -> Result<Vec<IoVec>, Errno> {
-    (0..count)
-        .map(|i| {
-            let [base, len] = user::read_value::<[u64; 2]>(addr.wrapping_add(i * 16))?;
-            Ok(IoVec { base, len })
-        })
-        .collect()
 }
 
 /// One element of a vector, in pieces.
@@ -345,7 +306,7 @@ fn single(block: &'static Block, call: Call, piece: IoVec, interruption: Interru
     let direction = if sends(call) { Direction::In } else { Direction::Out };
     let span = Span { addr: piece.base, len: piece.len, direction };
     fill::ready(block, span, Hold::Pinned);
-    let result = perform::make(block, call, interruption);
+    let result = make::make(block, call, interruption);
     block.unpin_to(pinned);
     result
 }

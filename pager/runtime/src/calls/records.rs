@@ -6,8 +6,8 @@ use pager_core::calls::transfer::{MAX_TRANSFER, Transfer, of_vector};
 use pager_core::calls::{Direction, Span};
 
 use super::fill::{self, Hold};
-use super::perform::{self, Interruption};
-use super::pieces::{IOV_MAX, RECORD_MAX, read_vector, sends};
+use super::make::{self, Interruption};
+use super::vectors::{IOV_MAX, RECORD_MAX, read_vector, sends};
 use crate::buffers::RecordBuffer;
 use crate::call::Call;
 use crate::sys::Errno;
@@ -21,12 +21,12 @@ use crate::user;
 /// As the call.
 pub fn buffer(block: &'static Block, call: Call, (buffer, length): (usize, usize)) -> Result<u64, Errno> {
     let parts = [IoVec { base: call.args[buffer], len: call.args[length] }];
-    let Ok(mut record) = Record::new(call, &parts) else { return perform::whole(block, call, Interruption::AsUsual) };
+    let Ok(mut record) = Record::new(call, &parts) else { return make::whole(block, call, Interruption::AsUsual) };
     record.gather(&parts)?;
     let mut call = call;
     call.args[buffer] = record.buffer.as_mut_ptr() as u64;
     call.args[length] = record.buffer.len() as u64;
-    let moved = perform::whole(block, call, Interruption::AsUsual)?;
+    let moved = make::whole(block, call, Interruption::AsUsual)?;
     record.scatter(&parts, moved)
 }
 
@@ -40,13 +40,13 @@ pub fn vector(
     parts: &[IoVec],
     (vector, count): (usize, usize),
 ) -> Result<u64, Errno> {
-    let Ok(mut record) = Record::new(call, parts) else { return perform::whole(block, call, Interruption::AsUsual) };
+    let Ok(mut record) = Record::new(call, parts) else { return make::whole(block, call, Interruption::AsUsual) };
     record.gather(parts)?;
     let one = IoVec { base: record.buffer.as_mut_ptr() as u64, len: record.buffer.len() as u64 };
     let mut call = call;
     call.args[vector] = &raw const one as u64;
     call.args[count] = 1;
-    let moved = perform::make(block, call, Interruption::AsUsual)?;
+    let moved = make::make(block, call, Interruption::AsUsual)?;
     record.scatter(parts, moved)
 }
 
@@ -94,7 +94,7 @@ fn exchange(
     }
     let mut call = call;
     let at = core::mem::replace(&mut call.args[header], own.as_mut_ptr() as u64);
-    let result = perform::make(block, call, Interruption::AsUsual);
+    let result = make::make(block, call, Interruption::AsUsual);
     block.unpin_to(pinned);
     let moved = result?;
     if !record.sends {

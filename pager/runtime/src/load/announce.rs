@@ -5,12 +5,11 @@
 
 use pager_core::addr::PAGE_SIZE;
 
+use super::executed::{Executed, Inherited, Loaded};
 use super::itself::Itself;
-use super::{Executed, Loaded};
 use crate::memory::brk::HEAP;
 use crate::memory::limits;
 use crate::program;
-use crate::start::Inherited;
 use crate::sys::{Errno, call, file, nr};
 
 const PR_SET_MM: u64 = 35;

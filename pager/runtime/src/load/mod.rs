@@ -1,6 +1,7 @@
 //! Loading a program: its segments become areas, nothing is read but headers.
 
 mod announce;
+mod executed;
 pub mod itself;
 mod random;
 mod stack;
@@ -24,12 +25,11 @@ use crate::process::exec;
 use crate::process::lookup::{self, Fitness};
 use crate::root;
 use crate::space::SPACE;
-use crate::start::Inherited;
 use crate::sys::Errno;
 use crate::sys::file::{self, Fd, Stat};
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
 
-use itself::Itself;
+pub use executed::{Executed, Inherited, Loaded};
 use random::Randomisation;
 pub use stack::Stack;
 
@@ -38,31 +38,10 @@ const PIE_BASE: u64 = 0x5555_5555_4000;
 const PIE_RANDOM_PAGES: u64 = 1 << 28;
 const EXIT_NOT_EXECUTABLE: i32 = 126;
 
-/// A program in memory.
-pub struct Loaded {
-    pub entry: u64,
-    pub bias: u64,
-    pub program_headers: u64,
-    pub program: Program,
-    image: ImageId,
-    first_page: Vec<u8>,
-}
-
 /// What is needed to start.
 pub struct Ready {
     pub entry: u64,
     pub stack: u64,
-}
-
-/// What was executed.
-pub struct Executed<'a> {
-    /// The program, open.
-    pub fd: Fd,
-    /// Where its file is.
-    pub path: &'a [u8],
-    /// What it is told that it was executed by.
-    pub filename: &'a [u8],
-    pub itself: Itself,
 }
 
 /// Loads the program, its interpreter and its stack.

@@ -6,11 +6,11 @@ use alloc::vec::Vec;
 use pager_core::addr::PAGE_SIZE;
 use pager_core::area::{Protection, Role};
 
-use super::{Loaded, Randomisation};
+use super::executed::{Inherited, Loaded};
+use super::random::Randomisation;
 use crate::memory::limits;
 use crate::memory::map::{MAP_GROWSDOWN, Request, map_anonymous};
 use crate::memory::prot_bits;
-use crate::start::Inherited;
 use crate::sys::Errno;
 use crate::sys::memory::{MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE};
 use crate::user;

@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
-use pager_core::area::{Access, Area, AreaTree, Backing, ForkPolicy, Holding, Locking, Protection};
+use pager_core::area::{Access, Area, AreaTree, Backing, Holding, Locking, Protection};
 
+use super::advise_fork::{DONTFORK, WIPEONFORK};
 use super::range::{Given, page_align};
 use super::{drop_contents, guard, seal};
 use crate::fault;
@@ -18,7 +19,6 @@ use crate::work::Outcome;
 const DONTNEED: u64 = 4;
 const FREE: u64 = 8;
 const REMOVE: u64 = 9;
-const DONTFORK: u64 = 10;
 const DOFORK: u64 = 11;
 const HWPOISON: u64 = 100;
 const SOFT_OFFLINE: u64 = 101;
@@ -26,7 +26,6 @@ const COLD: u64 = 20;
 const PAGEOUT: u64 = 21;
 const GUARD_INSTALL: u64 = 102;
 const GUARD_REMOVE: u64 = 103;
-const WIPEONFORK: u64 = 18;
 const KEEPONFORK: u64 = 19;
 const DONTNEED_LOCKED: u64 = 24;
 /// How often a page is brought in that is gone again before the kernel has looked at it.
@@ -116,21 +115,6 @@ fn advise_area(areas: &mut AreaTree, area: &Area, advice: u64) -> Result<(), Err
         0..=3 | 12..=17 | 20 | 21 => Ok(()),
         _ => Err(Errno::EINVAL),
     }
-}
-
-/// Tells the kernel of `policy` where it has mapped afresh what it knew of it before.
-///
-/// # Errors
-/// As madvise(2).
-pub fn apply_fork_policy(range: PageRange, policy: ForkPolicy) -> Result<(), Errno> {
-    let (addr, len) = (range.start().start().0, range.bytes());
-    if policy.skips() {
-        kernel::madvise(addr, len, DONTFORK)?;
-    }
-    if policy.wipes() {
-        kernel::madvise(addr, len, WIPEONFORK)?;
-    }
-    Ok(())
 }
 
 /// Brings in what lies in `range`, up to the first page that cannot be had.

@@ -10,19 +10,15 @@
 use pager_core::addr::PAGE_SIZE;
 use pager_core::area::{Area, AreaTree, Holding, KernelReason, Protection, Role};
 
-use crate::control;
 use crate::lock::{Mutex, Rank};
 use crate::sys::file;
 use crate::sys::{Errno, task};
-use crate::user;
 
-const RLIMIT_DATA: u64 = 2;
+pub const RLIMIT_DATA: u64 = 2;
 const RLIMIT_STACK: u64 = 3;
-const RLIMIT_NOFILE: u64 = file::RLIMIT_NOFILE;
+pub const RLIMIT_NOFILE: u64 = file::RLIMIT_NOFILE;
 const RLIMIT_MEMLOCK: u64 = 8;
-const RLIMIT_AS: u64 = 9;
-const GETRLIMIT: u64 = 97;
-const SETRLIMIT: u64 = 160;
+pub const RLIMIT_AS: u64 = 9;
 
 /// How many descriptors of the runtime there may be.
 const OWN_ROOM: u64 = 4096;
@@ -138,28 +134,11 @@ pub fn locked_pages() -> Option<u64> {
     (soft != u64::MAX && !task::is_capable(task::CAP_IPC_LOCK)).then_some(soft / PAGE_SIZE)
 }
 
-/// getrlimit, setrlimit and prlimit64, as far as they are about what is kept here for this process; `None` for all others.
-pub fn answer(number: u64, args: &[u64; 6]) -> Option<Result<u64, Errno>> {
-    let (pid, which, new, old) = match number {
-        GETRLIMIT => (0, args[0], 0, args[1]),
-        SETRLIMIT => (0, args[0], args[1], 0),
-        _ => (args[0], args[1], args[2], args[3]),
-    };
-    let own = task::pid();
-    // A vfork child has limits of its own, which it means for the program that it will execute.
-    let is_own = (pid as u32 == 0 || pid as u32 == own) && control::is_owner();
-    match which as u32 as u64 {
-        which @ (RLIMIT_AS | RLIMIT_DATA) if is_own => Some(exchange(which, new, old)),
-        RLIMIT_NOFILE if is_own => Some(exchange_descriptors(new, old)),
-        _ => None,
-    }
-}
-
-fn exchange_descriptors(new: u64, old: u64) -> Result<u64, Errno> {
-    let wanted = match new {
-        0 => None,
-        new => Some(user::read_value::<[u64; 2]>(new)?),
-    };
+/// Gives the limit on descriptors the value `wanted`, soft and hard, if there is one; the value before.
+///
+/// # Errors
+/// EINVAL for a soft limit above the hard one, EPERM for a hard one that only privilege may raise.
+pub fn exchange_descriptors(wanted: Option<[u64; 2]>) -> Result<[u64; 2], Errno> {
     let before = {
         let mut kept = KEPT.lock();
         let kernel = kernel_limit(RLIMIT_NOFILE);
@@ -176,10 +155,7 @@ fn exchange_descriptors(new: u64, old: u64) -> Result<u64, Errno> {
         }
         before
     };
-    if old != 0 {
-        user::write_value(old, &[before.soft, before.hard])?;
-    }
-    Ok(0)
+    Ok([before.soft, before.hard])
 }
 
 /// Runs `open` while the limits let the runtime have descriptors, and numbers where programs have none.
@@ -214,11 +190,11 @@ pub fn has_descriptors() -> bool {
     kernel_limit(RLIMIT_NOFILE).hard >= LEAST_DESCRIPTORS || task::is_capable(task::CAP_SYS_RESOURCE)
 }
 
-fn exchange(which: u64, new: u64, old: u64) -> Result<u64, Errno> {
-    let wanted = match new {
-        0 => None,
-        new => Some(user::read_value::<[u64; 2]>(new)?),
-    };
+/// The same for one of the limits on memory.
+///
+/// # Errors
+/// As [`exchange_descriptors`].
+pub fn exchange(which: u64, wanted: Option<[u64; 2]>) -> Result<[u64; 2], Errno> {
     let before = {
         let mut kept = KEPT.lock();
         let Some(limit) = kept.of(which) else { return Err(Errno::EINVAL) };
@@ -234,10 +210,7 @@ fn exchange(which: u64, new: u64, old: u64) -> Result<u64, Errno> {
         }
         before
     };
-    if old != 0 {
-        user::write_value(old, &[before.soft, before.hard])?;
-    }
-    Ok(0)
+    Ok([before.soft, before.hard])
 }
 
 /// What of an area counts as data: private memory that can be written to and is no stack.

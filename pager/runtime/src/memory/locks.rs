@@ -9,7 +9,7 @@ use pager_core::area::{Access, Area, AreaTree, Backing, Holding, KernelReason, L
 
 use super::advise::populate_in_file;
 use super::limits;
-use super::map::populate;
+use super::populate::populate;
 use super::range::{Given, page_align};
 use crate::fill;
 use crate::images::IMAGES;

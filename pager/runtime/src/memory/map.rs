@@ -1,31 +1,27 @@
 //! mmap.
 
 use pager_core::addr::{PAGE_SIZE, PageRange, USER_END, VirtAddr};
-use pager_core::area::{
-    Access, Area, AreaTree, Backing, Growth, Holding, KernelReason, Key, Locking, Protection, Role,
-};
+use pager_core::area::{Area, AreaTree, Backing, Growth, Holding, KernelReason, Key, Locking, Protection, Role};
 use pager_core::shared::FillMode;
 
 use core::sync::atomic::Ordering;
 
+use super::populate::populate;
 use super::range::page_align;
 use super::{
     count_unmanaged, deny, discard, is_ours, limits, locks, make_private, register_afresh, rights_at_once, seal,
 };
 use crate::control;
 use crate::engine;
-use crate::fault;
 use crate::images::IMAGES;
 use crate::images::{self, Use};
 use crate::markers;
-use crate::residency;
 use crate::space::SPACE;
 use crate::sys::Errno;
 use crate::sys::file::{self, Fd};
+use crate::sys::memory::PROT_NONE;
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_HUGETLB, MAP_LOCKED};
 use crate::sys::memory::{MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_TYPE};
-use crate::sys::memory::{PROT_NONE, PROT_READ};
-use crate::work::Outcome;
 
 pub const MAP_GROWSDOWN: u64 = 0x100;
 const MAP_NONBLOCK: u64 = 0x10000;
@@ -296,20 +292,5 @@ fn choose_holding(request: &Request, range: PageRange, protection: Protection) -
         (true, true) => Holding::SharedThrough,
         (false, false) => Holding::Private,
         (false, true) => Holding::Kernel(KernelReason::Shared),
-    }
-}
-
-/// Brings pages in ahead of use, as far as they can be had.
-pub fn populate(addr: u64, len: u64, prot: u64) {
-    let access = if Protection::from_prot(prot).contains(Protection::WRITE) { Access::Write } else { Access::Read };
-    if prot & PROT_READ == 0 && access == Access::Read {
-        return;
-    }
-    let Some(range) = PageRange::touching(VirtAddr(addr), len) else { return };
-    // More than the cap would only push out what came first.
-    for page in range.iter().take((residency::reach() / 2).min(usize::MAX as u64) as usize) {
-        if fault::make_resident(page.start(), access) != Outcome::Resolved {
-            return;
-        }
     }
 }

@@ -1,8 +1,9 @@
 //! Ranges as programs give them: rounded, compared and refused in the order in which Linux does it.
 
 use pager_core::addr::{PAGE_SIZE, PageRange, USER_END, VirtAddr};
-use pager_core::area::AreaTree;
+use pager_core::area::{AreaTree, Protection};
 
+use crate::arena;
 use crate::sys::Errno;
 
 /// A length rounded up to whole pages; what is too large wraps to zero (`PAGE_ALIGN`).
@@ -43,4 +44,26 @@ pub fn aligned_range(addr: u64, len: u64) -> Result<PageRange, Errno> {
         return Err(Errno::EINVAL);
     }
     PageRange::touching(VirtAddr(addr), page_align(len)).ok_or(Errno::EINVAL)
+}
+
+/// As much of `range` as is mapped without a gap from its start.
+pub fn covered_from_start(areas: &AreaTree, range: PageRange) -> Option<PageRange> {
+    let mut end = range.start();
+    for area in areas.overlapping(range) {
+        if area.range.start() > end {
+            break;
+        }
+        end = area.range.end();
+    }
+    PageRange::new(range.start(), end)
+}
+
+/// A protection as the kernel wants it.
+pub fn prot_bits(protection: Protection) -> u64 {
+    protection.bits().into()
+}
+
+/// Whether a range meets the runtime's own memory, which the program may not touch.
+pub fn is_ours(range: PageRange) -> bool {
+    arena::reserves(range.start().start().0, range.bytes())
 }

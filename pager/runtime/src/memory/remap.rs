@@ -5,7 +5,7 @@
 
 use alloc::vec::Vec;
 
-use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, USER_END, VirtAddr};
+use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, USER_END};
 use pager_core::area::{Area, AreaTree, Backing, Holding, KernelReason, Locking};
 use pager_core::entry::{Dirt, Entry};
 use pager_core::replacement::Install as Arrival;
@@ -13,11 +13,9 @@ use pager_core::replacement::Install as Arrival;
 use super::map::MOST_GUARDED;
 use super::range::page_align;
 use super::refusal;
+use super::remap_request::{DONTUNMAP, FIXED, MAYMOVE, Request, admit, cut_tail, lose};
 use super::remap_shared;
-use super::unmap::outside;
-use super::{
-    aligned_range, discard, forget, is_ours, leave_shared_to_kernel, limits, locks, make_private, own_all, seal,
-};
+use super::{aligned_range, discard, forget, is_ours, leave_shared_to_kernel, make_private, own_all, seal};
 use crate::busy::settle;
 use crate::engine;
 use crate::markers;
@@ -27,20 +25,6 @@ use crate::swap;
 use crate::sys::Errno;
 use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
 use crate::sys::uffd;
-
-const MAYMOVE: u64 = 1;
-const FIXED: u64 = 2;
-pub const DONTUNMAP: u64 = 4;
-
-/// The arguments of mremap, lengths rounded up.
-#[derive(Clone, Copy)]
-pub struct Request {
-    pub old: u64,
-    pub old_len: u64,
-    pub new_len: u64,
-    pub flags: u64,
-    pub new: u64,
-}
 
 /// Grows, shrinks or moves a mapping; its address afterwards.
 ///
@@ -112,23 +96,6 @@ fn shrinks_in_place(request: &Request) -> bool {
     request.flags & (FIXED | DONTUNMAP) == 0 && request.old_len != 0 && request.new_len <= request.old_len
 }
 
-/// Unmaps what of the old range lies behind the new length.
-///
-/// # Errors
-/// What munmap says.
-pub fn cut_tail(areas: &mut AreaTree, request: &Request) -> Result<(), Errno> {
-    let keep = request.old + request.new_len;
-    let end = request.old.saturating_add(request.old_len).min(USER_END);
-    let Some(tail) = PageRange::new(VirtAddr(keep).page(), VirtAddr(end).page()) else { return Ok(()) };
-    outside(tail).try_for_each(|part| seal::may_go(areas, part))?;
-    for part in outside(tail) {
-        discard(part);
-        areas.remove(part);
-        kernel::munmap(part.start().start().0, part.bytes())?;
-    }
-    Ok(())
-}
-
 fn resize(areas: &mut AreaTree, request: &Request, range: PageRange, target: Option<PageRange>) -> Result<u64, Errno> {
     let keep = PageRange::with_count(range.start(), request.new_len / PAGE_SIZE).ok_or(Errno::EINVAL)?;
     let kept = range.intersect(keep).unwrap_or(range);
@@ -177,22 +144,6 @@ fn is_one_mapping(one: &Area, next: &Area) -> bool {
     };
     let is_shared = |area: &Area| area.holding.is_known_to_kernel();
     kind(one) == kind(next) && continues && is_shared(one) == is_shared(next)
-}
-
-/// Whether the program may have what comes on top.
-///
-/// # Errors
-/// EAGAIN past the limit of what may be locked, ENOMEM past another.
-pub fn admit(areas: &AreaTree, kept: PageRange, request: &Request) -> Result<(), Errno> {
-    let more = match request.flags & DONTUNMAP {
-        0 => (request.new_len / PAGE_SIZE).saturating_sub(kept.count()),
-        _ => kept.count(),
-    };
-    let Some(area) = areas.find(kept.start()).filter(|_| more > 0) else { return Ok(()) };
-    if area.locking == Locking::Locked && request.flags & DONTUNMAP == 0 {
-        locks::may_lock(areas, more)?;
-    }
-    limits::may_expand(areas, more, 0, limits::Charge::of(area.protection, area.holding, area.role))
 }
 
 /// The area that continues the one at `range`'s end up to `end`.
@@ -345,20 +296,6 @@ fn move_entries(taken: Vec<(PageNum, Entry)>, from: PageNum, to: PageNum) {
     }
     let mut queue = SPACE.queue.lock();
     arrived.into_iter().for_each(|page| queue.installed(page, Arrival::Refault, &SPACE.table));
-}
-
-/// Unmaps after a refusal what this kernel unmaps before one; what it has unmapped itself is forgotten.
-///
-/// The writers' lock of the areas must be held.
-pub fn lose(areas: &mut AreaTree, request: &Request, target: Option<PageRange>) {
-    let Some(target) = target.filter(|_| refusal::unmaps_first()) else { return };
-    discard(target);
-    areas.remove(target);
-    // Neither can fail but for want of mappings, and the call has its error already.
-    let _unmapped = kernel::munmap(target.start().start().0, target.bytes());
-    if request.old_len > request.new_len {
-        let _cut = cut_tail(areas, request);
-    }
 }
 
 fn by_kernel(areas: &mut AreaTree, request: &Request, area: &Area, target: Option<PageRange>) -> Result<u64, Errno> {

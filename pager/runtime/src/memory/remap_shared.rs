@@ -7,7 +7,7 @@ use pager_core::area::{Area, AreaTree, Backing, Holding, Locking};
 use pager_core::entry::Entry;
 
 use super::limits::{self, Charge};
-use super::remap::{DONTUNMAP, Request, admit, cut_tail, lose};
+use super::remap_request::{DONTUNMAP, Request, admit, cut_tail, lose};
 use super::{aligned_range, discard, discard_where, guard};
 use crate::busy::{settle, take};
 use crate::markers;

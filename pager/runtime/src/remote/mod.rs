@@ -19,7 +19,7 @@ use pager_core::remote::{Request, Right};
 use self::peer::Peer;
 use crate::buffers::Buffer;
 use crate::call::Call;
-use crate::calls::pieces::{IOV_MAX, limit, read_vector, sends};
+use crate::calls::vectors::{IOV_MAX, limit, read_vector, sends};
 use crate::control;
 use crate::die::Line;
 use crate::sys::file::{self, Fd};

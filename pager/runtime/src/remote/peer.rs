@@ -10,7 +10,7 @@ use pager_core::table::PageTable;
 
 use super::serve;
 use crate::arena;
-use crate::calls::pieces::limit;
+use crate::calls::vectors::limit;
 use crate::control;
 use crate::die::Line;
 use crate::memory::limits;

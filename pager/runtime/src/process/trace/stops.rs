@@ -7,6 +7,7 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::call::{self, Call};
+use crate::calls::make;
 use crate::calls::perform;
 use crate::control;
 use crate::sys::signal::{self, SIGBUS, SIGSEGV, SIGSYS, SigInfo};
@@ -51,7 +52,7 @@ pub fn wait(block: &'static Block, call: Call) -> Result<u64, Errno> {
         let result = if is_blind {
             let mut call = call;
             call.args[place] = own.as_mut_ptr() as u64;
-            perform::make(block, call, perform::Interruption::AsUsual)
+            make::make(block, call, make::Interruption::AsUsual)
         } else {
             perform(block, call)
         }?;
