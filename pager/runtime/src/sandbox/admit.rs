@@ -3,7 +3,8 @@
 use pager_core::roster::End;
 use pager_core::seccomp::{Action, Data, Verdict};
 
-use super::{FILTERED, STRICT, Sandbox, is_only_thread};
+use super::chain::{FILTERED, STRICT, Sandbox};
+use super::kin::is_only_thread;
 use crate::die;
 use crate::gate;
 use crate::process::exit;

@@ -7,7 +7,8 @@ use pager_core::seccomp::{Action, Entry, Filter, INSTRUCTION_BYTES, Instruction,
 
 use pager_core::shared::count;
 
-use super::{DISABLED, FILTERED, Filters, Node, STRICT, Sandbox, is_in_use, node, siblings};
+use super::chain::{DISABLED, FILTERED, Filters, Node, STRICT, Sandbox, node};
+use super::kin::{is_in_use, siblings};
 use crate::control;
 use crate::sys::{Errno, call, nr, task};
 use crate::thread::{self, Block};

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use super::Sandbox;
+use super::chain::Sandbox;
 use crate::die::Line;
 use crate::memory::limits;
 use crate::sys::file::{self, Fd, O_CLOEXEC, O_RDONLY};

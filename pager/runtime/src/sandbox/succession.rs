@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 
 use pager_core::seccomp::{ARCH_X86_64, Data, INSTRUCTION_BYTES, Made, decode, encode};
 
-use super::{Node, install};
+use super::chain::Node;
+use super::install;
 use crate::gate;
 use crate::memory::limits;
 use crate::sys::file::{self, Fd};

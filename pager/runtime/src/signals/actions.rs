@@ -63,3 +63,13 @@ pub fn settable(number: u64) -> Result<u32, Errno> {
     let number = u32::try_from(number).map_err(|_| Errno::EINVAL)?;
     if (1..=SIGNALS).contains(&number) { Ok(number) } else { Err(Errno::EINVAL) }
 }
+
+/// What the kernel is told where there is no handler: its own default, or to ignore the signal.
+pub fn unhandled(action: &Action) -> Action {
+    Action { handler: action.handler, flags: kept_flags(action), ..Action::default() }
+}
+
+/// The flags that the kernel has to know.
+pub fn kept_flags(action: &Action) -> u64 {
+    action.flags & (signal::SA_NOCLDSTOP | signal::SA_NOCLDWAIT)
+}

@@ -223,7 +223,7 @@ fn enter(block: &'static Block, context: &mut UContext, number: u32, action: &Ac
         let reset = Action { handler: signal::SIG_DFL, ..*action };
         block.own().actions().replace(number, reset);
         if !SignalSet::OURS.has(number) {
-            let _ = signal::action(number, Some(&super::kernel_side(&reset)), None);
+            let _ = signal::action(number, Some(&super::actions::unhandled(&reset)), None);
         }
     }
 }

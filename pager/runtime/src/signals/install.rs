@@ -1,5 +1,6 @@
 //! What the kernel is told: the runtime's own handlers, and the way in for the program's.
 
+use super::actions::{kept_flags, unhandled};
 use super::arrive;
 use crate::sys::Errno;
 use crate::sys::signal::{self, Action, SIGBUS, SIGSEGV, SIGSYS, SignalSet};
@@ -29,13 +30,7 @@ pub fn install_own() -> Result<(), Errno> {
 /// What the kernel is told for a signal with the program's `action`: its own default, to ignore it, or our way in.
 pub fn kernel_side(action: &Action) -> Action {
     match action.handler {
-        signal::SIG_DFL | signal::SIG_IGN => {
-            Action { handler: action.handler, flags: kept_flags(action), ..Action::default() }
-        }
+        signal::SIG_DFL | signal::SIG_IGN => unhandled(action),
         _ => arrive::kernel_action(arrive::on_asynchronous, SignalSet::ASYNCHRONOUS, kept_flags(action)),
     }
-}
-
-fn kept_flags(action: &Action) -> u64 {
-    action.flags & (signal::SA_NOCLDSTOP | signal::SA_NOCLDWAIT)
 }
