@@ -3,7 +3,9 @@
 //! The table is `pager_core::calls`; here its routes are taken. A call's result goes into the trapped context; calls that replace the
 //! context (sigreturn) or never come back (exit, exec) say so by [`Answer`].
 
+mod advise_vector;
 mod again;
+mod cut;
 mod descriptors;
 pub use again::was_cut_short;
 pub use descriptors::of_the_run;
@@ -20,6 +22,7 @@ mod pending;
 pub mod perform;
 pub mod pieces;
 mod prctl;
+mod query;
 mod records;
 pub mod vectors;
 mod waited;
@@ -144,14 +147,14 @@ fn manage(block: &'static Block, call: Call, managed: Managed) -> Result<u64, Er
         Managed::Munlock => memory::locks::unlock(a, b),
         Managed::Mlockall => memory::locks::lock_all(a),
         Managed::Munlockall => memory::locks::unlock_all(),
-        Managed::Mincore => memory::query::mincore(a, b, c),
-        Managed::Msync => memory::query::msync(a, b, c),
-        Managed::RemapFilePages => memory::query::kernel_only(call.row.number.into(), call.args),
+        Managed::Mincore => query::mincore(a, b, c),
+        Managed::Msync => query::msync(a, b, c),
+        Managed::RemapFilePages => query::kernel_only(call.row.number.into(), call.args),
         Managed::Shmat => memory::shared::shmat(a, b, c),
         Managed::Shmdt => memory::shared::shmdt(a),
         Managed::Mbind => perform(block, call),
         Managed::Mseal => memory::seal::mseal(a, b, c),
-        Managed::ProcessMadvise => memory::advise_vector::process_madvise(block, call),
+        Managed::ProcessMadvise => advise_vector::process_madvise(block, call),
         Managed::SetMempolicyHomeNode => Err(Errno::ENOSYS),
     }
 }

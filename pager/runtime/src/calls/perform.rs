@@ -3,6 +3,7 @@
 use pager_core::calls::{self as table, Chunk, Span};
 use pager_core::shared::count;
 
+use super::cut;
 use super::fill::{self, Hold};
 use super::listing;
 use super::make::{Interruption, make, whole};
@@ -12,7 +13,6 @@ use crate::call::Call;
 use crate::control;
 use crate::die;
 use crate::gate;
-use crate::memory;
 use crate::remote;
 use crate::sys::Errno;
 use crate::thread::Block;
@@ -35,7 +35,7 @@ pub fn perform(block: &'static Block, call: Call) -> Result<u64, Errno> {
         result = listing::until_something_is_left(&call, stored, || make_fitting(block, call));
     }
     if let Ok(result) = result {
-        memory::cut::after(call, result);
+        cut::after(call, result);
     }
     result
 }

@@ -5,10 +5,8 @@
 
 pub mod advise;
 mod advise_fork;
-pub mod advise_vector;
 pub mod brk;
 mod contents;
-pub mod cut;
 pub mod deny;
 pub mod grow;
 pub mod guard;
@@ -19,7 +17,6 @@ pub mod map;
 mod populate;
 mod private;
 pub mod protect;
-pub mod query;
 pub mod range;
 mod refusal;
 pub mod remap;

@@ -7,10 +7,10 @@ use pager_core::area::{Area, Holding, Locking, PageSource};
 use pager_core::entry::Entry;
 use pager_core::table::EntryCell;
 
-use super::range::{Given, page_align};
-use super::{aligned_range, covered_from_start};
 use crate::buffers::BUFFER_PAGES;
 use crate::images::IMAGES;
+use crate::memory::range::{Given, page_align};
+use crate::memory::{aligned_range, covered_from_start, is_ours, leave_shared_to_kernel};
 use crate::space::SPACE;
 use crate::sys::{Errno, call};
 use crate::user;
@@ -126,9 +126,8 @@ pub fn msync(addr: u64, len: u64, flags: u64) -> Result<u64, Errno> {
 pub fn kernel_only(number: u64, args: [u64; 6]) -> Result<u64, Errno> {
     let range = aligned_range(args[0], args[1].max(1))?;
     let mut areas = SPACE.areas.write();
-    super::leave_shared_to_kernel(&mut areas, range)?;
-    let ours =
-        super::is_ours(range) || areas.overlapping(range).any(|area| !matches!(area.holding, Holding::Kernel(_)));
+    leave_shared_to_kernel(&mut areas, range)?;
+    let ours = is_ours(range) || areas.overlapping(range).any(|area| !matches!(area.holding, Holding::Kernel(_)));
     if ours {
         return Err(Errno::EINVAL);
     }

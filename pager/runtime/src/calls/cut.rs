@@ -7,11 +7,11 @@ use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, VirtAddr};
 use pager_core::area::{Area, Backing, Holding};
 use pager_core::entry::{Dirt, Entry};
 
-use super::range::page_align;
-use super::{discard_where, drop_contents};
 use crate::call::Call;
 use crate::engine;
 use crate::images::IMAGES;
+use crate::memory::range::page_align;
+use crate::memory::{discard_where, drop_contents};
 use crate::space::SPACE;
 use crate::sys::file::{self, Fd, Stat};
 use crate::user;

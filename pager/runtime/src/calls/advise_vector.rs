@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use pager_core::addr::USER_END;
 
-use super::advise::madvise;
+use super::perform;
 use crate::call::Call;
-use crate::calls;
+use crate::memory::advise::madvise;
 use crate::sys::{Errno, call, nr};
 use crate::thread::Block;
 use crate::user;
@@ -24,7 +24,7 @@ const DONTNEED: u64 = 4;
 pub fn process_madvise(block: &'static Block, call: Call) -> Result<u64, Errno> {
     let [pidfd, vector, count, advice, flags, _] = call.args;
     if flags as u32 != 0 || !is_own(pidfd) {
-        return calls::perform(block, call);
+        return perform::perform(block, call);
     }
     let ranges = ranges(vector, count)?;
     let mut done = 0;
