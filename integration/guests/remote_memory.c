@@ -4,7 +4,7 @@
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
-#define PAGES 1500UL
+#define PAGES 420UL
 static uint64_t sum = 1;
 static void *volatile nothing = (void *)8, *volatile *nowhere = &nothing;
 
