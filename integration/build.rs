@@ -1,4 +1,5 @@
-//! Says which packages the tests need and this machine lacks, before anything is built for long: this script depends on nothing.
+//! Says which packages the tests need and this machine lacks, before anything is built for long: this script
+//! depends on nothing.
 
 #[allow(dead_code, reason = "the tests use the rest")]
 #[path = "src/tools.rs"]
@@ -11,6 +12,8 @@ fn main() {
     }
     println!("cargo::rerun-if-changed=src/tools.rs");
     if let Some(advice) = tools::advice(&tools::TESTS) {
-        println!("cargo::warning=the tests need more than is installed ({advice}); the demo as root does not");
+        println!(
+            "cargo::warning=the tests need more than is installed ({advice}); the demo as root does not"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Builds the freestanding runtime image, so that the command can embed it.
 //!
-//! A nested cargo with a target directory of its own: the image is linked without std, so its dependencies must not share features with
-//! those of the command.
+//! A nested cargo with a target directory of its own: the image is linked without std, so its dependencies
+//! must not share features with those of the command.
 
 use std::env;
 use std::path::PathBuf;
@@ -18,7 +18,8 @@ fn main() {
     }
     let target = out.join("runtime-image");
     // The image is optimised either way; its checks come with debug builds of the command.
-    let checks: &[&str] = if env::var("PROFILE").is_ok_and(|profile| profile == "debug") { &LOCK_ORDER } else { &[] };
+    let checks: &[&str] =
+        if env::var("PROFILE").is_ok_and(|profile| profile == "debug") { &LOCK_ORDER } else { &[] };
     let status = Command::new(env::var("CARGO").expect("set by cargo"))
         .args(["build", "--release", "--quiet"])
         .args(checks)

@@ -1,7 +1,8 @@
 //! What a fault costs under the pager, against hand-written floors measured in the same run.
 //!
-//! `cargo bench -p integration --bench faults`. Rounds alternate between floors and pager, so that a slow stretch of the
-//! machine hits both; medians are compared. `FAULTS_ENFORCE=1` makes a ratio over the bar an error.
+//! `cargo bench -p integration --bench faults`. Rounds alternate between floors and pager, so that a slow
+//! stretch of the machine hits both; medians are compared. `FAULTS_ENFORCE=1` makes a ratio over the bar an
+//! error.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -77,11 +78,15 @@ fn main() -> ExitCode {
 
 fn measure_floors(path: &Path, samples: &mut Samples) {
     let file = File::open(path).expect("the file was just made");
-    let mut note = |name: &str, nanoseconds: f64| samples.entry(name.to_owned()).or_default().push(nanoseconds);
+    let mut note =
+        |name: &str, nanoseconds: f64| samples.entry(name.to_owned()).or_default().push(nanoseconds);
     for (order, word) in [(Order::Sequential, "sequential"), (Order::Scattered, "scattered")] {
         note(&format!("SIGBUS + UFFDIO_COPY, {word}"), floor::private_copy(PAGES, order));
         note(&format!("SIGBUS + pread + UFFDIO_COPY, {word}"), floor::private_file_copy(&file, PAGES, order));
-        note(&format!("SIGSEGV + GUARD_REMOVE + POPULATE_READ 64K, {word}"), floor::map_through(&file, PAGES, order));
+        note(
+            &format!("SIGSEGV + GUARD_REMOVE + POPULATE_READ 64K, {word}"),
+            floor::map_through(&file, PAGES, order),
+        );
         note(&format!("handler-thread userfaultfd, {word}"), floor::handler_thread(PAGES / 8, order));
         note(&format!("kernel anonymous, {word}"), floor::kernel_anonymous(PAGES, order));
         note(&format!("kernel private file, {word}"), floor::kernel_private_file(&file, PAGES, order));

@@ -1,7 +1,7 @@
 //! What a program pays for being paged at all: natively and under the pager without a cap, in turns.
 //!
-//! `cargo bench -p integration --bench overheads`. Medians of the rounds are compared, so that a slow stretch of the machine hits both.
-//! `OVERHEADS_ENFORCE=1` makes a figure over its bar an error.
+//! `cargo bench -p integration --bench overheads`. Medians of the rounds are compared, so that a slow stretch
+//! of the machine hits both. `OVERHEADS_ENFORCE=1` makes a figure over its bar an error.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,7 +31,11 @@ enum Bar {
 const COMMANDS: [(&str, &str, Bar); 5] = [
     ("start-up: true", "exec /bin/true", Bar::Added(Duration::from_millis(15))),
     ("calls: dd bs=1, 200,000 bytes", "exec dd if=/dev/zero of=/dev/null bs=1 count=200000", Bar::None),
-    ("calls: find /usr/share /usr/lib", "exec find /usr/share /usr/lib -newer /etc/passwd -size +1k", Bar::None),
+    (
+        "calls: find /usr/share /usr/lib",
+        "exec find /usr/share /usr/lib -newer /etc/passwd -size +1k",
+        Bar::None,
+    ),
     ("fork: 200 subshells", "i=0; while [ $i -lt 200 ]; do (:); i=$((i+1)); done", Bar::None),
     (
         "fork and exec: a configure-like loop",
@@ -102,7 +106,12 @@ fn finished(how: How, program: &Path, arguments: &[&str], scratch: &Scratch) -> 
     if outcome.end == End::Code(0) {
         Ok(outcome)
     } else {
-        Err(format!("{} {arguments:?} ended with {:?}: {}", program.display(), outcome.end, outcome.complaint()))
+        Err(format!(
+            "{} {arguments:?} ended with {:?}: {}",
+            program.display(),
+            outcome.end,
+            outcome.complaint()
+        ))
     }
 }
 
@@ -131,7 +140,12 @@ fn print_table(table: &Table) -> Bars {
             Bar::Added(most) => (format!("+ {most:?}"), paged - native <= most.as_nanos() as f64),
         };
         let verdict = if holds { "" } else { " **over**" };
-        println!("| {name} | {} | {} | {:.2} | {bar}{verdict} |", shown(native), shown(paged), paged / native);
+        println!(
+            "| {name} | {} | {} | {:.2} | {bar}{verdict} |",
+            shown(native),
+            shown(paged),
+            paged / native
+        );
         if !holds {
             bars = Bars::Missed;
         }

@@ -1,8 +1,10 @@
-//! Programs that do not fit: under the pager's cap, and in a memory control group with the kernel's own swapping.
+//! Programs that do not fit: under the pager's cap, and in a memory control group with the kernel's own
+//! swapping.
 //!
-//! `cargo bench -p integration --bench swapping [-- NAME...]`, as root, with swap switched on; without, it says how. Each side has 100, 50 and 25 % of the native
-//! peak. The kernel's group gets beyond that what it charges for page tables and stacks, and reads the program and its libraries from cold copies, so
-//! that their pages count on both sides.
+//! `cargo bench -p integration --bench swapping [-- NAME...]`, as root, with swap switched on; without, it
+//! says how. Each side has 100, 50 and 25 % of the native peak. The kernel's group gets beyond that what it
+//! charges for page tables and stacks, and reads the program and its libraries from cold copies, so that
+//! their pages count on both sides.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -57,7 +59,11 @@ fn programs(folder: &Scratch) -> Vec<Program> {
         program("xz -T2 -3", Path::new("/usr/bin/xz"), &["-T2", "-3", "-c", &text(1)]),
         program("zstd -T2 -9", Path::new("/usr/bin/zstd"), &["-q", "-T2", "-9", "-c", &text(1)]),
         program("bzip2", Path::new("/usr/bin/bzip2"), &["-c", &text(1)]),
-        program("mawk", Path::new("/usr/bin/mawk"), &["{n[$1]++} END {for (i in n) print i, n[i]}", &text(1)]),
+        program(
+            "mawk",
+            Path::new("/usr/bin/mawk"),
+            &["{n[$1]++} END {for (i in n) print i, n[i]}", &text(1)],
+        ),
         program("sort -S 20M", Path::new("/usr/bin/sort"), &["--parallel=1", "-S", "20M", &text(4)]),
         program("python", Path::new("/usr/bin/python3"), &["-S", &script]),
         program("random access", &random, &["16"]),
@@ -92,8 +98,9 @@ fn main() -> ExitCode {
 
 fn compare(program: &Program) -> Result<(), String> {
     let (peak, expected) = peak(program)?;
-    let natives: Vec<f64> =
-        (0..ROUNDS).map(|_| prepared(Run::new(&program.path), program).outcome().elapsed.as_secs_f64()).collect();
+    let natives: Vec<f64> = (0..ROUNDS)
+        .map(|_| prepared(Run::new(&program.path), program).outcome().elapsed.as_secs_f64())
+        .collect();
     let native = bench::median(&natives);
     let copy = ColdCopy::of(&program.path);
     let kernel_bytes = kernel_bytes(program, &copy)?;
@@ -125,7 +132,11 @@ fn repeat(runs: &mut Vec<Capped>, run: impl FnOnce() -> Result<Capped, String>) 
 }
 
 fn prepared(run: Run, program: &Program) -> Run {
-    run.args(&program.arguments).env("LC_ALL", "C").env("PYTHONHASHSEED", "0").env("PYTHONHOME", "/usr").limit(LIMIT)
+    run.args(&program.arguments)
+        .env("LC_ALL", "C")
+        .env("PYTHONHASHSEED", "0")
+        .env("PYTHONHOME", "/usr")
+        .limit(LIMIT)
 }
 
 /// The native peak in bytes, and what the program writes.
@@ -191,7 +202,11 @@ fn ended(outcome: Outcome) -> Result<Outcome, String> {
 
 fn same(outcome: Outcome, expected: &[u8]) -> Result<Outcome, String> {
     let outcome = ended(outcome)?;
-    if outcome.stdout == expected { Ok(outcome) } else { Err("its output differs from the native one".to_owned()) }
+    if outcome.stdout == expected {
+        Ok(outcome)
+    } else {
+        Err("its output differs from the native one".to_owned())
+    }
 }
 
 /// The run of median time.

@@ -18,7 +18,8 @@ int main(void) {
         int empty = madvise(memory, 0, advice);
         printf("%d: %d %d, of nothing %d %d\n", advice, taken, why, empty, errno);
     }
-    // Guards, where the kernel has them, as thread libraries lay them below a stack, falling back on mprotect.
+    // Guards, where the kernel has them, as thread libraries lay them below a stack, falling back on
+    // mprotect.
     if (madvise(memory + PAGE, PAGE, 102) != 0) CHECK(mprotect(memory + PAGE, PAGE, PROT_NONE) == 0);
     memset(memory + 2 * PAGE, 9, 2 * PAGE);
     printf("%d\n", memory[3 * PAGE]);

@@ -1,4 +1,5 @@
-// System calls given pointers into nothing say EFAULT, or transfer what they can, and leave the program alive.
+// System calls given pointers into nothing say EFAULT, or transfer what they can, and leave the program
+// alive.
 #include "guest.h"
 #include <sys/stat.h>
 #include <sys/uio.h>

@@ -1,4 +1,5 @@
-// Large transfers between memory that nobody has touched: read, write, readv, writev, pread, sendmsg, recvmsg, splice-free copies.
+// Large transfers between memory that nobody has touched: read, write, readv, writev, pread, sendmsg,
+// recvmsg, splice-free copies.
 #include "guest.h"
 #include <pthread.h>
 #include <sys/socket.h>

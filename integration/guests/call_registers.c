@@ -1,4 +1,5 @@
-// A system call changes rax, rcx and r11 and nothing else, also while signals rain: registers, flags, vector registers, the mask.
+// A system call changes rax, rcx and r11 and nothing else, also while signals rain: registers, flags, vector
+// registers, the mask.
 #include "guest.h"
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -9,7 +10,8 @@ struct state {
     uint64_t registers[KEPT], result, flags, vector[2];
 };
 
-// Makes getppid with every register that it has to keep derived from `seed`, under `flags`; what they are afterwards.
+// Makes getppid with every register that it has to keep derived from `seed`, under `flags`; what they are
+// afterwards.
 void call_with(uint64_t seed, uint64_t flags, struct state *after);
 asm(".text\n"
     "call_with:\n"

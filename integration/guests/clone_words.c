@@ -1,5 +1,5 @@
-// Words that clone writes to memory that was never touched, or has long been swapped out: the new process's descriptor and number, in the parent and
-// in the child.
+// Words that clone writes to memory that was never touched, or has long been swapped out: the new process's
+// descriptor and number, in the parent and in the child.
 #include "guest.h"
 
 #include <sched.h>

@@ -1,4 +1,5 @@
-// A daemon's habits: closes every descriptor, moves others onto low and high numbers, lowers its limits, goes on paging.
+// A daemon's habits: closes every descriptor, moves others onto low and high numbers, lowers its limits, goes
+// on paging.
 #include "guest.h"
 #include <sys/resource.h>
 #include <sys/syscall.h>

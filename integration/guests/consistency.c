@@ -1,4 +1,5 @@
-// What a program learns of itself by the ways that C libraries, loaders and servers use. Usage: consistency TOPIC.
+// What a program learns of itself by the ways that C libraries, loaders and servers use. Usage: consistency
+// TOPIC.
 #include "guest.h"
 #include <elf.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
-// A crowd that grows until there is no room for more: how many children there can be, with which errno the next is refused, and whether there is
-// room again once they are gone. Argument: how many are tried.
+// A crowd that grows until there is no room for more: how many children there can be, with which errno the
+// next is refused, and whether there is room again once they are gone. Argument: how many are tried.
 #include "guest.h"
 
 enum { MOST = 1000 };

@@ -1,5 +1,6 @@
-// A daemon as of old: forks twice, leads a session of its own, and works on after its parent has ended. Writes to the file named: its process
-// id at once; once its parent's parent is gone, the sum of 8 MiB that it filled before, which a child of its finds the same.
+// A daemon as of old: forks twice, leads a session of its own, and works on after its parent has ended.
+// Writes to the file named: its process id at once; once its parent's parent is gone, the sum of 8 MiB that
+// it filled before, which a child of its finds the same.
 #include "guest.h"
 
 static void tell(const char *path, const char *text) {

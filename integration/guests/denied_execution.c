@@ -1,4 +1,5 @@
-// Memory-Deny-Write-Execute (PR_SET_MDWE): what the kernel refuses, what goes on, in the process, its children and what they execute.
+// Memory-Deny-Write-Execute (PR_SET_MDWE): what the kernel refuses, what goes on, in the process, its
+// children and what they execute.
 #include "guest.h"
 #include <dlfcn.h>
 #include <sys/prctl.h>

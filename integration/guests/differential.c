@@ -1,7 +1,8 @@
 // Random operations from a seed, one line for each step: what it did, what came back, what the memory holds.
 //
-// Usage: differential SEED STEPS [PAGES [KINDS [MASK]]]: an arena of PAGES pages; KINDS is the sum of what to do, as below; MASK is a file with one
-// character for each step, '0' for those to leave out. What is known to differ is done if DIFFERENTIAL_CLASSES says so, as in world.h.
+// Usage: differential SEED STEPS [PAGES [KINDS [MASK]]]: an arena of PAGES pages; KINDS is the sum of what to
+// do, as below; MASK is a file with one character for each step, '0' for those to leave out. What is known to
+// differ is done if DIFFERENTIAL_CLASSES says so, as in world.h.
 #include "differential/access.h"
 #include "differential/confined.h"
 #include "differential/memory.h"
@@ -10,7 +11,8 @@
 #include "differential/transfer.h"
 #include <malloc.h>
 
-// What a sequence is made of, as `Kind` in integration/src/differential/setting.rs; operations of no kind belong to all.
+// What a sequence is made of, as `Kind` in integration/src/differential/setting.rs; operations of no kind
+// belong to all.
 enum kind {
     MEMORY = 1, REMAP = 2, PROTECT = 4, ADVISE = 8, THREADS_TOO = 16, SIGNALS = 32, FORK = 64, FILES_TOO = 128, LIMITS = 256, TRANSFER = 512,
     NAMESPACES = 1024, FILTERS = 2048, EXEC = 4096, KEYS = 8192, REACH = 16384, EVERY = 32767,

@@ -1,5 +1,6 @@
-// Filters that are equal are not the same: TSYNC refuses to give its caller's filters to a thread that has installed equal ones by itself, and takes
-// threads that have inherited theirs, or whose equal ones are gone with them.
+// Filters that are equal are not the same: TSYNC refuses to give its caller's filters to a thread that has
+// installed equal ones by itself, and takes threads that have inherited theirs, or whose equal ones are gone
+// with them.
 #include "guest.h"
 #include <dirent.h>
 #include <linux/filter.h>

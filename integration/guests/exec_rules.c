@@ -1,5 +1,5 @@
-// What exec refuses, and with which errno, before anything is lost; by what name the new program knows itself; and files that are busy: executed while
-// open for writing, opened for writing while they run.
+// What exec refuses, and with which errno, before anything is lost; by what name the new program knows
+// itself; and files that are busy: executed while open for writing, opened for writing while they run.
 #include "guest.h"
 
 #include <elf.h>

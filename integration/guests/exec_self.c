@@ -1,4 +1,5 @@
-// Becomes itself several times over, with a large argument and environment; what was not to be kept is closed.
+// Becomes itself several times over, with a large argument and environment; what was not to be kept is
+// closed.
 #include "guest.h"
 
 int main(int argc, char **argv) {

@@ -1,5 +1,5 @@
-// Times its own faults: first touches of anonymous pages, of a private writable file mapping, and of a read-only one.
-// Prints "kind nanoseconds-a-page". argv: file, pages (a power of two).
+// Times its own faults: first touches of anonymous pages, of a private writable file mapping, and of a
+// read-only one. Prints "kind nanoseconds-a-page". argv: file, pages (a power of two).
 #include "guest.h"
 
 enum { STRIDE = 7919 }; // integration/src/floor/mod.rs has the same

@@ -1,5 +1,5 @@
-// Descriptors that the program has not opened are not there, whatever call names them, and none that it may open is missing: files are mapped and a
-// child runs under the lowest limit.
+// Descriptors that the program has not opened are not there, whatever call names them, and none that it may
+// open is missing: files are mapped and a child runs under the lowest limit.
 #include "guest.h"
 #include <fcntl.h>
 #include <sys/resource.h>

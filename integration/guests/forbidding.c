@@ -1,5 +1,6 @@
-// Executes a command under a seccomp filter, as a container's profile has one: forbidding ACTION NUMBER[,NUMBER...] COMMAND [ARGUMENT...]
-// ACTION is what becomes of a call with one of the numbers: an errno as a number, or `kill`.
+// Executes a command under a seccomp filter, as a container's profile has one: forbidding ACTION
+// NUMBER[,NUMBER...] COMMAND [ARGUMENT...] ACTION is what becomes of a call with one of the numbers: an errno
+// as a number, or `kill`.
 #include "guest.h"
 #include <linux/audit.h>
 #include <linux/filter.h>

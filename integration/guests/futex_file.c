@@ -1,4 +1,5 @@
-// Futexes of every kind of mapping of a file, readable or not, written to before or not: waited for with another value than is there, and woken.
+// Futexes of every kind of mapping of a file, readable or not, written to before or not: waited for with
+// another value than is there, and woken.
 #include "guest.h"
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -21,7 +22,8 @@ int main(void) {
     char page[4096];
     memset(page, 7, sizeof page);
     for (int n = 0; n < PAGES; n++) CHECK(write(fd, page, sizeof page) == sizeof page);
-    // Without leave to read, the kernel's answer depends on whether it happens to have the page in its tables.
+    // Without leave to read, the kernel's answer depends on whether it happens to have the page in its
+    // tables.
     for (int protection = 1; protection < 8; protection += 2)
         for (int flags = MAP_SHARED; flags <= MAP_PRIVATE; flags++)
             for (int written = 0; written < 2; written++) {

@@ -1,7 +1,9 @@
-// Attacks on the pager from inside a paged program: `hostile alone NAME`, or `hostile witness NAME`, where another process of the same
-// run pages all the while and checks that its memory stays its own. Without arguments it names its attacks.
+// Attacks on the pager from inside a paged program: `hostile alone NAME`, or `hostile witness NAME`, where
+// another process of the same run pages all the while and checks that its memory stays its own. Without
+// arguments it names its attacks.
 //
-// An attack that the runtime withstands ends with 0. Others end the process that attacks: how is printed by `witness`.
+// An attack that the runtime withstands ends with 0. Others end the process that attacks: how is printed by
+// `witness`.
 #include "hostile/control.h"
 #include "hostile/limits.h"
 #include "hostile/memory.h"

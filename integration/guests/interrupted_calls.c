@@ -1,4 +1,5 @@
-// A timer without SA_RESTART that fires all the time: what does not wait is never cut short and never says EINTR; what waits does.
+// A timer without SA_RESTART that fires all the time: what does not wait is never cut short and never says
+// EINTR; what waits does.
 #include "guest.h"
 #include <linux/futex.h>
 #include <poll.h>

@@ -1,4 +1,5 @@
-// Protection keys and memory that may only be executed: as the processor and the kernel have them, or have them not.
+// Protection keys and memory that may only be executed: as the processor and the kernel have them, or have
+// them not.
 #include "guest.h"
 #include <pthread.h>
 #include <setjmp.h>

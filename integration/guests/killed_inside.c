@@ -1,6 +1,7 @@
-// Children that hold memory are killed by SIGKILL, one after the other and right after their fork; what each had is needed by the next, which checks all
-// that it wrote. One sleeps all the while with its memory. Meant for the first process of a PID namespace, where numbers are not those outside.
-// The argument is the number of rounds, 24 without.
+// Children that hold memory are killed by SIGKILL, one after the other and right after their fork; what each
+// had is needed by the next, which checks all that it wrote. One sleeps all the while with its memory. Meant
+// for the first process of a PID namespace, where numbers are not those outside. The argument is the number
+// of rounds, 24 without.
 #include "guest.h"
 
 #define PAGES 160

@@ -1,4 +1,5 @@
-// /proc/self/maps, smaps and numa_maps: lines, names and offsets of what the program has mapped itself, and of itself; nothing else is there.
+// /proc/self/maps, smaps and numa_maps: lines, names and offsets of what the program has mapped itself, and
+// of itself; nothing else is there.
 #include "guest.h"
 
 static char data_word[3 * PAGE] = "data"; // in the file
@@ -18,7 +19,8 @@ static int next(FILE *list, struct line *line) {
     }
 }
 
-// The lines that hold any of the bytes, without their addresses: how many pages before and behind, rights, offset, name.
+// The lines that hold any of the bytes, without their addresses: how many pages before and behind, rights,
+// offset, name.
 static void show(const char *file, const char *what, const void *at, size_t length) {
     char path[64];
     snprintf(path, sizeof path, "/proc/self/%s", file);

@@ -1,6 +1,8 @@
-// Every memory call of a program against all that stops or copies the process at once: raw fork whose child works or executes, vfork, a tracer in the
-// program's own memory, threads that end, exit from the middle of it. So every lock of the runtime is wanted by several threads at once.
-// The argument is the number of seconds, 1 without, or with `rounds` behind it the number of forks. A hang is ended by an alarm, and told from the end.
+// Every memory call of a program against all that stops or copies the process at once: raw fork whose child
+// works or executes, vfork, a tracer in the program's own memory, threads that end, exit from the middle of
+// it. So every lock of the runtime is wanted by several threads at once. The argument is the number of
+// seconds, 1 without, or with `rounds` behind it the number of forks. A hang is ended by an alarm, and told
+// from the end.
 #include "guest.h"
 #include <pthread.h>
 #include <sched.h>
@@ -34,7 +36,8 @@ static void *mover(void *unused) {
     return NULL;
 }
 
-// One round of each call that changes areas or asks about them. The memory is the thread's own, and holds `tag` whenever it is looked at.
+// One round of each call that changes areas or asks about them. The memory is the thread's own, and holds
+// `tag` whenever it is looked at.
 static void change_memory(unsigned char tag) {
     unsigned char *at = fresh(PAGES * PAGE), kept[PAGES];
     for (size_t page = 0; page < PAGES; page++) at[page * PAGE] = tag;
@@ -90,7 +93,8 @@ static void *starter(void *unused) {
     return NULL;
 }
 
-// Stops a thread from inside the program's own memory, and lets it go. A signal that comes first is handed on.
+// Stops a thread from inside the program's own memory, and lets it go. A signal that comes first is handed
+// on.
 static int trace(void *unused) {
     (void)unused;
     int status, tid = atomic_load(&mover_tid);

@@ -1,5 +1,6 @@
-// A process in the program's own memory (CLONE_VM without CLONE_THREAD), which stops its threads by ptrace and then looks at all of that memory, again and
-// again: what the leak checker of a sanitizer does at exit. The threads page and map meanwhile. Stopped, they may stand in nobody's way.
+// A process in the program's own memory (CLONE_VM without CLONE_THREAD), which stops its threads by ptrace
+// and then looks at all of that memory, again and again: what the leak checker of a sanitizer does at exit.
+// The threads page and map meanwhile. Stopped, they may stand in nobody's way.
 #include "guest.h"
 #include <pthread.h>
 #include <sched.h>

@@ -1,4 +1,5 @@
-// A walk through mmap, mremap, munmap, mprotect, madvise, mincore and msync, checked against what Linux promises.
+// A walk through mmap, mremap, munmap, mprotect, madvise, mincore and msync, checked against what Linux
+// promises.
 #include "guest.h"
 
 static void paint(unsigned char *at, size_t length, unsigned seed) {

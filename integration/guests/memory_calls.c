@@ -1,4 +1,5 @@
-// The memory calls, scene by scene: each prints what Linux answered, to be compared with what the pager answers.
+// The memory calls, scene by scene: each prints what Linux answered, to be compared with what the pager
+// answers.
 //
 // Usage: memory_calls SCENE; without one, the names of all.
 #include "memory_calls/files.h"

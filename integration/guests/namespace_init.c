@@ -1,5 +1,5 @@
-// The first process of a PID namespace: what its own instructions raise ends it, what is sent to it from inside does not. Without the privilege
-// for a namespace it tries the same as an ordinary process.
+// The first process of a PID namespace: what its own instructions raise ends it, what is sent to it from
+// inside does not. Without the privilege for a namespace it tries the same as an ordinary process.
 #include "guest.h"
 #include <sched.h>
 #include <sys/resource.h>

@@ -1,5 +1,6 @@
-// Children that execute what can only run natively while most of what they have is swapped out. Before that each tries what the kernel refuses, and
-// goes on with all its memory. The argument is the program, `/bin/true` without one.
+// Children that execute what can only run natively while most of what they have is swapped out. Before that
+// each tries what the kernel refuses, and goes on with all its memory. The argument is the program,
+// `/bin/true` without one.
 #include "guest.h"
 #include <sys/stat.h>
 

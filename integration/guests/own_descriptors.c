@@ -1,5 +1,6 @@
-// The pager's descriptors are nowhere: not in the lists of /proc and /dev/fd, not by name, not in what poll and select say, and not among the numbers
-// that a program may have; and a program that gives its own up goes on.
+// The pager's descriptors are nowhere: not in the lists of /proc and /dev/fd, not by name, not in what poll
+// and select say, and not among the numbers that a program may have; and a program that gives its own up goes
+// on.
 #include "guest.h"
 
 #include <dirent.h>

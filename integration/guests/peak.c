@@ -1,4 +1,5 @@
-// Runs a program and writes the largest peak of resident memory, in KiB, of it and of all it waited for into a file: peak FILE PROGRAM [ARGUMENT]...
+// Runs a program and writes the largest peak of resident memory, in KiB, of it and of all it waited for into
+// a file: peak FILE PROGRAM [ARGUMENT]...
 #include "guest.h"
 #include <sys/resource.h>
 

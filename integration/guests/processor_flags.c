@@ -1,4 +1,5 @@
-// Flags that a program may set in RFLAGS, and a time stamp counter that it may not read: across calls, faults, signals, threads and exec.
+// Flags that a program may set in RFLAGS, and a time stamp counter that it may not read: across calls,
+// faults, signals, threads and exec.
 #include "guest.h"
 #include <pthread.h>
 #include <sys/prctl.h>

@@ -1,4 +1,5 @@
-// Conditions, mutexes (plain, robust, timed), barriers, read-write locks, thread-local data, once, cancellation.
+// Conditions, mutexes (plain, robust, timed), barriers, read-write locks, thread-local data, once,
+// cancellation.
 #include "guest.h"
 #include <pthread.h>
 #include <time.h>

@@ -1,5 +1,5 @@
-// One read is one record, however large its buffer is against the memory: datagrams, packets, counters, events, requests of a device. And one append is
-// one record to the others who append.
+// One read is one record, however large its buffer is against the memory: datagrams, packets, counters,
+// events, requests of a device. And one append is one record to the others who append.
 #include "guest.h"
 
 #include <linux/netlink.h>

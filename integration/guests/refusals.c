@@ -1,4 +1,5 @@
-// What a paged program is refused, and with which errno: those that make programs fall back. Natively most of it works.
+// What a paged program is refused, and with which errno: those that make programs fall back. Natively most of
+// it works.
 #include "guest.h"
 #include <linux/aio_abi.h>
 #include <sys/prctl.h>

@@ -1,4 +1,5 @@
-// Vector and floating-point registers, flags, rounding mode and the red zone survive faults in the middle of computation.
+// Vector and floating-point registers, flags, rounding mode and the red zone survive faults in the middle of
+// computation.
 #include "guest.h"
 #include <fenv.h>
 #include <immintrin.h>

@@ -1,5 +1,6 @@
-// Memory read and written by way of the kernel: process_vm_readv and writev, /proc/PID/mem; one's own, a child's right after fork, and pages that were
-// never touched, that may not be read or written, or that are a file's. Each sees what was there, and what was written stays.
+// Memory read and written by way of the kernel: process_vm_readv and writev, /proc/PID/mem; one's own, a
+// child's right after fork, and pages that were never touched, that may not be read or written, or that are a
+// file's. Each sees what was there, and what was written stays.
 #include "guest.h"
 #include <sys/ptrace.h>
 #include <sys/uio.h>

@@ -1,4 +1,5 @@
-// Address space by the terabyte, of which little is used: what the kernel's page tables take stays in proportion to that.
+// Address space by the terabyte, of which little is used: what the kernel's page tables take stays in
+// proportion to that.
 #include "guest.h"
 
 #define TIB (1UL << 40)

@@ -1,6 +1,7 @@
-// Works for ever, as three processes: this one, a child, and a daemon that forked twice into a session of its own. Each goes round memory that is
-// larger than a small cap, and round a large table in the program's own file. "ready" on standard output when all have been round once.
-// `tied`: the two others end when the first one has. Without an argument: nothing at all.
+// Works for ever, as three processes: this one, a child, and a daemon that forked twice into a session of its
+// own. Each goes round memory that is larger than a small cap, and round a large table in the program's own
+// file. "ready" on standard output when all have been round once. `tied`: the two others end when the first
+// one has. Without an argument: nothing at all.
 #include "guest.h"
 #include <poll.h>
 

@@ -1,4 +1,5 @@
-// A robust mutex that processes share, whose owner ends in every way there is, and the word that the kernel clears for a process that shares memory.
+// A robust mutex that processes share, whose owner ends in every way there is, and the word that the kernel
+// clears for a process that shares memory.
 #include "guest.h"
 #include <pthread.h>
 #include <sched.h>

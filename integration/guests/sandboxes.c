@@ -1,4 +1,5 @@
-// Programs that confine themselves by seccomp: modes, errors, every action, the trapped call's signal, threads, fork, vfork and exec.
+// Programs that confine themselves by seccomp: modes, errors, every action, the trapped call's signal,
+// threads, fork, vfork and exec.
 #include "guest.h"
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -273,7 +274,8 @@ static void tell_status(void) {
     CHECK(fclose(status) == 0);
 }
 
-// Executes what the arguments say, under filters: `sealed` by one that forbids the next, `narrow` by one that allows execve from here only.
+// Executes what the arguments say, under filters: `sealed` by one that forbids the next, `narrow` by one that
+// allows execve from here only.
 static int execute(const char *how, char **arguments) {
     CHECK(forbid(0, SYS_mkdir, SECCOMP_RET_ERRNO | EPERM) == 0);
     CHECK(forbid(0, SYS_rmdir, SECCOMP_RET_ERRNO | EPERM) == 0);

@@ -1,8 +1,10 @@
-// What the kernel says about random seccomp filters, and about calls under them. Calls are made from fixed addresses with fixed arguments, so
-// that whoever reads the filters can tell the answers (pager/core/tests/seccomp_kernel.rs does).
+// What the kernel says about random seccomp filters, and about calls under them. Calls are made from fixed
+// addresses with fixed arguments, so that whoever reads the filters can tell the answers
+// (pager/core/tests/seccomp_kernel.rs does).
 //
-// Arguments: a seed, and how many sets of filters; or one word, for how often filters can be installed. Output: a line of addresses; then for each set a line for each filter, its bytes, and a line
-// that says how installing went, with a word for each call that is tried.
+// Arguments: a seed, and how many sets of filters; or one word, for how often filters can be installed.
+// Output: a line of addresses; then for each set a line for each filter, its bytes, and a line that says how
+// installing went, with a word for each call that is tried.
 #include "guest.h"
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -217,7 +219,8 @@ static int fill(struct sock_filter *filter) {
     return length;
 }
 
-// Fills a filter with copies of an instruction that means something else for the kernel's count, and installs it as often as that goes.
+// Fills a filter with copies of an instruction that means something else for the kernel's count, and installs
+// it as often as that goes.
 static void tell_depth(struct sock_filter instruction) {
     enum { LENGTH = 400 };
     int depth = 0;

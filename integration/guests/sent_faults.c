@@ -1,5 +1,6 @@
-// SIGSEGV, SIGBUS and SIGSYS that somebody sends: blocked, ignored, pending across exec and fork, taken in the kernel's order by every call that
-// takes signals, by whichever thread, and unseen by calls that they do not interrupt.
+// SIGSEGV, SIGBUS and SIGSYS that somebody sends: blocked, ignored, pending across exec and fork, taken in
+// the kernel's order by every call that takes signals, by whichever thread, and unseen by calls that they do
+// not interrupt.
 #include "guest.h"
 #include <poll.h>
 #include <pthread.h>

@@ -1,5 +1,6 @@
-// Processes that share a cap: each fills its own memory, walks over it again and again, and checks every word. Arguments: processes, MiB of
-// each, rounds. Between rounds each sleeps for a while, so that the others can have more.
+// Processes that share a cap: each fills its own memory, walks over it again and again, and checks every
+// word. Arguments: processes, MiB of each, rounds. Between rounds each sleeps for a while, so that the others
+// can have more.
 #include "guest.h"
 
 static uint64_t work(unsigned who, size_t words, unsigned rounds) {

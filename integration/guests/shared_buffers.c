@@ -1,5 +1,6 @@
-// Buffers of system calls in a shared mapping of a file, many times as large as what may be resident: what the kernel puts there is the file's, whether
-// it comes from a pipe, a file, past the page cache, or a socket; and what it takes from there is what was stored.
+// Buffers of system calls in a shared mapping of a file, many times as large as what may be resident: what
+// the kernel puts there is the file's, whether it comes from a pipe, a file, past the page cache, or a
+// socket; and what it takes from there is what was stored.
 #include "guest.h"
 #include <sys/socket.h>
 #include <sys/stat.h>

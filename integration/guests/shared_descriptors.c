@@ -1,5 +1,6 @@
-// A forked child that shares its parent's descriptors (CLONE_FILES without CLONE_VM): what one opens or closes is the other's too, and both have all
-// their memory, also what they touch for the first time afterwards.
+// A forked child that shares its parent's descriptors (CLONE_FILES without CLONE_VM): what one opens or
+// closes is the other's too, and both have all their memory, also what they touch for the first time
+// afterwards.
 #include "guest.h"
 #include <sched.h>
 #include <sys/syscall.h>

@@ -1,4 +1,5 @@
-// Writes every page of a large file (or, with the argument `memfd`, of one in memory) through a shared mapping, in order and out of it.
+// Writes every page of a large file (or, with the argument `memfd`, of one in memory) through a shared
+// mapping, in order and out of it.
 #include "guest.h"
 
 #define PAGES 8192UL

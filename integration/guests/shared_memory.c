@@ -1,4 +1,5 @@
-// Shared mappings (anonymous and of a file) between a parent and its child, beside private memory under pressure.
+// Shared mappings (anonymous and of a file) between a parent and its child, beside private memory under
+// pressure.
 #include "guest.h"
 #include <semaphore.h>
 

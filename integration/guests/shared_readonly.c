@@ -1,4 +1,5 @@
-// A shared mapping of a file that is only read: it sees every write, forks, grows, can be made writable just when the file was opened so.
+// A shared mapping of a file that is only read: it sees every write, forks, grows, can be made writable just
+// when the file was opened so.
 #include "guest.h"
 #include <setjmp.h>
 

@@ -1,5 +1,6 @@
-// Two processes with two threads each write to one file through shared mappings, while its pages come and go: each sees at once what the others store,
-// by load, by read() and by futex; a page is the same page to all of them, whoever has lost it meanwhile.
+// Two processes with two threads each write to one file through shared mappings, while its pages come and go:
+// each sees at once what the others store, by load, by read() and by futex; a page is the same page to all of
+// them, whoever has lost it meanwhile.
 #include "guest.h"
 #include <linux/futex.h>
 #include <pthread.h>

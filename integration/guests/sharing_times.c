@@ -1,5 +1,5 @@
-// Times what programs share: a mapped file that is written to (as LMDB does, in both of its ways), forks of a process with huge reservations, and
-// record locks among many processes. Prints "kind nanoseconds".
+// Times what programs share: a mapped file that is written to (as LMDB does, in both of its ways), forks of a
+// process with huge reservations, and record locks among many processes. Prints "kind nanoseconds".
 #include "guest.h"
 
 enum { FILE_MIB = 64, COMMITS = 200, STORES = 64, FORKS = 100, RESERVATIONS = 16, LOCKERS = 16, LOCKINGS = 500 };

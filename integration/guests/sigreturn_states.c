@@ -1,5 +1,6 @@
-// What sigreturn makes of an extended state that was changed: misaligned, without its magic numbers, with sizes that are not true, with bits that the
-// processor refuses; whether the registers come back, and what the handler of the fault sees. Segment bases over handlers.
+// What sigreturn makes of an extended state that was changed: misaligned, without its magic numbers, with
+// sizes that are not true, with bits that the processor refuses; whether the registers come back, and what
+// the handler of the fault sees. Segment bases over handlers.
 #include "guest.h"
 #include <asm/prctl.h>
 #include <cpuid.h>

@@ -1,4 +1,5 @@
-// Wait statuses and process groups: every way to end, as each of the wait calls tells it, and signals to a group.
+// Wait statuses and process groups: every way to end, as each of the wait calls tells it, and signals to a
+// group.
 #include "guest.h"
 #include <sys/resource.h>
 #include <termios.h>

@@ -1,5 +1,6 @@
-// Takes no notice of SIGTERM and SIGINT, and has a child and a daemon (forked twice, in a session of its own) that do not either. Says "ready" when all
-// three are, and waits for what does not come. The argument is only a mark to know the processes by.
+// Takes no notice of SIGTERM and SIGINT, and has a child and a daemon (forked twice, in a session of its own)
+// that do not either. Says "ready" when all three are, and waits for what does not come. The argument is only
+// a mark to know the processes by.
 #include "guest.h"
 
 int main(int count, char **arguments) {

@@ -1,4 +1,5 @@
-// A thousand threads that come and go, joined and detached, some leaving by pthread_exit; then the main thread leaves first.
+// A thousand threads that come and go, joined and detached, some leaving by pthread_exit; then the main
+// thread leaves first.
 #include "guest.h"
 #include <pthread.h>
 

@@ -1,4 +1,5 @@
-// A tracer and its children, which execute nothing: which stops it sees, what it can read and write, and how they end.
+// A tracer and its children, which execute nothing: which stops it sees, what it can read and write, and how
+// they end.
 #include "guest.h"
 #include <sys/ptrace.h>
 #include <sys/user.h>

@@ -1,4 +1,5 @@
-// Waits of every kind that the kernel ends with EINTR after any handler. Nobody sends a signal: each lasts as long as was asked, and says so.
+// Waits of every kind that the kernel ends with EINTR after any handler. Nobody sends a signal: each lasts as
+// long as was asked, and says so.
 #include "guest.h"
 #include <linux/futex.h>
 #include <poll.h>

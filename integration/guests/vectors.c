@@ -1,4 +1,5 @@
-// Lengths that the kernel refuses or cuts, of calls that the runtime makes in pieces under a small cap; and records, which are never cut.
+// Lengths that the kernel refuses or cuts, of calls that the runtime makes in pieces under a small cap; and
+// records, which are never cut.
 #include "guest.h"
 #include <limits.h>
 #include <sys/inotify.h>

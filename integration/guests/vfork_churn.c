@@ -1,4 +1,5 @@
-// A shell's life: thousands of vfork children that execute something with long arguments, or fail to. The parent does not grow by them.
+// A shell's life: thousands of vfork children that execute something with long arguments, or fail to. The
+// parent does not grow by them.
 #include "guest.h"
 #include <sys/wait.h>
 

@@ -1,4 +1,5 @@
-// The calls at fixed addresses above user space, with results that go to memory which nobody has touched, and to none.
+// The calls at fixed addresses above user space, with results that go to memory which nobody has touched, and
+// to none.
 #include "guest.h"
 #include <sys/time.h>
 

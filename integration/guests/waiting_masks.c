@@ -1,4 +1,5 @@
-// The mask in a handler that ends a call which waits under a mask of its own: that mask and the handler's, and afterwards the one from before.
+// The mask in a handler that ends a call which waits under a mask of its own: that mask and the handler's,
+// and afterwards the one from before.
 #include "guest.h"
 #include <poll.h>
 #include <sys/epoll.h>

@@ -1,5 +1,5 @@
-// Walks over its memory again and again, and checks every word, until its input ends. Argument: MiB. It says its number first, and a word once it
-// has been everywhere.
+// Walks over its memory again and again, and checks every word, until its input ends. Argument: MiB. It says
+// its number first, and a word once it has been everywhere.
 #include "guest.h"
 #include <poll.h>
 

@@ -1,4 +1,5 @@
-// Times work that makes few system calls: arithmetic, memory, and threads that hand over to each other. Prints "kind nanoseconds".
+// Times work that makes few system calls: arithmetic, memory, and threads that hand over to each other.
+// Prints "kind nanoseconds".
 #include "guest.h"
 #include <pthread.h>
 

@@ -1,4 +1,5 @@
-// A garbage collector's write barrier: protect everything, note the first write to each page in a SIGSEGV handler.
+// A garbage collector's write barrier: protect everything, note the first write to each page in a SIGSEGV
+// handler.
 #include "guest.h"
 
 enum { PAGES = 512, ROUNDS = 20 };

@@ -1,4 +1,5 @@
-//! What the benches have in common: the middle of what they measured, and how a bar that was missed ends them.
+//! What the benches have in common: the middle of what they measured, and how a bar that was missed ends
+//! them.
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! A program with the libraries that it needs, as copies that nobody else has in memory.
 //!
-//! Pages of files are charged to the control group that reads them first. Those of the C library were read long before any measurement: a group would
-//! have them for nothing, and could not get rid of them either.
+//! Pages of files are charged to the control group that reads them first. Those of the C library were read
+//! long before any measurement: a group would have them for nothing, and could not get rid of them either.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -33,7 +33,8 @@ impl ColdCopy {
         let folder = Scratch::new("cold");
         let copy = |path: &Path| {
             let to = folder.join(&path.file_name().expect("a file has a name").to_string_lossy());
-            fs::copy(path, &to).unwrap_or_else(|error| panic!("{} cannot be copied: {error}", path.display()));
+            fs::copy(path, &to)
+                .unwrap_or_else(|error| panic!("{} cannot be copied: {error}", path.display()));
             to
         };
         let mut interpreter = None;
@@ -57,7 +58,8 @@ impl ColdCopy {
             let file = File::open(entry.path()).expect("a copy can be opened");
             // What was not written yet stays.
             file.sync_all().expect("a copy can be written");
-            posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED).expect("a copy can be forgotten");
+            posix_fadvise(&file, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
+                .expect("a copy can be forgotten");
         }
     }
 
@@ -84,8 +86,7 @@ mod tests {
 
     #[test]
     fn ldd_is_understood() {
-        let text =
-            "\tlinux-vdso.so.1 (0x7f)\n\tlibc.so.6 => /lib/libc.so.6 (0x7f)\n\t/lib64/ld-linux-x86-64.so.2 (0x7f)\n";
+        let text = "\tlinux-vdso.so.1 (0x7f)\n\tlibc.so.6 => /lib/libc.so.6 (0x7f)\n\t/lib64/ld-linux-x86-64.so.2 (0x7f)\n";
         let found = libraries(text);
         let expected =
             [("libc.so.6", "/lib/libc.so.6"), ("/lib64/ld-linux-x86-64.so.2", "/lib64/ld-linux-x86-64.so.2")];

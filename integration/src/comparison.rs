@@ -37,7 +37,8 @@ impl Comparison {
 }
 
 fn fault_rows(report: &Report) -> Vec<Row> {
-    let row = |what, key, meaning| Row { what, pager: grouped(report.number(key)), swapfs: String::new(), meaning };
+    let row =
+        |what, key, meaning| Row { what, pager: grouped(report.number(key)), swapfs: String::new(), meaning };
     vec![
         row("faults: image", "faults.image", "text or data first touched"),
         row("faults: zero", "faults.zero", "a page that never had contents"),
@@ -52,8 +53,12 @@ fn traffic_rows(report: &Report, stats: &Report) -> Vec<Row> {
         let files = stats.list("files");
         files.iter().filter(|file| file.text("class") == class).map(|file| file.number(key)).sum()
     };
-    let row =
-        |what, pager: u64, served: u64, meaning| Row { what, pager: grouped(pager), swapfs: grouped(served), meaning };
+    let row = |what, pager: u64, served: u64, meaning| Row {
+        what,
+        pager: grouped(pager),
+        swapfs: grouped(served),
+        meaning,
+    };
     vec![
         row(
             "image bytes",
@@ -77,7 +82,8 @@ fn traffic_rows(report: &Report, stats: &Report) -> Vec<Row> {
 }
 
 fn memory_rows(report: &Report) -> Vec<Row> {
-    let row = |what, key, meaning| Row { what, pager: grouped(report.number(key)), swapfs: String::new(), meaning };
+    let row =
+        |what, key, meaning| Row { what, pager: grouped(report.number(key)), swapfs: String::new(), meaning };
     vec![
         row("resident peak, bytes", "resident_peak_bytes", "most at one time in one process"),
         row("resident mean, bytes", "resident_mean_bytes", "over the whole run"),

@@ -1,6 +1,8 @@
-//! The kernel's own paging, as a peer: a command in a memory control group with a limit, which swaps to whatever swap the machine has on.
+//! The kernel's own paging, as a peer: a command in a memory control group with a limit, which swaps to
+//! whatever swap the machine has on.
 //!
-//! Both hierarchies are understood. Owns the group that it makes, and no swap: to switch swap on is the user's business, for it concerns the whole machine.
+//! Both hierarchies are understood. Owns the group that it makes, and no swap: to switch swap on is the
+//! user's business, for it concerns the whole machine.
 
 use std::fs;
 use std::io;
@@ -38,7 +40,8 @@ impl Group {
         let (hierarchy, root) = find()?;
         let name = format!("pager-peer-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = root.join(name);
-        fs::create_dir(&folder).map_err(|error| format!("{} cannot be made: {error}; be root", folder.display()))?;
+        fs::create_dir(&folder)
+            .map_err(|error| format!("{} cannot be made: {error}; be root", folder.display()))?;
         let group = Self { folder, hierarchy };
         if !group.limit_file().exists() {
             return Err(format!("{} has no limit on memory", group.folder.display()));
@@ -46,7 +49,8 @@ impl Group {
         Ok(group)
     }
 
-    /// Limits what is charged to the group: pages of its memory, pages of files that it was the first to read, and the kernel's own for it.
+    /// Limits what is charged to the group: pages of its memory, pages of files that it was the first to
+    /// read, and the kernel's own for it.
     ///
     /// # Errors
     ///
@@ -62,7 +66,8 @@ impl Group {
         Run::new("/bin/sh").args(["-c", join]).arg(self.folder.join("cgroup.procs")).arg(program)
     }
 
-    /// Bytes of the kernel's own memory that are charged to the group now: page tables, stacks, what it knows of files.
+    /// Bytes of the kernel's own memory that are charged to the group now: page tables, stacks, what it knows
+    /// of files.
     #[must_use]
     pub fn kernel_bytes(&self) -> u64 {
         match self.hierarchy {

@@ -40,7 +40,8 @@ impl Link {
 ///
 /// When gcc is missing or does not build it.
 pub fn build(name: &str, link: Link) -> PathBuf {
-    // Two threads of one test run must not write the same program; two processes rename over each other harmlessly.
+    // Two threads of one test run must not write the same program; two processes rename over each other
+    // harmlessly.
     static BUILDING: Mutex<()> = Mutex::new(());
     let _guard = BUILDING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     tools::require(&[tools::GCC, tools::HEADERS]);
@@ -48,7 +49,8 @@ pub fn build(name: &str, link: Link) -> PathBuf {
     std::fs::create_dir_all(&folder).expect("the target folder can be written");
     let (source, program) = (source_of(name), folder.join(name));
     // Parts of one guest lie in a folder of its name.
-    let parts = std::fs::read_dir(sources().join(name)).into_iter().flatten().flatten().map(|part| part.path());
+    let parts =
+        std::fs::read_dir(sources().join(name)).into_iter().flatten().flatten().map(|part| part.path());
     if parts.chain([source.clone(), sources().join("guest.h")]).any(|part| is_older(&program, &part)) {
         compile(&source, &program, link);
     }
@@ -79,7 +81,8 @@ fn compile(source: &Path, program: &Path, link: Link) {
 }
 
 fn is_older(program: &Path, source: &Path) -> bool {
-    let modified =
-        |path: &Path| std::fs::metadata(path).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+    let modified = |path: &Path| {
+        std::fs::metadata(path).and_then(|data| data.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+    };
     modified(program) <= modified(source)
 }

@@ -1,7 +1,9 @@
-//! Which source file of a crate uses which other, read from the sources themselves, and the circles among them.
+//! Which source file of a crate uses which other, read from the sources themselves, and the circles among
+//! them.
 //!
-//! Every path counts, wherever it stands: in a `use`, in an expression, inside a macro's arguments. A path through a
-//! re-export leads to the file that defines the name. Modules and `use`s for tests only are left out.
+//! Every path counts, wherever it stands: in a `use`, in an expression, inside a macro's arguments. A path
+//! through a re-export leads to the file that defines the name. Modules and `use`s for tests only are left
+//! out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -67,21 +69,29 @@ impl Imports {
     #[must_use]
     pub fn circles(&self) -> Vec<Vec<&str>> {
         let graph: DiGraphMap<&str, ()> = self.pairs().map(|(from, to)| (from, to, ())).collect();
-        let mut circles: Vec<Vec<&str>> = tarjan_scc(&graph).into_iter().filter(|files| files.len() > 1).collect();
+        let mut circles: Vec<Vec<&str>> =
+            tarjan_scc(&graph).into_iter().filter(|files| files.len() > 1).collect();
         circles.iter_mut().for_each(|files| files.sort_unstable());
         circles.sort_by_key(|files| std::cmp::Reverse(files.len()));
         circles
     }
 }
 
-/// Reads the file `path` as module `index`; its children lie in `folder`. `base` is the crate's source folder.
+/// Reads the file `path` as module `index`; its children lie in `folder`. `base` is the crate's source
+/// folder.
 fn read(modules: &mut Vec<Module>, index: usize, path: &Path, folder: &Path, base: &Path) -> Result<()> {
     let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let parsed = syn::parse_file(&text).with_context(|| path.display().to_string())?;
     take_in(modules, index, &parsed.items, folder, base)
 }
 
-fn take_in(modules: &mut Vec<Module>, index: usize, items: &[Item], folder: &Path, base: &Path) -> Result<()> {
+fn take_in(
+    modules: &mut Vec<Module>,
+    index: usize,
+    items: &[Item],
+    folder: &Path,
+    base: &Path,
+) -> Result<()> {
     for item in items {
         match item {
             Item::Mod(module) if is_for_tests(&module.attrs) => {}
@@ -119,11 +129,15 @@ fn take_in(modules: &mut Vec<Module>, index: usize, items: &[Item], folder: &Pat
 }
 
 fn is_for_tests(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| attribute.to_token_stream().to_string().replace(' ', "") == "#[cfg(test)]")
+    attributes
+        .iter()
+        .any(|attribute| attribute.to_token_stream().to_string().replace(' ', "") == "#[cfg(test)]")
 }
 
 fn file_of(folder: &Path, name: &str) -> Result<PathBuf> {
-    let found = [folder.join(format!("{name}.rs")), folder.join(name).join("mod.rs")].into_iter().find(|p| p.is_file());
+    let found = [folder.join(format!("{name}.rs")), folder.join(name).join("mod.rs")]
+        .into_iter()
+        .find(|p| p.is_file());
     let Some(found) = found else { bail!("{}: no file for module {name}", folder.display()) };
     Ok(found)
 }
@@ -139,7 +153,9 @@ fn flatten(tree: &UseTree, before: &mut Vec<String>, found: &mut impl FnMut(Vec<
         UseTree::Name(name) if name.ident == "self" => {
             found(before.clone(), before.last().cloned().unwrap_or_default());
         }
-        UseTree::Name(name) => found([before.as_slice(), &[name.ident.to_string()]].concat(), name.ident.to_string()),
+        UseTree::Name(name) => {
+            found([before.as_slice(), &[name.ident.to_string()]].concat(), name.ident.to_string())
+        }
         UseTree::Rename(name) => {
             found([before.as_slice(), &[name.ident.to_string()]].concat(), name.rename.to_string());
         }

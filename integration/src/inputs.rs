@@ -5,7 +5,8 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
-/// A small generator (SplitMix64, Steele, Lea and Flood 2014): repeatable, and good enough to make lines differ.
+/// A small generator (SplitMix64, Steele, Lea and Flood 2014): repeatable, and good enough to make lines
+/// differ.
 #[derive(Debug, Clone)]
 pub struct Numbers {
     state: u64,
@@ -49,7 +50,8 @@ pub fn text_file(path: &Path, bytes: u64, seed: u64) {
     file.flush().expect("a text file can be written");
 }
 
-/// A C file of about `lines` lines: functions that call the ones before them, with loops, branches and tables.
+/// A C file of about `lines` lines: functions that call the ones before them, with loops, branches and
+/// tables.
 #[must_use]
 pub fn c_source(lines: usize) -> String {
     const LINES_OF_A_FUNCTION: usize = 20;
@@ -63,8 +65,11 @@ pub fn c_source(lines: usize) -> String {
 
 fn write_function(source: &mut String, number: usize, numbers: &mut Numbers) {
     let (a, b, c) = (numbers.draw() % 1000 + 1, numbers.draw() % 30 + 1, numbers.draw() % 7 + 2);
-    let callee =
-        if number == 0 { "x + 1".to_owned() } else { format!("f{}(y, v, n - 1)", numbers.draw() as usize % number) };
+    let callee = if number == 0 {
+        "x + 1".to_owned()
+    } else {
+        format!("f{}(y, v, n - 1)", numbers.draw() as usize % number)
+    };
     let text = format!(
         "static const uint32_t t{number}[8] = {{{a}u, {b}u, {c}u, 4u, 5u, 6u, 7u, 8u}};\n\
          uint64_t f{number}(uint64_t x, uint32_t *v, int n) {{\n\

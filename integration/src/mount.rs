@@ -73,21 +73,26 @@ impl MountPlan {
         let scratch = Scratch::new("mount");
         let point = scratch.folder("mnt");
         let complaint = scratch.join("stderr");
-        let daemon = self.start(&point, &complaint).map_err(|error| format!("swapfs does not start: {error}"))?;
+        let daemon =
+            self.start(&point, &complaint).map_err(|error| format!("swapfs does not start: {error}"))?;
         let mut mount = Mount { point, daemon, scratch };
         match mount.wait_for_answer() {
             Ok(()) => Ok(mount),
-            Err(reason) => Err(format!("{reason}: {}", fs::read_to_string(&complaint).unwrap_or_default().trim())),
+            Err(reason) => {
+                Err(format!("{reason}: {}", fs::read_to_string(&complaint).unwrap_or_default().trim()))
+            }
         }
     }
 
-    /// The daemon gets SIGTERM when the thread that started it ends without dropping the mount (a killed test run).
+    /// The daemon gets SIGTERM when the thread that started it ends without dropping the mount (a killed test
+    /// run).
     fn start(&self, point: &Path, complaint: &Path) -> std::io::Result<Child> {
         let mut command = Command::new(binaries::swapfs());
         command.arg("mount").args(&self.arguments).arg(point);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(complaint)?);
         let end_with_parent = || {
-            // SAFETY: prctl with PR_SET_PDEATHSIG takes a signal number and no pointer, and is async-signal-safe.
+            // SAFETY: prctl with PR_SET_PDEATHSIG takes a signal number and no pointer, and is
+            // async-signal-safe.
             unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) };
             Ok(())
         };
@@ -198,7 +203,8 @@ impl Drop for Mount {
     fn drop(&mut self) {
         if matches!(self.daemon.try_wait(), Ok(None)) {
             let daemon = Pid::from_raw(self.daemon());
-            // Each step is for the case that the one before it did not help; a daemon already gone is no error.
+            // Each step is for the case that the one before it did not help; a daemon already gone is no
+            // error.
             let _already_gone = kill(daemon, Signal::SIGTERM);
             if !self.wait_for_end(Duration::from_secs(3)) {
                 let _already_gone = kill(daemon, Signal::SIGKILL);

@@ -62,7 +62,8 @@ impl Paging {
         self
     }
 
-    /// The command that runs `program` under the pager with the report in `report`; arguments are added to it.
+    /// The command that runs `program` under the pager with the report in `report`; arguments are added to
+    /// it.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>, report: &Path) -> Run {
         let run = Run::new(binaries::pager()).arg("run").args(&self.options);

@@ -1,5 +1,6 @@
-//! Places to start `pager run` in: without privileges, in namespaces and containers, under filters that forbid calls. What comes of it, and what is
-//! said, stands in `pager/docs/CONTAINERS.md`: a row for each place, and one for each deed of a user in a container.
+//! Places to start `pager run` in: without privileges, in namespaces and containers, under filters that
+//! forbid calls. What comes of it, and what is said, stands in `pager/docs/CONTAINERS.md`: a row for each
+//! place, and one for each deed of a user in a container.
 //!
 //! Whoever uses this is root.
 
@@ -20,13 +21,16 @@ const USERFAULTFD: &str = "323";
 const PRCTL: &str = "157";
 const EXECVEAT: &str = "322";
 const MEMFD_CREATE: &str = "319";
-/// mount, umount2, unshare, setns, bpf, perf_event_open, add_key, request_key, keyctl, init_module, kexec_load, reboot, pivot_root, chroot, ptrace.
+/// mount, umount2, unshare, setns, bpf, perf_event_open, add_key, request_key, keyctl, init_module,
+/// kexec_load, reboot, pivot_root, chroot, ptrace.
 const PRIVILEGED: &str = "165,166,272,308,321,298,248,249,250,175,246,169,155,161,101";
-/// What Docker's profile adds: process_vm_readv, process_vm_writev, kcmp, pidfd_getfd, process_madvise and the three of io_uring.
+/// What Docker's profile adds: process_vm_readv, process_vm_writev, kcmp, pidfd_getfd, process_madvise and
+/// the three of io_uring.
 const OTHERS_MEMORY: &str = "310,311,312,438,440,425,426,427";
 const EPERM: &str = "1";
 const ENOSYS: &str = "38";
-/// A container as it is usual: file system read-only but for a temporary one, few devices, its own processes, nobody's rights.
+/// A container as it is usual: file system read-only but for a temporary one, few devices, its own processes,
+/// nobody's rights.
 const CONTAINER: &str = "mount --make-rprivate / && mount -t tmpfs none /mnt && chmod 1777 /mnt && mount -t tmpfs none /dev && \
     mknod -m 666 /dev/null c 1 3 && mknod -m 666 /dev/zero c 1 5 && mknod -m 666 /dev/urandom c 1 9 && \
     mount -o remount,bind,ro / && export TMPDIR=/mnt HOME=/mnt && cd /mnt && exec \"$@\"";
@@ -106,7 +110,8 @@ fn emptied(name: &'static str, point: &str) -> Place {
 
 /// In a container whose filter answers EPERM at `calls`.
 fn container(name: &'static str, filter: &str, calls: &str) -> Place {
-    let outside = ["unshare", "-m", "-p", "-f", "--mount-proc", "-i", "-u", "-n", "sh", "-c", CONTAINER, "sh"];
+    let outside =
+        ["unshare", "-m", "-p", "-f", "--mount-proc", "-i", "-u", "-n", "sh", "-c", CONTAINER, "sh"];
     Place { name, by: words(&[&outside, &NOBODY, &NO_PRIVILEGES, &[filter, EPERM, calls]]) }
 }
 
@@ -115,13 +120,17 @@ fn container(name: &'static str, filter: &str, calls: &str) -> Place {
 pub fn all(filter: &Path) -> Vec<Place> {
     let filter = filter.to_string_lossy();
     // As nobody, under a filter that does `action` at the system calls `calls`.
-    let forbidden = |name, action: &str, calls: &str| Place { name, by: words(&[&NOBODY, &[&filter, action, calls]]) };
+    let forbidden =
+        |name, action: &str, calls: &str| Place { name, by: words(&[&NOBODY, &[&filter, action, calls]]) };
     let by_root = words(&[&[&filter, EPERM, USERFAULTFD]]);
     let usual = format!("{PRIVILEGED},{OTHERS_MEMORY}");
     let strict = format!("{usual},{USERFAULTFD}");
     vec![
         Place { name: "a user who is not root", by: words(&[&NOBODY]) },
-        Place { name: "no capabilities, no new privileges", by: words(&[&NOBODY, &["setpriv"], &NO_PRIVILEGES]) },
+        Place {
+            name: "no capabilities, no new privileges",
+            by: words(&[&NOBODY, &["setpriv"], &NO_PRIVILEGES]),
+        },
         Place { name: "a user namespace of its own", by: words(&[&NOBODY, &["unshare", "-r"]]) },
         emptied("no /proc", "/proc"),
         emptied("an empty /dev", "/dev"),
@@ -134,7 +143,11 @@ pub fn all(filter: &Path) -> Vec<Place> {
         forbidden("execveat answers EPERM", EPERM, EXECVEAT),
         forbidden("memfd_create answers EPERM", EPERM, MEMFD_CREATE),
         forbidden("mount, unshare, setns, ptrace, bpf, keyctl and others answer EPERM", EPERM, PRIVILEGED),
-        forbidden("process_madvise, process_vm_readv, pidfd_getfd and others answer EPERM", EPERM, OTHERS_MEMORY),
+        forbidden(
+            "process_madvise, process_vm_readv, pidfd_getfd and others answer EPERM",
+            EPERM,
+            OTHERS_MEMORY,
+        ),
         container("a container with Docker's usual profile", &filter, &strict),
         container("a container whose profile allows userfaultfd besides", &filter, &usual),
     ]
@@ -172,21 +185,23 @@ impl Place {
     /// How they differ.
     pub fn check(&self, pager: &Path) -> Result<(), String> {
         let [comes_of_it, said] = row(self.name)?;
-        let arguments = ["run", "--resident", "1M", "--stats", "none", "--", "/bin/sh", "-c", "echo hi | cat"];
+        let arguments =
+            ["run", "--resident", "1M", "--stats", "none", "--", "/bin/sh", "-c", "echo hi | cat"];
         let run = self.run(pager, &arguments);
         let is_as_told = match comes_of_it {
             "works" => (run.end, run.stdout.as_slice()) == (End::Code(0), &b"hi\n"[..]),
             "does not run" => run.end == End::Code(1) && run.complaint().contains(said),
             _ => false,
         };
-        let told = || format!("{}: {comes_of_it}? {:?}, {:?}: {}", self.name, run.end, run.stdout, run.complaint());
+        let told =
+            || format!("{}: {comes_of_it}? {:?}, {:?}: {}", self.name, run.end, run.stdout, run.complaint());
         is_as_told.then_some(()).ok_or_else(told)
     }
 }
 
 impl Deed {
-    /// Compares what comes of it in the container of `places` that may page with the table. `lacks_guards` where the kernel has no guard markers
-    /// (before Linux 6.13).
+    /// Compares what comes of it in the container of `places` that may page with the table. `lacks_guards`
+    /// where the kernel has no guard markers (before Linux 6.13).
     ///
     /// # Errors
     ///

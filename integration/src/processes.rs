@@ -47,8 +47,11 @@ pub fn tree(root: i32) -> Vec<Process> {
 /// The children of every thread of `pid`: far cheaper than a walk through all processes.
 fn children(pid: i32) -> Vec<i32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
-    let lists = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
-    lists.flat_map(|list| list.split_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<_>>()).collect()
+    let lists =
+        threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Kills `root` and all its descendants, children before they can be adopted.
@@ -95,7 +98,8 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_is_kept_whole() {
-        let process = parse_stat("12 (a) b (c) S 3 1 2").expect("a line of the form that proc_pid_stat(5) gives");
+        let process =
+            parse_stat("12 (a) b (c) S 3 1 2").expect("a line of the form that proc_pid_stat(5) gives");
         assert_eq!(process, Process { pid: 12, parent: 3, name: "a) b (c".into(), state: 'S' });
     }
 

@@ -21,7 +21,9 @@ impl Report {
     /// When it is not JSON.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        Self { json: serde_json::from_str(text).unwrap_or_else(|error| panic!("not JSON: {error}: {text:?}")) }
+        Self {
+            json: serde_json::from_str(text).unwrap_or_else(|error| panic!("not JSON: {error}: {text:?}")),
+        }
     }
 
     /// Reads and parses `path`.
@@ -53,7 +55,10 @@ impl Report {
     /// When there is none or it is negative or broken.
     #[must_use]
     pub fn number(&self, path: &str) -> u64 {
-        self.at(path).json.as_u64().unwrap_or_else(|| panic!("{path} is no count in the report {}", self.json))
+        self.at(path)
+            .json
+            .as_u64()
+            .unwrap_or_else(|| panic!("{path} is no count in the report {}", self.json))
     }
 
     /// The text at `path`.
@@ -78,11 +83,13 @@ impl Report {
     #[must_use]
     pub fn list(&self, path: &str) -> Vec<Report> {
         let at = self.at(path);
-        let elements = at.json.as_array().unwrap_or_else(|| panic!("{path} is no list in the report {}", self.json));
+        let elements =
+            at.json.as_array().unwrap_or_else(|| panic!("{path} is no list in the report {}", self.json));
         elements.iter().map(|json| Self { json: json.clone() }).collect()
     }
 
-    /// Paths of the counts that are below zero: negative, or so large that something was taken from an unsigned zero.
+    /// Paths of the counts that are below zero: negative, or so large that something was taken from an
+    /// unsigned zero.
     #[must_use]
     pub fn below_zero(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -93,19 +100,28 @@ impl Report {
     /// Whether the value at `path` is there and not null.
     #[must_use]
     pub fn has(&self, path: &str) -> bool {
-        path.split('.').try_fold(&self.json, |value, key| value.get(key)).is_some_and(|value| !value.is_null())
+        path.split('.')
+            .try_fold(&self.json, |value, key| value.get(key))
+            .is_some_and(|value| !value.is_null())
     }
 }
 
 fn below_zero(value: &Value, path: &str, found: &mut Vec<String>) {
     match value {
-        Value::Number(number) if number.as_f64().is_some_and(|number| !(0.0..BELOW_ZERO).contains(&number)) => {
+        Value::Number(number)
+            if number.as_f64().is_some_and(|number| !(0.0..BELOW_ZERO).contains(&number)) =>
+        {
             found.push(format!("{path}: {number}"));
         }
         Value::Array(values) => {
-            values.iter().enumerate().for_each(|(at, value)| below_zero(value, &format!("{path}.{at}"), found));
+            values
+                .iter()
+                .enumerate()
+                .for_each(|(at, value)| below_zero(value, &format!("{path}.{at}"), found));
         }
-        Value::Object(map) => map.iter().for_each(|(key, value)| below_zero(value, &format!("{path}.{key}"), found)),
+        Value::Object(map) => {
+            map.iter().for_each(|(key, value)| below_zero(value, &format!("{path}.{key}"), found))
+        }
         _ => {}
     }
 }

@@ -1,7 +1,8 @@
 //! Sampling how much memory the processes of a tree hold, as `/proc/PID/status` tells it.
 //!
-//! The kernel keeps these counts as it maps and unmaps pages, and since Linux 6.17 adds them up exactly when asked: a sample is of one moment, takes no
-//! lock of the process and walks no page table. (`smaps_rollup` walks them while they change: pages that move meanwhile count twice.)
+//! The kernel keeps these counts as it maps and unmaps pages, and since Linux 6.17 adds them up exactly when
+//! asked: a sample is of one moment, takes no lock of the process and walks no page table. (`smaps_rollup`
+//! walks them while they change: pages that move meanwhile count twice.)
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,7 +27,8 @@ pub struct Peak {
     pub name: String,
     /// Bytes of private memory and of files' pages, at their peak.
     pub bytes: u64,
-    /// Bytes of shared memory (memfd, tmpfs, System V, anonymous), at their peak: it stays in memory when a process lets it go.
+    /// Bytes of shared memory (memfd, tmpfs, System V, anonymous), at their peak: it stays in memory when a
+    /// process lets it go.
     pub shared_bytes: u64,
     /// How often it was looked at.
     pub samples: u64,

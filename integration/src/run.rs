@@ -19,7 +19,8 @@ pub enum Sampling {
     Off,
     /// Often enough to see every peak of a program that is held under a cap.
     Fine,
-    /// Seldom enough not to slow a large program: one sample of 200 MiB takes milliseconds, with its mappings locked.
+    /// Seldom enough not to slow a large program: one sample of 200 MiB takes milliseconds, with its mappings
+    /// locked.
     Coarse,
 }
 
@@ -134,8 +135,9 @@ impl Run {
         let scratch = Scratch::new("run");
         let (stdout, stderr) = (scratch.join("stdout"), scratch.join("stderr"));
         let started = Instant::now();
-        let mut child =
-            self.start(&stdout, &stderr).unwrap_or_else(|error| panic!("{:?} does not start: {error}", self.program));
+        let mut child = self
+            .start(&stdout, &stderr)
+            .unwrap_or_else(|error| panic!("{:?} does not start: {error}", self.program));
         let pid = i32::try_from(child.id()).expect("a process number is an i32");
         let sampler = match self.sampling {
             Sampling::Off => None,
@@ -217,7 +219,8 @@ mod tests {
         let run = Run::new("/bin/sh").args(["-c", "sleep 1234 & wait"]).limit(Duration::from_millis(200));
         assert_eq!(run.outcome().end, End::Overdue);
         let asleep = |process: &processes::Process| {
-            std::fs::read(format!("/proc/{}/cmdline", process.pid)).is_ok_and(|line| line == b"sleep\x001234\0")
+            std::fs::read(format!("/proc/{}/cmdline", process.pid))
+                .is_ok_and(|line| line == b"sleep\x001234\0")
         };
         assert!(processes::wait_until(Duration::from_secs(2), || !processes::all().iter().any(asleep)));
     }

@@ -27,7 +27,8 @@ pub const HEADERS: Tool = Tool { path: "/usr/include/stdio.h", package: "libc6-d
 /// All of them.
 pub const ALL: [Tool; 6] = [FUSERMOUNT, GCC, HEADERS, GIT, PYTHON, SQLITE];
 
-/// What `cargo test --workspace` needs, and what its tests of `swapfs` compare with: a test without it fails or says that it was skipped.
+/// What `cargo test --workspace` needs, and what its tests of `swapfs` compare with: a test without it fails
+/// or says that it was skipped.
 pub const TESTS: [Tool; 9] = [
     Tool { path: "/usr/bin/fio", package: "fio" },
     FUSERMOUNT,

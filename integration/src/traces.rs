@@ -10,7 +10,8 @@ use crate::run::{End, Outcome};
 ///
 /// # Panics
 ///
-/// When the code differs, the message is not one line, does not name `culprit`, or the command panicked or hung.
+/// When the code differs, the message is not one line, does not name `culprit`, or the command panicked or
+/// hung.
 pub fn refused(outcome: &Outcome, code: i32, culprit: &str) {
     let complaint = outcome.complaint();
     assert_eq!(outcome.end, End::Code(code), "it said: {complaint}");
@@ -32,7 +33,8 @@ pub fn none_of(folder: &Path) {
         let table = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
         table.lines().filter(|line| line.contains(&folder)).map(str::to_owned).collect::<Vec<_>>()
     };
-    let running = || processes::all().into_iter().filter(|process| mentions(process.pid, &folder)).collect::<Vec<_>>();
+    let running =
+        || processes::all().into_iter().filter(|process| mentions(process.pid, &folder)).collect::<Vec<_>>();
     processes::wait_until(Duration::from_secs(1), || running().is_empty());
     assert!(running().is_empty(), "processes left: {:?}", running());
     assert!(mounted().is_empty(), "mounts left: {:?}", mounted());

@@ -1,4 +1,5 @@
-//! The real programs of the acceptance list, each as one command that can be run natively or from a mounted image.
+//! The real programs of the acceptance list, each as one command that can be run natively or from a mounted
+//! image.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,7 +22,11 @@ impl Scale {
     /// What the environment asks for.
     #[must_use]
     pub fn asked() -> Self {
-        if std::env::var_os("INTEGRATION_FULL").is_some_and(|value| value == "1") { Scale::Full } else { Scale::Quick }
+        if std::env::var_os("INTEGRATION_FULL").is_some_and(|value| value == "1") {
+            Scale::Full
+        } else {
+            Scale::Quick
+        }
     }
 
     /// One of two values.
@@ -82,7 +87,8 @@ impl Workload {
         self
     }
 
-    /// Adds arguments, folder and an environment whose programs come from `prefix` (empty for the system's own).
+    /// Adds arguments, folder and an environment whose programs come from `prefix` (empty for the system's
+    /// own).
     #[must_use]
     pub fn prepare(&self, run: Run, prefix: &Path) -> Run {
         let under = |folder: &str| format!("{}{folder}", prefix.display());
@@ -104,8 +110,8 @@ impl Workload {
     #[must_use]
     pub fn take_products(&self) -> Vec<Vec<u8>> {
         let take = |path: &PathBuf| {
-            let bytes =
-                std::fs::read(path).unwrap_or_else(|error| panic!("{} left no {}: {error}", self.name, path.display()));
+            let bytes = std::fs::read(path)
+                .unwrap_or_else(|error| panic!("{} left no {}: {error}", self.name, path.display()));
             std::fs::remove_file(path).expect("a product can be removed");
             bytes
         };
@@ -113,13 +119,16 @@ impl Workload {
     }
 }
 
-/// `sort` of a text file, with the buffer of 80 MiB that keeps a machine of little memory from sorting all of it at once: the
-/// last merges of one large buffer compare lines at random places, which no pager can make local.
+/// `sort` of a text file, with the buffer of 80 MiB that keeps a machine of little memory from sorting all of
+/// it at once: the last merges of one large buffer compare lines at random places, which no pager can make
+/// local.
 #[must_use]
 pub fn sort(scale: Scale) -> Workload {
     let folder = Scratch::new("sort");
     inputs::text_file(&folder.join("text"), scale.pick(20, 200) * 1_000_000, 1);
-    Workload::new("sort", "/usr/bin/sort", folder).arguments(["-S", "80M", "-o", "sorted", "text"]).product("sorted")
+    Workload::new("sort", "/usr/bin/sort", folder)
+        .arguments(["-S", "80M", "-o", "sorted", "text"])
+        .product("sorted")
 }
 
 /// CPython building and summing structures.
@@ -200,7 +209,9 @@ fn make_repository(folder: &Scratch, commits: u64) {
     let origin = folder.folder("origin");
     let git = |arguments: &[&str]| {
         let run = Run::new(tools::GIT.path).args(arguments).folder(&origin).env("HOME", folder.path());
-        let run = run.env("GIT_AUTHOR_DATE", "2026-01-01T00:00:00Z").env("GIT_COMMITTER_DATE", "2026-01-01T00:00:00Z");
+        let run = run
+            .env("GIT_AUTHOR_DATE", "2026-01-01T00:00:00Z")
+            .env("GIT_COMMITTER_DATE", "2026-01-01T00:00:00Z");
         let outcome = run.outcome();
         assert_eq!(outcome.end, crate::run::End::Code(0), "git {arguments:?}: {}", outcome.complaint());
     };

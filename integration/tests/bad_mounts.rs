@@ -103,7 +103,10 @@ fn a_daemon_asked_to_end_leaves_no_mount() {
         let mount = mounted(&MountPlan::new().swap("s:1M"));
         let daemon = mount.daemon();
         assert_eq!(Run::new("/bin/kill").args([signal, &daemon.to_string()]).outcome().end, End::Code(0));
-        assert!(processes::wait_until(Duration::from_secs(5), || !processes::is_alive(daemon)), "{signal}: it runs on");
+        assert!(
+            processes::wait_until(Duration::from_secs(5), || !processes::is_alive(daemon)),
+            "{signal}: it runs on"
+        );
         assert!(!mount::is_mounted(mount.point()), "{signal}: the mount stays");
     }
 }
@@ -127,25 +130,33 @@ fn a_source_that_vanishes_is_an_error_to_its_reader_only() {
     let mount = mounted(&MountPlan::new().image(format!("{}/", folder.display())));
     fs::remove_file(folder.join("one")).expect("a source can be removed");
     let one = fs::read(mount.image("one"));
-    assert!(one.is_err() || one.is_ok_and(|bytes| bytes == vec![1; 100_000]), "neither an error nor the contents");
+    assert!(
+        one.is_err() || one.is_ok_and(|bytes| bytes == vec![1; 100_000]),
+        "neither an error nor the contents"
+    );
     assert_eq!(fs::read(mount.image("two")).expect("the other file is still there"), vec![2; 100_000]);
     mount.unmount().unwrap_or_else(|reason| panic!("{reason}"));
 }
 
-/// A program that needs more than its cap, and whose swap files are `swap0` and `swap1` of a mount that treats them as `faults` says.
+/// A program that needs more than its cap, and whose swap files are `swap0` and `swap1` of a mount that
+/// treats them as `faults` says.
 fn with_faulty_swap(faults: &[&str], swap: &[&str]) -> (Outcome, Mount) {
     let plan = MountPlan::new().swap("swap0:256M").swap("swap1:256M").option("--swap-store", "memory");
     let mount = mounted(&faults.iter().fold(plan, |plan, fault| plan.option("--fault", fault)));
-    let paging = swap.iter().fold(Paging::new().resident("1M"), |paging, name| paging.swap(&mount.swap(name)));
+    let paging =
+        swap.iter().fold(Paging::new().resident("1M"), |paging, name| paging.swap(&mount.swap(name)));
     let program = guests::build("random_access", Link::Dynamic);
     let run = paging.run(program, |run| run.arg("16").limit(Duration::from_secs(60)));
     (run.outcome, mount)
 }
 
-/// Not at the first error, and not never: a program that could write nothing went on for ever, slower and slower.
+/// Not at the first error, and not never: a program that could write nothing went on for ever, slower and
+/// slower.
 #[test]
 fn a_swap_file_that_cannot_be_written_ends_its_program() {
-    for (fault, word) in [("swap/swap0: eio=1", "I/O error"), ("swap/swap0: enospc-after=256K", "No space left")] {
+    for (fault, word) in
+        [("swap/swap0: eio=1", "I/O error"), ("swap/swap0: enospc-after=256K", "No space left")]
+    {
         let (outcome, mount) = with_faulty_swap(&[fault], &["swap0"]);
         let complaint = outcome.complaint();
         assert_eq!(outcome.end, End::Signal(9), "{fault}: {complaint}");
@@ -161,11 +172,13 @@ fn a_swap_file_that_cannot_be_written_is_left_for_the_next() {
     mount.unmount().unwrap_or_else(|reason| panic!("{reason}"));
 }
 
-/// The daemon is killed while a program pages from it: the program ends within seconds, by SIGBUS or an error of ours.
+/// The daemon is killed while a program pages from it: the program ends within seconds, by SIGBUS or an error
+/// of ours.
 #[test]
 fn a_daemon_that_dies_ends_its_program() {
     let program = guests::build("random_access", Link::Dynamic);
-    let mount = mounted(&MountPlan::new().image(&program).swap("swap0:256M").option("--swap-store", "memory"));
+    let mount =
+        mounted(&MountPlan::new().image(&program).swap("swap0:256M").option("--swap-store", "memory"));
     let daemon = mount.daemon().to_string();
     let killer = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(700));

@@ -1,4 +1,5 @@
-//! Programs, swap files and caps that `pager run` must refuse: one clear line, the right exit code, nothing left behind.
+//! Programs, swap files and caps that `pager run` must refuse: one clear line, the right exit code, nothing
+//! left behind.
 //!
 //! Assumes: gcc. Needs no mount.
 
@@ -74,8 +75,10 @@ fn header(bytes: &[u8], kind: u32) -> Range<usize> {
     let first = get(bytes, E_PHOFF) as usize;
     let count = usize::from(u16::from_le_bytes([bytes[E_PHNUM], bytes[E_PHNUM + 1]]));
     let starts = (0..count).map(|index| first + index * P_BYTES);
-    let found =
-        starts.into_iter().find(|&at| bytes[at..at + 4] == kind.to_le_bytes()).expect("the guest has such a header");
+    let found = starts
+        .into_iter()
+        .find(|&at| bytes[at..at + 4] == kind.to_le_bytes())
+        .expect("the guest has such a header");
     found..found + P_BYTES
 }
 
@@ -213,7 +216,11 @@ fn a_swap_file_that_is_not_there() {
 #[test]
 fn a_swap_file_that_is_a_folder() {
     let scratch = Scratch::new("bad");
-    traces::refused(&pager(&["--swap", text(scratch.path()), "--", "/bin/true"]), USAGE, text(scratch.path()));
+    traces::refused(
+        &pager(&["--swap", text(scratch.path()), "--", "/bin/true"]),
+        USAGE,
+        text(scratch.path()),
+    );
 }
 
 #[test]
@@ -242,9 +249,15 @@ fn a_swap_file_that_fills_up() {
     let swap = scratch.file("swap", vec![0; 2 << 20]);
     let report = scratch.join("report.json");
     let program = guests::build("random_access", Link::Dynamic);
-    let arguments = ["--resident", "1M", "--swap", text(&swap), "--stats", text(&report), "--", text(&program), "16"];
+    let arguments =
+        ["--resident", "1M", "--swap", text(&swap), "--stats", text(&report), "--", text(&program), "16"];
     let outcome = pager(&arguments);
-    assert!(!matches!(outcome.end, End::Code(0 | 99) | End::Overdue), "{:?}: {}", outcome.end, outcome.complaint());
+    assert!(
+        !matches!(outcome.end, End::Code(0 | 99) | End::Overdue),
+        "{:?}: {}",
+        outcome.end,
+        outcome.complaint()
+    );
     assert!(outcome.complaint().contains("swap"), "the swap file is not named: {}", outcome.complaint());
     assert_eq!(Report::read(&report).text("failure.kind"), "swap_full");
     traces::none_of(scratch.path());
@@ -280,7 +293,8 @@ fn a_killed_pager_leaves_no_program() {
     traces::none_of(scratch.path());
 }
 
-/// The pager on a kernel that lacks something: one line that names it. `kind` and `number` as `without_call.c` takes them.
+/// The pager on a kernel that lacks something: one line that names it. `kind` and `number` as
+/// `without_call.c` takes them.
 fn names_what_the_kernel_lacks(kind: &str, number: &str, culprit: &str) {
     let run = Run::new(guests::build("without_call", Link::Dynamic)).args([kind, number]);
     let run = run.arg(binaries::pager()).args(["run", "--", "/bin/true"]).limit(Duration::from_secs(20));

@@ -1,4 +1,5 @@
-//! The quick part of the catalogue: installed programs at parts of their native peak. `INTEGRATION_FULL=1` takes all of them.
+//! The quick part of the catalogue: installed programs at parts of their native peak. `INTEGRATION_FULL=1`
+//! takes all of them.
 
 use integration::catalogue::entry::{self, Size};
 use integration::catalogue::{Measured, Verdict, measure};

@@ -46,8 +46,14 @@ fn stdout(outcome: &PagedOutcome) -> String {
 
 #[test]
 fn native_children_are_counted_and_keep_their_statuses() {
-    let run = shell(&native_children(), "/bin/true; /bin/sh -c 'exit 3'; echo $?; /nowhere/program 2>&-; echo $?");
-    assert_eq!((run.outcome.end, stdout(&run).as_str()), (End::Code(0), "3\n127\n"), "{}", run.outcome.complaint());
+    let run =
+        shell(&native_children(), "/bin/true; /bin/sh -c 'exit 3'; echo $?; /nowhere/program 2>&-; echo $?");
+    assert_eq!(
+        (run.outcome.end, stdout(&run).as_str()),
+        (End::Code(0), "3\n127\n"),
+        "{}",
+        run.outcome.complaint()
+    );
     let report = run.report();
     assert_eq!(
         (report.number("execs"), report.number("execs_native_children"), report.number("execs_native")),
@@ -80,16 +86,32 @@ fn a_native_child_inherits_what_it_would_without_pager() {
 fn held_by_a_child(children: &str) -> u64 {
     let guest = guests::build("holds", Link::Dynamic);
     let mut command = Command::new(binaries::pager());
-    command.args(["run", "-v", "--resident", "8M", "--children", children, "--stats", "none", "--", "/bin/sh", "-c"]);
+    command.args([
+        "run",
+        "-v",
+        "--resident",
+        "8M",
+        "--children",
+        children,
+        "--stats",
+        "none",
+        "--",
+        "/bin/sh",
+        "-c",
+    ]);
     let script = format!("{}; :", guest.display());
-    let started = command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let started =
+        command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut paged = Paged(started.expect("pager can be started"));
     let mut lines = BufReader::new(paged.0.stdout.take().expect("piped")).lines();
-    let pid: i32 = lines.next().expect("the guest says a line").expect("text").parse().expect("its process id");
+    let pid: i32 =
+        lines.next().expect("the guest says a line").expect("text").parse().expect("its process id");
     let bytes = held_by(pid).expect("the guest waits").bytes;
     drop(paged.0.stdin.take());
-    let told: Vec<String> =
-        BufReader::new(paged.0.stderr.take().expect("piped")).lines().map(|line| line.expect("text")).collect();
+    let told: Vec<String> = BufReader::new(paged.0.stderr.take().expect("piped"))
+        .lines()
+        .map(|line| line.expect("text"))
+        .collect();
     let line = format!("{} runs natively, unpaged: --children native", guest.display());
     assert_eq!(told.iter().any(|told| told.ends_with(&line)), children == "native", "{told:?}");
     bytes
@@ -101,7 +123,8 @@ fn a_native_child_is_outside_the_cap_and_a_paged_one_within() {
     assert!(held_by_a_child("own") <= CAP + STATED_SLACK_BYTES);
 }
 
-/// Whatever a child had swapped out when it became a native program: by the user's wish, or because it is setuid.
+/// Whatever a child had swapped out when it became a native program: by the user's wish, or because it is
+/// setuid.
 #[test]
 fn the_swap_of_what_becomes_native_comes_back() {
     let scratch = Scratch::new("native-exec");
@@ -134,10 +157,14 @@ fn rows(report: &Report) -> Vec<(String, String)> {
 
 #[test]
 fn the_report_has_a_row_for_each_process_with_its_start_and_end() {
-    let script =
-        "/bin/sh -c 'exit 3'; (exit 4); /bin/sh -c 'kill -9 $$'; /bin/sh -c 'kill -TERM $$; :' & wait $!; exit 5";
-    let expected =
-        [("first", "code 5"), ("exec", "code 3"), ("fork", "code 4"), ("exec", "signal 9"), ("exec", "signal 15")];
+    let script = "/bin/sh -c 'exit 3'; (exit 4); /bin/sh -c 'kill -9 $$'; /bin/sh -c 'kill -TERM $$; :' & wait $!; exit 5";
+    let expected = [
+        ("first", "code 5"),
+        ("exec", "code 3"),
+        ("fork", "code 4"),
+        ("exec", "signal 9"),
+        ("exec", "signal 15"),
+    ];
     let expected: Vec<_> = expected.map(|(start, end)| (start.to_owned(), end.to_owned())).into();
     let report = shell(&Paging::new(), script).report();
     assert_eq!(rows(&report), expected);

@@ -1,4 +1,5 @@
-//! Programs shown with their libraries (`swapfs mount --with-libs`): the listing is what `ldd` finds, and they run from it.
+//! Programs shown with their libraries (`swapfs mount --with-libs`): the listing is what `ldd` finds, and
+//! they run from it.
 //!
 //! Assumes: root or fusermount3, and the packages of `integration::tools`.
 
@@ -47,7 +48,11 @@ fn listed(top: &Path) -> BTreeSet<PathBuf> {
 }
 
 fn mounted(program: &Path) -> Mount {
-    MountPlan::new().option("--with-libs", program).strict().mount().unwrap_or_else(|reason| panic!("{reason}"))
+    MountPlan::new()
+        .option("--with-libs", program)
+        .strict()
+        .mount()
+        .unwrap_or_else(|reason| panic!("{reason}"))
 }
 
 /// The same of musl's linker, which is asked itself.
@@ -57,8 +62,8 @@ fn loaded_by_musl(linker: &Path, program: &Path) -> Vec<PathBuf> {
     paths.map(PathBuf::from).collect()
 }
 
-/// The listing is exactly the closure, each name that the linker uses leads to the same bytes, and the program runs
-/// paged from there as it does natively, with nothing read elsewhere that the closure has.
+/// The listing is exactly the closure, each name that the linker uses leads to the same bytes, and the
+/// program runs paged from there as it does natively, with nothing read elsewhere that the closure has.
 fn is_its_closure_and_runs(program: &Path, arguments: &[&str]) {
     is_closure_and_runs(program, arguments, &loaded(program));
 }
@@ -123,8 +128,10 @@ fn a_program_with_libraries_of_its_own() {
     let (lib, deep, bin) = (scratch.folder("lib"), scratch.folder("lib/deep"), scratch.folder("bin"));
     let below = scratch.file("below.c", "int below(void) { return 40; }");
     let above = scratch.file("above.c", "int below(void); int above(void) { return below() + 2; }");
-    let main =
-        scratch.file("main.c", "#include <stdio.h>\nint above(void); int main(void) { printf(\"%d\\n\", above()); }");
+    let main = scratch.file(
+        "main.c",
+        "#include <stdio.h>\nint above(void); int main(void) { printf(\"%d\\n\", above()); }",
+    );
     let build = |arguments: &[&Path], more: &[&str]| {
         drop(succeeded(&Run::new(tools::GCC.path).args(arguments).args(more).outcome()));
     };
@@ -148,7 +155,8 @@ fn a_program_with_libraries_of_its_own() {
     }
 }
 
-/// Runs where musl is installed (Debian's `musl-tools`): its own linker says what it loads. Its rules are tested without it, in `swapfs`.
+/// Runs where musl is installed (Debian's `musl-tools`): its own linker says what it loads. Its rules are
+/// tested without it, in `swapfs`.
 #[test]
 fn a_program_of_musls() {
     const MUSL_GCC: &str = "/usr/bin/musl-gcc";

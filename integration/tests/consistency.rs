@@ -1,5 +1,5 @@
-//! What a program learns of itself, natively and under the pager: `/proc/self`, the auxiliary vector, names, the vDSO, where things lie, and how the
-//! dynamic linker finds libraries.
+//! What a program learns of itself, natively and under the pager: `/proc/self`, the auxiliary vector, names,
+//! the vDSO, where things lie, and how the dynamic linker finds libraries.
 //!
 //! Assumes: root (for a mount namespace), gcc, setarch and unshare (util-linux), userfaultfd. Needs no mount.
 
@@ -37,7 +37,8 @@ fn same(program: &Path, prepare: impl Fn(Run) -> Run) -> String {
 
 /// A topic of the guest, with arguments and an environment to be seen.
 fn topic(name: &str) -> String {
-    let prepare = |run: Run| run.args([name, "", "two words"]).env("GUEST_WORD", "a word").env("GUEST_EMPTY", "");
+    let prepare =
+        |run: Run| run.args([name, "", "two words"]).env("GUEST_WORD", "a word").env("GUEST_EMPTY", "");
     same(&guests::build("consistency", Link::Dynamic), prepare)
 }
 
@@ -96,7 +97,8 @@ fn clocks_are_read_without_a_call() {
     }
 }
 
-/// What the guest says of where things lie, in four runs of `command` under the pager: how many different places each has.
+/// What the guest says of where things lie, in four runs of `command` under the pager: how many different
+/// places each has.
 fn places(cap: Option<&str>, command: &str, arguments: &[&str]) -> Vec<(String, usize)> {
     let mut seen: Vec<(String, BTreeSet<String>)> = Vec::new();
     for _ in 0..4 {
@@ -135,27 +137,35 @@ fn places_are_the_same_each_time_without_randomisation() {
     }
 }
 
-/// As far as it is the pager's to follow: the kernel places the rest. (`apart` is how far the heap lies from the data.)
+/// As far as it is the pager's to follow: the kernel places the rest. (`apart` is how far the heap lies from
+/// the data.)
 #[test]
 fn the_systems_setting_for_randomisation_counts() {
     let scratch = Scratch::new("consistency");
     for (setting, random) in [("0", [].as_slice()), ("1", ["code", "data"].as_slice())] {
         let file = scratch.file("setting", setting);
-        let script =
-            format!("mount --bind {} /proc/sys/kernel/randomize_va_space && exec {} places", file.display(), guest());
+        let script = format!(
+            "mount --bind {} /proc/sys/kernel/randomize_va_space && exec {} places",
+            file.display(),
+            guest()
+        );
         let places = places(None, "/usr/bin/unshare", &["-m", "/bin/sh", "-c", &script]);
-        for (what, count) in places.iter().filter(|(what, _)| ["code", "data", "apart"].contains(&what.as_str())) {
+        for (what, count) in
+            places.iter().filter(|(what, _)| ["code", "data", "apart"].contains(&what.as_str()))
+        {
             assert_eq!(*count > 1, random.contains(&what.as_str()), "{what} with {setting}: {places:?}");
         }
     }
 }
 
-/// Libraries whose `word()` says which they are, and programs that print it: one that finds the library beside itself, and one that has to be told.
+/// Libraries whose `word()` says which they are, and programs that print it: one that finds the library
+/// beside itself, and one that has to be told.
 fn libraries(scratch: &Scratch) {
     tools::require(&[tools::GCC, tools::HEADERS]);
     let build = |source: &str, arguments: &[&str]| {
         scratch.file("source.c", source);
-        let outcome = Run::new(tools::GCC.path).arg("source.c").args(arguments).folder(scratch.path()).outcome();
+        let outcome =
+            Run::new(tools::GCC.path).arg("source.c").args(arguments).folder(scratch.path()).outcome();
         assert_eq!(outcome.end, End::Code(0), "{}", outcome.complaint());
     };
     for word in ["beside", "elsewhere", "preloaded"] {

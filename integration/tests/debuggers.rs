@@ -1,5 +1,5 @@
-//! Debuggers started under the pager, and what they start: gdb, strace and ltrace do their usual work. What a tracer sees of paged processes is in
-//! `guests::tracers`.
+//! Debuggers started under the pager, and what they start: gdb, strace and ltrace do their usual work. What a
+//! tracer sees of paged processes is in `guests::tracers`.
 //!
 //! Assumes: gcc. Debuggers that are not installed are named and left out.
 
@@ -16,7 +16,11 @@ use integration::tools;
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// Runs a debugger natively and paged, if it is there.
-fn both<T>(debugger: &str, arguments: &[&str], told: impl Fn(End, &str) -> T) -> Option<(T, T, PagedOutcome)> {
+fn both<T>(
+    debugger: &str,
+    arguments: &[&str],
+    told: impl Fn(End, &str) -> T,
+) -> Option<(T, T, PagedOutcome)> {
     let Some(program) = tools::in_path(debugger) else {
         eprintln!("{debugger} is not installed: left out");
         return None;
@@ -72,7 +76,8 @@ fn gdb_runs_a_program_to_its_fault_and_shows_where() {
     line_of_the_debugger(&run);
 }
 
-/// How often each program was executed, and the names of all calls: how often one is made depends on how processes overlap.
+/// How often each program was executed, and the names of all calls: how often one is made depends on how
+/// processes overlap.
 fn calls_of(log: &Path) -> (usize, BTreeSet<String>) {
     let log = std::fs::read_to_string(log).expect("the log was written");
     let name = |line: &str| {
@@ -105,7 +110,8 @@ fn ltrace_shows_the_calls_of_libraries() {
     line_of_the_debugger(&run);
 }
 
-/// One stop, at the instruction, and then the end: the signal by which the runtime ends the process is not a second one.
+/// One stop, at the instruction, and then the end: the signal by which the runtime ends the process is not a
+/// second one.
 #[test]
 fn a_fault_that_ends_a_paged_tracee_is_told_once() {
     let program = guests::build("tracers", Link::Dynamic);
@@ -117,10 +123,14 @@ fn a_fault_that_ends_a_paged_tracee_is_told_once() {
     }
 }
 
-/// What a paged thread cannot do for its tracer is refused at once; the first process has no tracer in the run.
+/// What a paged thread cannot do for its tracer is refused at once; the first process has no tracer in the
+/// run.
 #[test]
 fn what_cannot_be_had_is_refused_at_once() {
     let run = Paging::new().run(guests::build("tracer_refusals", Link::Dynamic), |run| run.limit(LIMIT));
     let told = String::from_utf8_lossy(&run.outcome.stdout).into_owned();
-    assert_eq!((run.outcome.end, told.as_str()), (End::Code(0), "traceme 1\nstep 5\nemulate 5\nblock 5\nended 0\n"));
+    assert_eq!(
+        (run.outcome.end, told.as_str()),
+        (End::Code(0), "traceme 1\nstep 5\nemulate 5\nblock 5\nended 0\n")
+    );
 }

@@ -46,14 +46,18 @@ fn packages() -> Vec<Package> {
 
 /// The quoted words of the `allow` line of `.cargo/deny.toml`.
 fn allowed_licences() -> BTreeSet<String> {
-    let rules = std::fs::read_to_string(binaries::workspace().join(".cargo/deny.toml")).expect("deny.toml can be read");
-    let line =
-        rules.lines().find(|line| line.starts_with("allow =")).expect("deny.toml has one line of allowed licences");
+    let rules = std::fs::read_to_string(binaries::workspace().join(".cargo/deny.toml"))
+        .expect("deny.toml can be read");
+    let line = rules
+        .lines()
+        .find(|line| line.starts_with("allow ="))
+        .expect("deny.toml has one line of allowed licences");
     line.split('"').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// Whether an SPDX expression can be met from `allowed`: some alternative whose every part is allowed. Parentheses are
-/// only ever met around alternatives inside a conjunction, which splitting by AND first gets right.
+/// Whether an SPDX expression can be met from `allowed`: some alternative whose every part is allowed.
+/// Parentheses are only ever met around alternatives inside a conjunction, which splitting by AND first gets
+/// right.
 fn permits(expression: &str, allowed: &BTreeSet<String>) -> bool {
     let flat = expression.replace(['(', ')'], "").replace('/', " OR ");
     if expression.contains('(') {
@@ -71,7 +75,13 @@ fn numbers(version: &str) -> Vec<u64> {
 fn every_licence_is_allowed() {
     let allowed = allowed_licences();
     for package in packages() {
-        assert!(permits(&package.licence, &allowed), "{} {}: {}", package.name, package.version, package.licence);
+        assert!(
+            permits(&package.licence, &allowed),
+            "{} {}: {}",
+            package.name,
+            package.version,
+            package.licence
+        );
     }
 }
 
@@ -89,8 +99,8 @@ fn every_dependency_comes_from_the_registry() {
 
 #[test]
 fn no_dependency_has_a_known_advisory() {
-    let text =
-        std::fs::read_to_string(binaries::workspace().join(".cargo/advisories.txt")).expect("the list can be read");
+    let text = std::fs::read_to_string(binaries::workspace().join(".cargo/advisories.txt"))
+        .expect("the list can be read");
     let rows = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let fixed: BTreeMap<&str, (&str, &str)> = rows
         .map(|row| {
@@ -101,11 +111,17 @@ fn no_dependency_has_a_known_advisory() {
         .collect();
     for package in packages() {
         let Some((version, advisory)) = fixed.get(package.name.as_str()) else { continue };
-        assert!(numbers(&package.version) >= numbers(version), "{} {}: {advisory}", package.name, package.version);
+        assert!(
+            numbers(&package.version) >= numbers(version),
+            "{} {}: {advisory}",
+            package.name,
+            package.version
+        );
     }
 }
 
-/// Cargo's cached index says which versions were withdrawn; where there is no such file there is nothing to say.
+/// Cargo's cached index says which versions were withdrawn; where there is no such file there is nothing to
+/// say.
 #[test]
 fn no_dependency_was_yanked() {
     for package in packages().iter().filter(|package| package.source.is_some()) {
@@ -121,7 +137,9 @@ fn no_dependency_was_yanked() {
 fn index_files(name: &str) -> Vec<PathBuf> {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let home = home.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cargo")));
-    let Some(Ok(indexes)) = home.map(|home| std::fs::read_dir(home.join("registry/index"))) else { return Vec::new() };
+    let Some(Ok(indexes)) = home.map(|home| std::fs::read_dir(home.join("registry/index"))) else {
+        return Vec::new();
+    };
     let folder = match name.len() {
         1 => "1".to_owned(),
         2 => "2".to_owned(),

@@ -1,7 +1,8 @@
-//! Random operations natively and under the pager: what the program sees must be the same after every step, with every engine, at every cap.
+//! Random operations natively and under the pager: what the program sees must be the same after every step,
+//! with every engine, at every cap.
 //!
-//! `INTEGRATION_FULL=1` compares at least a million operations. A seed can be given as `DIFFERENTIAL_SEED`; the one that is drawn is printed.
-//! What was found on the way stands by name in `memory_calls.rs`.
+//! `INTEGRATION_FULL=1` compares at least a million operations. A seed can be given as `DIFFERENTIAL_SEED`;
+//! the one that is drawn is printed. What was found on the way stands by name in `memory_calls.rs`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -50,8 +51,10 @@ fn a_drawn_seed_does_the_same_as_natively() {
         }
         Scale::Full => {
             for seed in first.. {
-                compared +=
-                    Kind::ALL.map(|kind| compare(&differential, kind, seed, STEPS, &SETTINGS)).iter().sum::<usize>();
+                compared += Kind::ALL
+                    .map(|kind| compare(&differential, kind, seed, STEPS, &SETTINGS))
+                    .iter()
+                    .sum::<usize>();
                 if compared >= FULL {
                     break;
                 }

@@ -1,7 +1,8 @@
-//! What documents say of tests: every test that one names is there, and every row of a table in `FAITHFULNESS.md` names one.
+//! What documents say of tests: every test that one names is there, and every row of a table in
+//! `FAITHFULNESS.md` names one.
 //!
-//! Assumes the repository's source tree. A test is named as `file::function`; `file::begin*` stands for all whose names begin so, and there is one. The
-//! tests of `guests` are its guests.
+//! Assumes the repository's source tree. A test is named as `file::function`; `file::begin*` stands for all
+//! whose names begin so, and there is one. The tests of `guests` are its guests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +19,10 @@ fn read(path: &Path) -> String {
 /// The files with this ending right in a folder; none where there is no such folder.
 fn files_in(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|found| found == ending)).collect()
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|found| found == ending))
+        .collect()
 }
 
 /// All tests of all crates, as documents name them.
@@ -35,9 +39,11 @@ fn tests() -> BTreeSet<String> {
         .collect()
 }
 
-/// The names in the text of one file: of functions that are tests, and of modules, guests and scenes that a macro makes tests of.
+/// The names in the text of one file: of functions that are tests, and of modules, guests and scenes that a
+/// macro makes tests of.
 fn tests_of(text: &str) -> Vec<String> {
-    let identifier = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let identifier =
+        |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut found = Vec::new();
     let mut is_test = false;
     for line in text.lines().map(str::trim) {
@@ -64,7 +70,8 @@ fn tells_of_tests(path: &Path) -> bool {
 fn named_in(text: &str) -> Vec<&str> {
     let is_name = |text: &&str| {
         let part = |text: &str| {
-            !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_*".contains(c))
+            !text.is_empty()
+                && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_*".contains(c))
         };
         text.split_once("::").is_some_and(|(module, name)| part(module) && part(name))
     };
@@ -73,7 +80,9 @@ fn named_in(text: &str) -> Vec<&str> {
 
 fn is_there(tests: &BTreeSet<String>, name: &str) -> bool {
     match name.split_once('*') {
-        Some((begin, _)) => tests.range(begin.to_owned()..).next().is_some_and(|test| test.starts_with(begin)),
+        Some((begin, _)) => {
+            tests.range(begin.to_owned()..).next().is_some_and(|test| test.starts_with(begin))
+        }
         None => tests.contains(name),
     }
 }
@@ -82,7 +91,8 @@ fn is_there(tests: &BTreeSet<String>, name: &str) -> bool {
 fn every_test_that_a_document_names_is_there() {
     let tests = tests();
     let modules: BTreeSet<&str> = tests.iter().filter_map(|test| test.split("::").next()).collect();
-    let documents = ["pager/docs", "swapfs/docs", "integration/docs", "pager/docs/decisions", "swapfs/docs/decisions"];
+    let documents =
+        ["pager/docs", "swapfs/docs", "integration/docs", "pager/docs/decisions", "swapfs/docs/decisions"];
     let mut named = 0;
     let mut missing = Vec::new();
     for path in documents.iter().flat_map(|folder| files_in(&repository().join(folder), "md")) {
@@ -106,9 +116,12 @@ fn every_row_of_faithfulness_names_its_test() {
     let mut bare = Vec::new();
     for section in text.split("\n## ").skip(1) {
         let (heading, body) = section.split_once('\n').expect("a section has lines");
-        let all_by_one = body.lines().take_while(|line| !line.starts_with('|')).any(|line| !named_in(line).is_empty());
+        let all_by_one =
+            body.lines().take_while(|line| !line.starts_with('|')).any(|line| !named_in(line).is_empty());
         let rows = body.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what |"));
-        for row in rows.filter(|row| !all_by_one && named_in(row).is_empty() && !row.ends_with("| the same |")) {
+        for row in
+            rows.filter(|row| !all_by_one && named_in(row).is_empty() && !row.ends_with("| the same |"))
+        {
             bare.push(format!("{heading}: {row}"));
         }
         assert!(!named_in(body).is_empty(), "the section {heading} names no test");

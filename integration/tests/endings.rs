@@ -1,5 +1,5 @@
-//! A run that was told to end ends: by a second SIGTERM, ten seconds after the first, or a second interrupt; with every process of it, wherever
-//! it lives. `pager/docs/ENDINGS.md` says what is promised.
+//! A run that was told to end ends: by a second SIGTERM, ten seconds after the first, or a second interrupt;
+//! with every process of it, wherever it lives. `pager/docs/ENDINGS.md` says what is promised.
 //!
 //! Assumes: gcc, userfaultfd, syscall user dispatch, user namespaces (`unshare -r`).
 
@@ -16,7 +16,8 @@ use nix::unistd::Pid;
 
 /// What hangs for so long hangs for ever, however busy the machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How the program is started: by itself, in a user namespace, as the first process of a PID namespace in a user namespace.
+/// How the program is started: by itself, in a user namespace, as the first process of a PID namespace in a
+/// user namespace.
 const PLACES: [&[&str]; 3] = [&[], &["unshare", "-r"], &["unshare", "-r", "-p", "-f"]];
 
 /// A run of the guest `stubborn`. Dropping it kills what is left.
@@ -108,7 +109,11 @@ fn ten_seconds_after_a_sigterm_every_process_is_ended() {
     let begin = Instant::now();
     run.signal(Signal::SIGTERM);
     assert!(was_killed(run.end()));
-    assert!(begin.elapsed() >= Duration::from_secs(10), "{:?} is less than the program was promised", begin.elapsed());
+    assert!(
+        begin.elapsed() >= Duration::from_secs(10),
+        "{:?} is less than the program was promised",
+        begin.elapsed()
+    );
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! What `pager/docs/FAITHFULNESS.md` says of processes, terminals, debuggers and programs that are not paged, line by line.
+//! What `pager/docs/FAITHFULNESS.md` says of processes, terminals, debuggers and programs that are not paged,
+//! line by line.
 //!
-//! Assumes: root (for file capabilities), gcc, bash, python3, userfaultfd, syscall user dispatch. Needs no mount.
+//! Assumes: root (for file capabilities), gcc, bash, python3, userfaultfd, syscall user dispatch. Needs no
+//! mount.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -41,7 +43,8 @@ fn copy(scratch: &Scratch, mode: &str) -> PathBuf {
     install(&guests::build("exit_code", Link::Static), scratch.join("program"), mode)
 }
 
-/// Copies by a child: a descriptor of ours could live on in what another test just forked, and forbid the program's execution (ETXTBSY).
+/// Copies by a child: a descriptor of ours could live on in what another test just forked, and forbid the
+/// program's execution (ETXTBSY).
 fn install(from: &Path, to: PathBuf, mode: &str) -> PathBuf {
     let status = Command::new("/usr/bin/install").args(["-m", mode]).arg(from).arg(&to).status();
     assert!(status.expect("install can be started").success());
@@ -82,9 +85,12 @@ fn tiny_32_bit(scratch: &Scratch) -> PathBuf {
     const BASE: u32 = 0x0804_8000;
     let length = 84 + CODE.len() as u32;
     let mut bytes = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
-    let halves =
-        |bytes: &mut Vec<u8>, values: &[u16]| values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
-    let words = |bytes: &mut Vec<u8>, values: &[u32]| values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
+    let halves = |bytes: &mut Vec<u8>, values: &[u16]| {
+        values.iter().for_each(|value| bytes.extend(value.to_le_bytes()))
+    };
+    let words = |bytes: &mut Vec<u8>, values: &[u32]| {
+        values.iter().for_each(|value| bytes.extend(value.to_le_bytes()))
+    };
     halves(&mut bytes, &[2, 3]);
     words(&mut bytes, &[1, BASE + 84, 52, 0, 0]);
     halves(&mut bytes, &[52, 32, 1, 0, 0, 0]);
@@ -121,17 +127,22 @@ fn typed(scenario: &str, command: &[&str], wrapped: Option<&str>) -> Outcome {
     tools::require(&[tools::PYTHON]);
     const SHELL: [&str; 5] = ["/bin/bash", "--norc", "--noprofile", "--noediting", "-i"];
     let driver = guests::sources().join("terminal.py");
-    let run = Run::new(tools::PYTHON.path).arg(driver).arg(scenario).args(command).args(SHELL).limit(3 * LIMIT);
+    let run =
+        Run::new(tools::PYTHON.path).arg(driver).arg(scenario).args(command).args(SHELL).limit(3 * LIMIT);
     let outcome = wrapped.map_or(run.clone(), |command| run.env("WRAPPED", command)).outcome();
     assert_eq!(outcome.end, End::Code(0), "{}{}", text(&outcome.stdout), outcome.complaint());
     outcome
 }
 
-/// Ctrl-Z, jobs, fg, ctrl-C, the window's size: in a shell that is paged with its jobs, and with `pager run` as the job of one that is not.
+/// Ctrl-Z, jobs, fg, ctrl-C, the window's size: in a shell that is paged with its jobs, and with `pager run`
+/// as the job of one that is not.
 #[test]
 fn job_control_and_terminals_are_as_native() {
     let native = text(&typed("jobs", &[], None).stdout);
-    assert!(native.contains("Stopped") && native.contains("130\n") && native.ends_with("ended with 7\n"), "{native}");
+    assert!(
+        native.contains("Stopped") && native.contains("130\n") && native.ends_with("ended with 7\n"),
+        "{native}"
+    );
     let pager = binaries::pager().display().to_string();
     let paged = typed("jobs", &[&pager, "run", "--resident", "2M", "--stats", "none", "--"], None);
     assert_eq!(text(&paged.stdout), native);
@@ -158,7 +169,8 @@ fn daemon(paged: Option<Paging>) -> String {
     sum.to_owned()
 }
 
-/// The run ends with its first process, as a shell's wait does; a daemon goes on, paged, with its swapped pages, and ends by itself.
+/// The run ends with its first process, as a shell's wait does; a daemon goes on, paged, with its swapped
+/// pages, and ends by itself.
 #[test]
 fn a_daemon_outlives_the_run_with_all_its_memory() {
     assert_eq!(daemon(Some(Paging::new().resident("1M"))), daemon(None));
@@ -174,7 +186,8 @@ impl Drop for Paged {
     }
 }
 
-/// `gdb PROGRAM -p PID` finds the program, its libraries and the stack of a thread that computes. Only where gdb is installed.
+/// `gdb PROGRAM -p PID` finds the program, its libraries and the stack of a thread that computes. Only where
+/// gdb is installed.
 #[test]
 fn a_debugger_that_attaches_sees_the_program() {
     let Some(gdb) = tools::in_path("gdb") else { return };
@@ -184,7 +197,8 @@ fn a_debugger_that_attaches_sees_the_program() {
     let mut paged = Paged(command.spawn().expect("pager can be started"));
     let mut lines = BufReader::new(paged.0.stdout.take().expect("piped")).lines();
     let pid = lines.next().expect("the guest says a line").expect("text");
-    let run = Run::new(gdb).args(["-nx", "-batch", "-ex", "bt", "-ex", "print word", "-ex", "info sharedlibrary"]);
+    let run =
+        Run::new(gdb).args(["-nx", "-batch", "-ex", "bt", "-ex", "print word", "-ex", "info sharedlibrary"]);
     let told = text(&run.arg("-p").arg(pid).arg(&guest).limit(LIMIT).outcome().stdout);
     for part in ["spin ()", "in main ()", "the word", "libc.so.6"] {
         assert!(told.contains(part), "no {part:?} in {told}");
@@ -200,7 +214,12 @@ fn a_core_dump_is_the_programs() {
     }
     let scratch = Scratch::new("core");
     let core = |run: &PagedOutcome| {
-        assert!(matches!(run.outcome.end, End::Signal(6)), "{:?}: {}", run.outcome.end, run.outcome.complaint());
+        assert!(
+            matches!(run.outcome.end, End::Signal(6)),
+            "{:?}: {}",
+            run.outcome.end,
+            run.outcome.complaint()
+        );
         let path = fs::read_dir(scratch.path()).expect("readable").flatten().map(|entry| entry.path());
         let path = path
             .into_iter()
@@ -208,12 +227,14 @@ fn a_core_dump_is_the_programs() {
         fs::read(path.expect("a core file")).expect("it can be read")
     };
     let script = format!("ulimit -c unlimited; exec {}", guests::build("aborts", Link::Dynamic).display());
-    let run = Paging::new().run("/bin/sh", |run| run.args(["-c", &script]).folder(scratch.path()).limit(LIMIT));
+    let run =
+        Paging::new().run("/bin/sh", |run| run.args(["-c", &script]).folder(scratch.path()).limit(LIMIT));
     let bytes = core(&run);
     assert!(bytes.starts_with(b"\x7fELF") && bytes.len() < 16 << 20, "{} bytes", bytes.len());
 }
 
-/// Every way to end, stop and go on, and signals to groups. Standard error has the pager's diagnosis of the child that dies of a fault.
+/// Every way to end, stop and go on, and signals to groups. Standard error has the pager's diagnosis of the
+/// child that dies of a fault.
 #[test]
 fn wait_statuses_and_groups_are_as_native() {
     let guest = guests::build("statuses", Link::Dynamic);

@@ -11,7 +11,8 @@ use integration::scratch::Scratch;
 fn every_floor_can_be_measured() {
     const PAGES: usize = 256;
     let scratch = Scratch::new("floors");
-    let file = File::open(scratch.file("pages", vec![7; PAGES * PAGE_BYTES])).expect("the file was just made");
+    let file =
+        File::open(scratch.file("pages", vec![7; PAGES * PAGE_BYTES])).expect("the file was just made");
     for order in [Order::Sequential, Order::Scattered] {
         let figures = [
             ("private copy", floor::private_copy(PAGES, order)),

@@ -23,8 +23,8 @@ fn told(outcome: &integration::run::Outcome) -> Told {
     (outcome.end, String::from_utf8_lossy(&outcome.stdout).into_owned(), outcome.complaint())
 }
 
-/// Runs `guest` both ways and compares what a user sees; standard error only when the guest ended by itself, because a
-/// death by signal gets the pager's diagnosis.
+/// Runs `guest` both ways and compares what a user sees; standard error only when the guest ended by itself,
+/// because a death by signal gets the pager's diagnosis.
 fn same(guest: &str, link: Link, arguments: &[&str], cap: Option<&str>) {
     same_under(guest, link, arguments, cap.map_or_else(Paging::new, |cap| Paging::new().resident(cap)));
 }
@@ -184,7 +184,8 @@ mod seccomp_verdicts {
     }
 }
 
-/// Not at caps of a few pages: what ends by a signal has its robust list gone through by the kernel, which brings nothing back in.
+/// Not at caps of a few pages: what ends by a signal has its robust list gone through by the kernel, which
+/// brings nothing back in.
 mod robust_ends {
     use super::*;
 

@@ -1,5 +1,5 @@
-//! Programs that attack the pager from inside. What is promised: no other process gets a wrong result, the supervisor stays, the user reads a line,
-//! nothing is left. `pager/docs/NOT_A_SANDBOX.md` says what is not.
+//! Programs that attack the pager from inside. What is promised: no other process gets a wrong result, the
+//! supervisor stays, the user reads a line, nothing is left. `pager/docs/NOT_A_SANDBOX.md` says what is not.
 //!
 //! Assumes: gcc, userfaultfd, syscall user dispatch. Needs no mount.
 
@@ -29,7 +29,8 @@ enum Company {
 /// Runs the attack `name`; checks what holds for all of them.
 fn attack(name: &str, company: Company) -> Outcome {
     let scratch = Scratch::new("hostile");
-    // Under a path of this test's own, by which what is left can be found; on no path that an attack could not use after it gave up its rights.
+    // Under a path of this test's own, by which what is left can be found; on no path that an attack could
+    // not use after it gave up its rights.
     let program = scratch.join("hostile");
     std::fs::copy(guests::build("hostile", Link::Dynamic), &program).expect("a guest can be copied");
     let way = match company {
@@ -42,7 +43,11 @@ fn attack(name: &str, company: Company) -> Outcome {
         .outcome;
     assert_ne!(outcome.end, End::Overdue, "{name} hangs: {}", outcome.complaint());
     assert_ne!(outcome.end, End::Code(WRONG), "{name}: {}", outcome.complaint());
-    assert!(!outcome.complaint().contains("panicked at pager/src"), "the supervisor panicked: {}", outcome.complaint());
+    assert!(
+        !outcome.complaint().contains("panicked at pager/src"),
+        "the supervisor panicked: {}",
+        outcome.complaint()
+    );
     traces::none_of(scratch.path());
     outcome
 }
@@ -51,7 +56,12 @@ fn attack(name: &str, company: Company) -> Outcome {
 fn withstands(name: &str) {
     assert_eq!(attack(name, Company::Alone).end, End::Code(0), "alone");
     let outcome = attack(name, Company::Witness);
-    assert_eq!((outcome.end, outcome.stdout.as_slice()), (End::Code(0), &b"code 0\n"[..]), "{}", outcome.complaint());
+    assert_eq!(
+        (outcome.end, outcome.stdout.as_slice()),
+        (End::Code(0), &b"code 0\n"[..]),
+        "{}",
+        outcome.complaint()
+    );
 }
 
 /// The process that does it ends, and no other.
@@ -61,7 +71,8 @@ fn ends_the_attacker(name: &str) {
     assert_eq!(outcome.end, End::Code(0), "the witness: {}", outcome.complaint());
 }
 
-/// Other processes of the run may end by it, with a line that says so, but never see memory that is not theirs.
+/// Other processes of the run may end by it, with a line that says so, but never see memory that is not
+/// theirs.
 fn may_end_the_run(name: &str) {
     for company in [Company::Alone, Company::Witness] {
         let outcome = attack(name, company);

@@ -1,4 +1,5 @@
-//! Programs run from a mounted image by the kernel itself: what `swapfs` alone must get right, without the pager.
+//! Programs run from a mounted image by the kernel itself: what `swapfs` alone must get right, without the
+//! pager.
 //!
 //! Assumes: root or fusermount3, and the packages of `integration::tools`.
 
@@ -10,8 +11,11 @@ use integration::workloads::{self, Scale, Workload};
 
 fn same_from_the_mount(workload: &Workload) {
     let limit = Scale::asked().limit();
-    let native =
-        workload.prepare(Run::new(&workload.program), Path::new("")).limit(limit).sampling(Sampling::Coarse).outcome();
+    let native = workload
+        .prepare(Run::new(&workload.program), Path::new(""))
+        .limit(limit)
+        .sampling(Sampling::Coarse)
+        .outcome();
     assert_eq!(native.end, End::Code(0), "{}", native.complaint());
     let products = workload.take_products();
     let mount = MountPlan::new().image("/").mount().unwrap_or_else(|reason| panic!("{reason}"));

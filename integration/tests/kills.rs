@@ -1,8 +1,9 @@
-//! No orphan and no hang: processes of a run and the daemons it pages from are killed at random moments, and short programs are run by the thousand.
-//! `pager/docs/ENDINGS.md` says what each death leads to; here each is seen to.
+//! No orphan and no hang: processes of a run and the daemons it pages from are killed at random moments, and
+//! short programs are run by the thousand. `pager/docs/ENDINGS.md` says what each death leads to; here each
+//! is seen to.
 //!
-//! Assumes: root or fusermount3, gcc. `INTEGRATION_FULL=1` kills 200 times each (1,200 in all) and runs 10,000 programs. The slowest of each is
-//! printed, and not compared with anything: only what hangs fails.
+//! Assumes: root or fusermount3, gcc. `INTEGRATION_FULL=1` kills 200 times each (1,200 in all) and runs
+//! 10,000 programs. The slowest of each is printed, and not compared with anything: only what hangs fails.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -42,7 +43,8 @@ enum Victim {
 }
 
 impl Victim {
-    /// What the guest's child and daemon do when the first process has ended. Those of a killed supervisor would work for ever.
+    /// What the guest's child and daemon do when the first process has ended. Those of a killed supervisor
+    /// would work for ever.
     fn company(self) -> &'static str {
         if matches!(self, Victim::Supervisor | Victim::Both) { "free" } else { "tied" }
     }
@@ -150,7 +152,8 @@ impl Restless {
                 }
                 return both;
             }
-            // Before its exec a keeper that was just forked bears the name of the supervisor, as the program does.
+            // Before its exec a keeper that was just forked bears the name of the supervisor, as the program
+            // does.
             Victim::Program => self.child(|process| process.name == "restless"),
             Victim::SwapDaemon => Some(mounts.swap.daemon()),
             Victim::ImageDaemon => Some(mounts.images.daemon()),
@@ -172,7 +175,11 @@ impl Restless {
             status.is_some()
         });
         assert!(ended, "the supervisor goes on: {:?}", self.processes());
-        assert!(processes::wait_until(PATIENCE, || self.processes().is_empty()), "left: {:?}", self.processes());
+        assert!(
+            processes::wait_until(PATIENCE, || self.processes().is_empty()),
+            "left: {:?}",
+            self.processes()
+        );
         status.expect("it has ended")
     }
 }
@@ -186,7 +193,8 @@ impl Drop for Restless {
     }
 }
 
-/// Kills `victim` of one run at a moment that `random` decides; how long it took until everything was as it has to be.
+/// Kills `victim` of one run at a moment that `random` decides; how long it took until everything was as it
+/// has to be.
 fn kill_one(victim: Victim, mounts: &Mounts, random: &mut Random) -> Duration {
     let mut run = Restless::start(mounts, victim);
     // Every second one at work, the others at any moment of the start.
@@ -216,7 +224,12 @@ fn kill_one(victim: Victim, mounts: &Mounts, random: &mut Random) -> Duration {
 fn a_new_keeper(mut run: Restless, killed: Option<i32>, begin: Instant) -> Duration {
     let again = processes::wait_until(PATIENCE, || run.keeper() != killed);
     let elapsed = begin.elapsed();
-    assert!(again && run.keeper().is_some(), "no keeper after {killed:?}: {:?}, {}", run.processes(), run.said());
+    assert!(
+        again && run.keeper().is_some(),
+        "no keeper after {killed:?}: {:?}, {}",
+        run.processes(),
+        run.said()
+    );
     run.child(|process| process.name == "restless").expect("the program runs");
     kill(Pid::from_raw(run.supervisor.id() as i32), Signal::SIGTERM).expect("the supervisor runs");
     assert_eq!(run.end().signal(), Some(15));

@@ -1,5 +1,5 @@
-//! The walls of the house: no file uses one that uses it back, by itself or by others, and no file of the runtime uses
-//! one on a floor above its own. What is still in circles elsewhere may shrink, never grow.
+//! The walls of the house: no file uses one that uses it back, by itself or by others, and no file of the
+//! runtime uses one on a floor above its own. What is still in circles elsewhere may shrink, never grow.
 
 use integration::binaries;
 use integration::imports::Imports;
@@ -14,8 +14,8 @@ const CRATES: [(&str, usize); 6] = [
     ("integration/src/lib.rs", 0),
 ];
 
-/// The floors of `pager/runtime`, lowest first, and what stands on each: files, or whole folders but for those of their
-/// files that are named elsewhere. `pager/docs/ARCHITECTURE.md` says what each is for.
+/// The floors of `pager/runtime`, lowest first, and what stands on each: files, or whole folders but for
+/// those of their files that are named elsewhere. `pager/docs/ARCHITECTURE.md` says what each is for.
 const FLOORS: [(&str, &[&str]); 7] = [
     (
         "ground",
@@ -94,16 +94,23 @@ fn no_circle_of_imports_grows() {
     for (root, most) in CRATES {
         let imports = imports(root);
         let circles = imports.circles();
-        let shown: Vec<String> = circles.iter().map(|files| format!("{}: {}", files.len(), files.join(" "))).collect();
+        let shown: Vec<String> =
+            circles.iter().map(|files| format!("{}: {}", files.len(), files.join(" "))).collect();
         let inside: usize = circles.iter().map(Vec::len).sum();
-        assert!(inside <= most, "{root}: {inside} files are in circles, {most} at most\n{}", shown.join("\n"));
+        assert!(
+            inside <= most,
+            "{root}: {inside} files are in circles, {most} at most\n{}",
+            shown.join("\n")
+        );
     }
 }
 
 /// The floor of a file: that of the longest name among those on the floors that is its own or its folder's.
 fn floor(file: &str) -> Option<usize> {
-    let holds = |name: &&str| file == *name || file.strip_prefix(*name).is_some_and(|rest| rest.starts_with('/'));
-    let named = FLOORS.iter().enumerate().flat_map(|(at, (_, names))| names.iter().map(move |name| (at, *name)));
+    let holds =
+        |name: &&str| file == *name || file.strip_prefix(*name).is_some_and(|rest| rest.starts_with('/'));
+    let named =
+        FLOORS.iter().enumerate().flat_map(|(at, (_, names))| names.iter().map(move |name| (at, *name)));
     named.filter(|(_, name)| holds(name)).max_by_key(|(_, name)| name.len()).map(|(at, _)| at)
 }
 

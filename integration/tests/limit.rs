@@ -69,18 +69,36 @@ fn a_limit_named_by_one_process_holds_for_each_of_the_run() {
     for (children, shrink) in [("own", true), ("native", false)] {
         let script = format!("exec 3<&0; for n in 1 2; do {} <&3 & done; wait", guest.display());
         let mut command = Command::new(binaries::pager());
-        command.args(["run", "--resident", "100M", "--stats", "none", "--children", children, "--", "/bin/sh", "-c"]);
-        let child =
-            command.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("pager can be started");
+        command.args([
+            "run",
+            "--resident",
+            "100M",
+            "--stats",
+            "none",
+            "--children",
+            children,
+            "--",
+            "/bin/sh",
+            "-c",
+        ]);
+        let child = command
+            .arg(script)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("pager can be started");
         let mut paged = Paged(child);
         let mut lines = BufReader::new(paged.0.stdout.take().expect("piped")).lines();
-        let mut next = || -> u32 { lines.next().expect("a line").expect("text").parse().expect("a process id") };
+        let mut next =
+            || -> u32 { lines.next().expect("a line").expect("text").parse().expect("a process id") };
         let holders = [next(), next()];
         let named = if shrink { holders[1] } else { paged.0.id() };
         assert_eq!(limit(named, "8M"), 0);
         for holder in holders {
             match shrink {
-                true => eventually("the cap holds for one only", || resident(holder) <= (8 << 20) + STATED_SLACK_BYTES),
+                true => eventually("the cap holds for one only", || {
+                    resident(holder) <= (8 << 20) + STATED_SLACK_BYTES
+                }),
                 false => assert!(resident(holder) >= HELD),
             }
         }

@@ -1,6 +1,8 @@
-//! The memory calls, scene by scene, natively and under the pager: every result, errno, signal and byte must be the same, with every engine.
+//! The memory calls, scene by scene, natively and under the pager: every result, errno, signal and byte must
+//! be the same, with every engine.
 //!
-//! What the differential runner found stands here by name. `pager/docs/MEMORY_CALLS.md` says which scene compares which call.
+//! What the differential runner found stands here by name. `pager/docs/MEMORY_CALLS.md` says which scene
+//! compares which call.
 
 use integration::differential::Setting;
 use integration::guests::{self, Link};

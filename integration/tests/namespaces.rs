@@ -1,6 +1,8 @@
-//! Programs in namespaces and containers: what works there, and what is said where it cannot. `pager/docs/CONTAINERS.md` has it as a table.
+//! Programs in namespaces and containers: what works there, and what is said where it cannot.
+//! `pager/docs/CONTAINERS.md` has it as a table.
 //!
-//! Assumes: root, gcc, userfaultfd, syscall user dispatch, user namespaces, seccomp filters, `unshare` and `setpriv` (util-linux).
+//! Assumes: root, gcc, userfaultfd, syscall user dispatch, user namespaces, seccomp filters, `unshare` and
+//! `setpriv` (util-linux).
 
 use std::path::Path;
 use std::time::Duration;
@@ -47,7 +49,10 @@ fn the_doctor_says_which_rule_forbids() {
         let outcome = place.run(&binaries::pager(), &["doctor"]);
         let told = String::from_utf8_lossy(&outcome.stdout).into_owned();
         assert_eq!(outcome.end, End::Code(1), "{told}");
-        assert!(told.contains("have its profile allow the system call userfaultfd") && told.contains(said), "{told}");
+        assert!(
+            told.contains("have its profile allow the system call userfaultfd") && told.contains(said),
+            "{told}"
+        );
     }
 }
 
@@ -69,11 +74,17 @@ fn the_memory_of_what_is_killed_inside_comes_back() {
         ("thread", &["unshare", "-p", "-f"]),
     ] {
         let paged = inside(&guest, &[("--resident", "1M"), ("--engine", engine)], prefix);
-        assert_eq!((paged.end, &paged.stdout), (native.end, &native.stdout), "{engine}: {}", paged.complaint());
+        assert_eq!(
+            (paged.end, &paged.stdout),
+            (native.end, &native.stdout),
+            "{engine}: {}",
+            paged.complaint()
+        );
     }
 }
 
-/// Processes that are known by their outer numbers are in the report, with their ends, and no counter is below zero.
+/// Processes that are known by their outer numbers are in the report, with their ends, and no counter is
+/// below zero.
 #[test]
 fn the_report_of_a_namespace_adds_up() {
     let scratch = Scratch::new("namespaces");
@@ -101,18 +112,26 @@ fn bubblewrap_works_inside_a_run() {
         eprintln!("bubblewrap is not installed: not checked");
         return;
     }
-    let arguments = ["--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/", "--proc", "/proc"];
-    let more = ["--dev", "/dev", "--tmpfs", "/tmp", "sh", "-c", "echo $$; (exit 3) || echo $?; ls /tmp | wc -l"];
+    let arguments =
+        ["--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", "/", "/", "--proc", "/proc"];
+    let more =
+        ["--dev", "/dev", "--tmpfs", "/tmp", "sh", "-c", "echo $$; (exit 3) || echo $?; ls /tmp | wc -l"];
     let native = Run::new("bwrap").args(arguments).args(more).limit(LIMIT).outcome();
     assert_eq!(native.end, End::Code(0), "{}", native.complaint());
     for options in [&[][..], &[("--resident", "1M")], &[("--resident", "4M"), ("--engine", "sigsegv")]] {
         let paging = options.iter().fold(Paging::new(), |paging, (name, value)| paging.option(name, value));
         let paged = paging.run("bwrap", |run| run.args(arguments).args(more).limit(LIMIT)).outcome;
-        assert_eq!((paged.end, &paged.stdout), (native.end, &native.stdout), "{options:?}: {}", paged.complaint());
+        assert_eq!(
+            (paged.end, &paged.stdout),
+            (native.end, &native.stdout),
+            "{options:?}: {}",
+            paged.complaint()
+        );
     }
 }
 
-/// A daemon that pages itself from nothing of its own: mounts in a user and a mount namespace, serves reads and writes, and is unmounted.
+/// A daemon that pages itself from nothing of its own: mounts in a user and a mount namespace, serves reads
+/// and writes, and is unmounted.
 const SERVING: &str = "set -e
     mkdir m src && seq 1 90000 > src/numbers && dd if=/dev/urandom of=noise bs=64k count=64 2> /dev/null
     $0 run --resident $2 --stats none -- $1 mount --images src --swap s:16M m > said 2>&1 &

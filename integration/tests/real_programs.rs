@@ -1,6 +1,7 @@
 //! Programs that people use, natively and under the pager from a mounted image with a mounted swap file.
 //!
-//! Assumes: root or fusermount3, and the packages of `integration::tools`. `INTEGRATION_FULL=1` takes the full sizes.
+//! Assumes: root or fusermount3, and the packages of `integration::tools`. `INTEGRATION_FULL=1` takes the
+//! full sizes.
 
 use integration::STATED_SLACK_BYTES;
 use integration::mount::{Mount, MountPlan};
@@ -13,7 +14,8 @@ const NATIVE_PEAK_THAT_MUST_SWAP: u64 = 64 << 20;
 
 fn mount(workload: &Workload) -> Mount {
     let plan = MountPlan::new().swap("swap0:4G").option("--swap-store", "memory");
-    let plan = if workload.program.starts_with("/usr") { plan.image("/") } else { plan.image(&workload.program) };
+    let plan =
+        if workload.program.starts_with("/usr") { plan.image("/") } else { plan.image(&workload.program) };
     plan.mount().unwrap_or_else(|reason| panic!("{reason}"))
 }
 

@@ -1,4 +1,5 @@
-//! What `pager run --record` writes: its sums are the report's, a cut file gives what is whole, and the commands that read it answer from it.
+//! What `pager run --record` writes: its sums are the report's, a cut file gives what is whole, and the
+//! commands that read it answer from it.
 //!
 //! Assumes: gcc, userfaultfd.
 
@@ -23,7 +24,12 @@ fn recorded(scratch: &Scratch, guest: &str, arguments: &[&str], cap: Option<&str
 }
 
 /// The same, and how long it took, seen from outside.
-fn recorded_for(scratch: &Scratch, guest: &str, arguments: &[&str], cap: Option<&str>) -> (Report, PathBuf, Duration) {
+fn recorded_for(
+    scratch: &Scratch,
+    guest: &str,
+    arguments: &[&str],
+    cap: Option<&str>,
+) -> (Report, PathBuf, Duration) {
     let trace = scratch.join("trace");
     let paging = Paging::new().option("--record", &trace);
     let paging = cap.map_or(paging.clone(), |cap| paging.resident(cap));
@@ -96,7 +102,10 @@ fn every_event_says_who_when_and_where() {
     assert!(faults().any(|event| event["instruction"].is_null()), "and faults for system calls");
     assert!(faults().all(|event| event["touched"].is_u64() && event["cost_ns"].is_u64()));
     let last = events.iter().filter_map(|event| event["time_ns"].as_u64()).max();
-    assert!(last.is_some_and(|last| last > 0 && last <= elapsed.as_nanos() as u64), "{last:?} of {elapsed:?}");
+    assert!(
+        last.is_some_and(|last| last > 0 && last <= elapsed.as_nanos() as u64),
+        "{last:?} of {elapsed:?}"
+    );
 }
 
 #[test]
@@ -127,18 +136,24 @@ fn a_trace_over_its_limit_says_what_is_missing() {
     assert_eq!(run.outcome.end, End::Code(0));
     let said = String::from_utf8_lossy(&run.outcome.stderr).into_owned();
     assert!(said.contains("events are missing"), "{said}");
-    assert!(fs::metadata(&trace).expect("a trace").len() < 512 << 10, "the limit holds, but for a chunk and the end");
+    assert!(
+        fs::metadata(&trace).expect("a trace").len() < 512 << 10,
+        "the limit holds, but for a chunk and the end"
+    );
 }
 
-/// With the recorded cap the simulator has about the recorded misses, with all memory only first ones, and never fewer than the optimum.
+/// With the recorded cap the simulator has about the recorded misses, with all memory only first ones, and
+/// never fewer than the optimum.
 #[test]
 fn the_curve_agrees_with_the_run_at_both_ends() {
     let scratch = Scratch::new("recording");
     let (report, trace) = recorded(&scratch, "random_access", &["8"], Some("2M"));
-    let outcome =
-        Run::new(binaries::pager()).args(["sim", "--policy", "2q,lru,opt", "--cap", "2M,4M,16M", "--json"]).arg(&trace);
+    let outcome = Run::new(binaries::pager())
+        .args(["sim", "--policy", "2q,lru,opt", "--cap", "2M,4M,16M", "--json"])
+        .arg(&trace);
     let curves: Value = serde_json::from_slice(&outcome.limit(LIMIT).outcome().stdout).expect("JSON");
-    let misses = |policy: &str, at: usize| curves["policies"][policy][at]["misses"].as_u64().expect("a number");
+    let misses =
+        |policy: &str, at: usize| curves["policies"][policy][at]["misses"].as_u64().expect("a number");
     let faults = report.at("faults");
     let told = faults.number("zero") + faults.number("swap_in") + faults.number("image");
     assert_eq!(curves["recorded_misses"].as_u64(), Some(told));
@@ -148,7 +163,8 @@ fn the_curve_agrees_with_the_run_at_both_ends() {
         assert!(misses("opt", at) <= misses("lru", at) && misses("opt", at) <= misses("2q", at));
     }
     assert_eq!(misses("2q", 2), misses("opt", 2), "room for everything");
-    let uncapped = Paging::new().run(guests::build("random_access", Link::Dynamic), |run| run.arg("8").limit(LIMIT));
+    let uncapped =
+        Paging::new().run(guests::build("random_access", Link::Dynamic), |run| run.arg("8").limit(LIMIT));
     let faults = uncapped.report().at("faults");
     let first = faults.number("zero") + faults.number("swap_in") + faults.number("image");
     assert!(misses("2q", 2).abs_diff(first) <= first / 10, "{} simulated, {first} natively", misses("2q", 2));

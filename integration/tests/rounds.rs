@@ -1,7 +1,9 @@
-//! The same again and again, where what goes wrong goes wrong once in thousands: memory calls against fork, exec, tracers and exit, and processes that are
-//! killed inside namespaces. No hang, no count below zero, nobody left.
+//! The same again and again, where what goes wrong goes wrong once in thousands: memory calls against fork,
+//! exec, tracers and exit, and processes that are killed inside namespaces. No hang, no count below zero,
+//! nobody left.
 //!
-//! Assumes: gcc, userfaultfd, syscall user dispatch, user namespaces (`unshare -r`). `INTEGRATION_FULL=1` does 10,000 rounds of each.
+//! Assumes: gcc, userfaultfd, syscall user dispatch, user namespaces (`unshare -r`). `INTEGRATION_FULL=1`
+//! does 10,000 rounds of each.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -53,12 +55,14 @@ impl Rounds {
         serde_json::from_str::<serde_json::Value>(&text).is_ok().then(|| Report::parse(&text))
     }
 
-    /// Waits for the end, which has to be `output`, and looks at the report on the way. What was said, for messages.
+    /// Waits for the end, which has to be `output`, and looks at the report on the way. What was said, for
+    /// messages.
     fn end(mut self, output: &str) -> Report {
         let pid = Pid::from_raw(i32::try_from(self.pager.id()).expect("a process number is an i32"));
         let mut reports = 0;
         let status = loop {
-            let over = processes::wait_until(ASKED_EVERY, || self.pager.try_wait().expect("a child").is_some());
+            let over =
+                processes::wait_until(ASKED_EVERY, || self.pager.try_wait().expect("a child").is_some());
             if over {
                 break self.pager.wait().expect("a child");
             }
@@ -107,7 +111,8 @@ fn memory_calls_against_forks_tracers_and_ends() {
     traces::none_of(Path::new(guest.as_ref()));
 }
 
-/// Children are killed in a PID namespace, where they are known by other numbers; what each had is needed by the next.
+/// Children are killed in a PID namespace, where they are known by other numbers; what each had is needed by
+/// the next.
 #[test]
 fn children_that_are_killed_in_a_namespace() {
     let rounds: u32 = Scale::asked().pick(8, 2500);
@@ -125,7 +130,10 @@ fn children_that_are_killed_in_a_namespace() {
         let command = [&NAMESPACE[..], &[&guest, &amount]].concat();
         let report = Rounds::start(options, &command, rounds).end(&output);
         assert_eq!(report.number("resident_now_bytes"), 0, "{options:?}");
-        assert!(report.list("process_table").iter().all(|row| row.has("exit")), "somebody is left: {options:?}");
+        assert!(
+            report.list("process_table").iter().all(|row| row.has("exit")),
+            "somebody is left: {options:?}"
+        );
     }
     traces::none_of(Path::new(guest.as_ref()));
 }

@@ -1,5 +1,6 @@
-//! Programs that confine themselves by seccomp: what they say and how they end, natively and under the pager, and what outlives exec into a program
-//! that runs natively. What filters mean is in `guests.rs` and pager/core's `seccomp_kernel.rs`.
+//! Programs that confine themselves by seccomp: what they say and how they end, natively and under the pager,
+//! and what outlives exec into a program that runs natively. What filters mean is in `guests.rs` and
+//! pager/core's `seccomp_kernel.rs`.
 //!
 //! Assumes: gcc, root. Programs of packages that are not there are named and left out.
 
@@ -50,7 +51,8 @@ fn a_program_that_runs_natively_has_its_filters_from_the_kernel() {
     assert_eq!(seccomp_lines(&paged), seccomp_lines(&native));
 }
 
-/// A filter that allows execve with the program's own pointer only forbids the one that the runtime makes. To go without it is not an answer.
+/// A filter that allows execve with the program's own pointer only forbids the one that the runtime makes. To
+/// go without it is not an answer.
 #[test]
 fn a_program_that_cannot_have_its_filters_is_not_executed() {
     let scratch = Scratch::new("sealed");
@@ -59,7 +61,12 @@ fn a_program_that_cannot_have_its_filters_is_not_executed() {
     // The filter that forbids seccomp(2) is the newest: all can be installed.
     assert_eq!((paged.end, seccomp_lines(&paged).len()), (End::Code(0), 2), "{}", paged.complaint());
     let refused = executes("narrow", &cat, true);
-    assert_eq!((refused.end, stdout(&refused)), (End::Code(7), "not executed: 1\n".into()), "{}", refused.complaint());
+    assert_eq!(
+        (refused.end, stdout(&refused)),
+        (End::Code(7), "not executed: 1\n".into()),
+        "{}",
+        refused.complaint()
+    );
 }
 
 /// Compares a shell's command natively and paged, if its program is there.
@@ -72,7 +79,12 @@ fn same(program: &str, script: &str) {
     let native = Run::new("/bin/sh").args(arguments).limit(LIMIT).outcome();
     for paging in [Paging::new(), Paging::new().resident("4M"), Paging::new().option("--engine", "sigsegv")] {
         let paged = paging.run("/bin/sh", |run| run.args(arguments).limit(LIMIT)).outcome;
-        assert_eq!((paged.end, stdout(&paged)), (native.end, stdout(&native)), "{program}: {}", paged.complaint());
+        assert_eq!(
+            (paged.end, stdout(&paged)),
+            (native.end, stdout(&native)),
+            "{program}: {}",
+            paged.complaint()
+        );
     }
 }
 
@@ -106,7 +118,9 @@ fn bubblewrap_confines_what_it_executes() {
     ];
     let file = scratch.file("filter", filter.concat());
     let inner = "mkdir /tmp/confined 2>&1; echo $?; grep Seccomp /proc/self/status";
-    let script =
-        format!("exec 9<{}; bwrap --bind / / --dev /dev --proc /proc --seccomp 9 sh -c '{inner}'", file.display());
+    let script = format!(
+        "exec 9<{}; bwrap --bind / / --dev /dev --proc /proc --seccomp 9 sh -c '{inner}'",
+        file.display()
+    );
     same("bwrap", &script);
 }

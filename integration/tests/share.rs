@@ -43,7 +43,9 @@ impl Paged {
     fn start(cap: &str, script: &str) -> Paged {
         let scratch = Scratch::new("share");
         let mut command = Command::new(binaries::pager());
-        command.args(["run", "--children", "share", "--resident", cap, "--stats"]).arg(scratch.join("report.json"));
+        command
+            .args(["run", "--children", "share", "--resident", cap, "--stats"])
+            .arg(scratch.join("report.json"));
         command.args(["--", "/bin/sh", "-c", &format!("exec 3<&0; {script}")]);
         let started = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut pager = started.expect("pager can be started");
@@ -107,7 +109,11 @@ fn the_cap_holds_for_all_processes_together() {
     let scratch = Scratch::new("share");
     let file = scratch.join("report.json");
     let mut command = Command::new(binaries::pager());
-    command.args(["run", "--children", "share", "--resident", "16M", "--stats"]).arg(&file).arg("--").arg(guest);
+    command
+        .args(["run", "--children", "share", "--resident", "16M", "--stats"])
+        .arg(&file)
+        .arg("--")
+        .arg(guest);
     let mut pager = command.args(arguments).stdout(Stdio::piped()).spawn().expect("pager can be started");
     let root = i32::try_from(pager.id()).expect("a process number is an i32");
     let (mut most, mut beyond) = (0, None);
@@ -130,7 +136,8 @@ fn the_cap_holds_for_all_processes_together() {
     let report = Report::read(&file);
     assert!(report.number("resident_all_peak_bytes") <= CAP, "{report:?}");
     assert_eq!(report.text("children"), "share");
-    let peaks: Vec<u64> = report.list("process_table").iter().map(|row| row.number("resident_peak_bytes")).collect();
+    let peaks: Vec<u64> =
+        report.list("process_table").iter().map(|row| row.number("resident_peak_bytes")).collect();
     assert!(peaks.len() == 5 && peaks.iter().all(|peak| *peak <= CAP), "{peaks:?}");
 }
 
@@ -140,7 +147,8 @@ fn what_sleeps_gives_way_to_what_works() {
     let mut run = Paged::start("16M", &format!("{} & {} & wait", holder(), walker(32)));
     let told = [run.line(), run.line(), run.line()];
     let named = |pid: &i32| processes::look_up(*pid).is_some_and(|process| process.name == "walker");
-    let walker = told.iter().filter_map(|line| line.parse().ok()).find(named).expect("the walker says its number");
+    let walker =
+        told.iter().filter_map(|line| line.parse().ok()).find(named).expect("the walker says its number");
     let grown = processes::wait_until(LIMIT, || bytes(walker) > 12 * MIB);
     assert!(grown, "{} MiB", bytes(walker) / MIB);
     let report = run.finish();

@@ -1,7 +1,8 @@
-//! Shared mappings of files that are written to count against the cap: what they hold of it is the file's, and goes with its page table entry.
+//! Shared mappings of files that are written to count against the cap: what they hold of it is the file's,
+//! and goes with its page table entry.
 //!
-//! Assumes: gcc, and a native run whose peak can be sampled. What programs see of such memory is compared in `guests.rs` (`shared_*`),
-//! `memory_calls.rs` and `differential.rs`.
+//! Assumes: gcc, and a native run whose peak can be sampled. What programs see of such memory is compared in
+//! `guests.rs` (`shared_*`), `memory_calls.rs` and `differential.rs`.
 
 use std::time::Duration;
 
@@ -24,7 +25,12 @@ fn compare(kind: &str, held: fn(&Peak) -> u64) -> (u64, u64) {
     let native = prepare(Run::new(&program)).outcome();
     assert_eq!(native.end, End::Code(0), "{}", native.complaint());
     let run = Paging::new().resident(CAP.0).run(&program, prepare);
-    assert_eq!((run.outcome.end, &run.outcome.stdout), (native.end, &native.stdout), "{}", run.outcome.complaint());
+    assert_eq!(
+        (run.outcome.end, &run.outcome.stdout),
+        (native.end, &native.stdout),
+        "{}",
+        run.outcome.complaint()
+    );
     let root = native.resident.root.expect("a native run takes longer than a sample");
     assert!(held(&root) > MAPPED / 2, "natively {} bytes were seen at most", held(&root));
     let peak = run.outcome.resident.descendants.values().map(held).max().expect("the paged run was sampled");
@@ -51,7 +57,8 @@ fn a_file_in_memory_stays_within_the_cap_as_far_as_the_process_holds_it() {
 fn what_other_engines_leave_to_the_kernel_is_told() {
     let program = guests::build("shared_fill", Link::Dynamic);
     for engine in ["uffd", "thread"] {
-        let run = Paging::new().resident(CAP.0).option("--engine", engine).run(&program, |run| run.limit(LIMIT));
+        let run =
+            Paging::new().resident(CAP.0).option("--engine", engine).run(&program, |run| run.limit(LIMIT));
         assert_eq!(run.outcome.end, End::Code(0), "{}", run.outcome.complaint());
         assert_eq!(run.report().number("unmanaged_shared_bytes"), MAPPED, "{engine}");
     }
@@ -71,7 +78,8 @@ fn same_script(cap: &str, script: &str) {
 
 /// The index of the log is a file that all processes map, and lock.
 ///
-/// Whether the log is left when they have ended depends on who closes last, and whether alone: so what it holds is not compared.
+/// Whether the log is left when they have ended depends on who closes last, and whether alone: so what it
+/// holds is not compared.
 #[test]
 fn sqlite_processes_share_a_write_ahead_log() {
     tools::require(&[tools::SQLITE]);

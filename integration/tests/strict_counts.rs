@@ -1,4 +1,5 @@
-//! Two programs that know nothing of each other count the same: pages filled from an image, and bytes served for it.
+//! Two programs that know nothing of each other count the same: pages filled from an image, and bytes served
+//! for it.
 //!
 //! Assumes: root or fusermount3, gcc.
 
@@ -14,12 +15,14 @@ use integration::scratch::Scratch;
 
 const PAGE_BYTES: u64 = 4096;
 
-/// A copy of the guest whose size is a whole number of pages: a last page cut short would be served as fewer bytes.
+/// A copy of the guest whose size is a whole number of pages: a last page cut short would be served as fewer
+/// bytes.
 fn padded_program(scratch: &Scratch, guest: &str) -> std::path::PathBuf {
     let mut bytes = fs::read(guests::build(guest, Link::StaticPie)).expect("a built guest can be read");
     bytes.resize(bytes.len().next_multiple_of(PAGE_BYTES as usize), 0);
     let path = scratch.file(guest, bytes);
-    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("a mode can be set");
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("a mode can be set");
     path
 }
 
@@ -32,7 +35,8 @@ fn of_file(list: Vec<Report>, name: &str) -> Report {
 fn counts_agree(guest: &str, cap: Option<&str>) {
     let scratch = Scratch::new("strict");
     let program = padded_program(&scratch, guest);
-    let mount: Mount = MountPlan::new().image(&program).strict().mount().unwrap_or_else(|reason| panic!("{reason}"));
+    let mount: Mount =
+        MountPlan::new().image(&program).strict().mount().unwrap_or_else(|reason| panic!("{reason}"));
     let paging = cap.map_or_else(Paging::new, |cap| Paging::new().resident(cap)).exact();
     let run = paging.run(mount.image(guest), |run| run);
     assert_eq!(run.outcome.end, End::Code(0), "{}", run.outcome.complaint());

@@ -1,4 +1,5 @@
-//! Style that matters is a test that reads the repository: sizes, where `unsafe` may stand, names that say nothing.
+//! Style that matters is a test that reads the repository: sizes, where `unsafe` may stand, names that say
+//! nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,9 +8,15 @@ use integration::binaries;
 
 const LONGEST_FILE: usize = 500;
 const LONGEST_FUNCTION: usize = 70;
-/// Where `unsafe` may stand: what runs inside the guest's threads, the modules that wrap the system, the floors.
-const UNSAFE_HOMES: [&str; 5] =
-    ["pager/runtime/", "pager/src/sys/", "swapfs/src/sys/", "integration/src/floor/", "integration/src/mount.rs"];
+/// Where `unsafe` may stand: what runs inside the guest's threads, the modules that wrap the system, the
+/// floors.
+const UNSAFE_HOMES: [&str; 5] = [
+    "pager/runtime/",
+    "pager/src/sys/",
+    "swapfs/src/sys/",
+    "integration/src/floor/",
+    "integration/src/mount.rs",
+];
 /// Names of modules that say nothing about what they hold.
 const EMPTY_NAMES: [&str; 6] = ["common", "helper", "helpers", "manager", "misc", "util"];
 
@@ -38,7 +45,8 @@ fn sources() -> Vec<Source> {
 }
 
 fn source(root: &Path, path: &Path) -> Source {
-    let name = path.strip_prefix(root).expect("a source lies in the workspace").to_string_lossy().into_owned();
+    let name =
+        path.strip_prefix(root).expect("a source lies in the workspace").to_string_lossy().into_owned();
     Source { name, text: fs::read_to_string(path).expect("a source can be read") }
 }
 
@@ -67,8 +75,9 @@ fn functions_fit_a_screen() {
     none(sources().iter().flat_map(long).collect());
 }
 
-/// The first line and the number of lines of each function of a formatted source: rustfmt puts the closing brace under
-/// the first letter of the head. The tests at a file's end are left out: a literal for one may be as long as it likes.
+/// The first line and the number of lines of each function of a formatted source: rustfmt puts the closing
+/// brace under the first letter of the head. The tests at a file's end are left out: a literal for one may be
+/// as long as it likes.
 fn functions(text: &str) -> Vec<(usize, usize)> {
     let lines: Vec<&str> = text.lines().take_while(|line| *line != "#[cfg(test)]").collect();
     let heads = lines.iter().enumerate().filter(|(_, line)| is_head(line));
@@ -85,17 +94,22 @@ fn functions(text: &str) -> Vec<(usize, usize)> {
 fn is_head(line: &str) -> bool {
     let words = line.trim_start().split('(').next().unwrap_or_default();
     let ends_at_once = line.trim_end().ends_with([';', '}']);
-    !ends_at_once && words.split(' ').any(|word| word == "fn") && !words.starts_with("//") && !words.contains('"')
+    !ends_at_once
+        && words.split(' ').any(|word| word == "fn")
+        && !words.starts_with("//")
+        && !words.contains('"')
 }
 
 #[test]
 fn unsafe_stands_only_where_it_may() {
     let stray = |source: &Source| {
-        let may =
-            UNSAFE_HOMES.iter().any(|home| source.name.starts_with(home)) || source.name.ends_with("tests/style.rs");
+        let may = UNSAFE_HOMES.iter().any(|home| source.name.starts_with(home))
+            || source.name.ends_with("tests/style.rs");
         let code = source.text.lines().filter(|line| !line.trim_start().starts_with("//"));
         let uses = code
-            .filter(|line| line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe"))
+            .filter(|line| {
+                line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe")
+            })
             .count();
         (!may && uses > 0).then(|| format!("{}: {uses} lines with unsafe", source.name))
     };
@@ -115,7 +129,8 @@ fn modules_say_what_they_hold() {
 #[test]
 fn modules_begin_with_what_they_own() {
     let bare = |source: &Source| {
-        let begins = source.text.lines().next().is_some_and(|line| line.starts_with("//!") || line.starts_with("#!["));
+        let begins =
+            source.text.lines().next().is_some_and(|line| line.starts_with("//!") || line.starts_with("#!["));
         (!begins).then(|| format!("{}: no words at its head", source.name))
     };
     none(sources().iter().filter_map(bare).collect());

@@ -1,7 +1,7 @@
 //! A throttled mount never gives more than was asked: rate, no burst at the start, latency.
 //!
-//! Assumes: root or fusermount3. How little less it gives is measured, not asserted: a busy machine stalls the reader
-//! (`cargo bench -p swapfs --bench accuracy`). `INTEGRATION_FULL=1` reads for 10 s at each rate.
+//! Assumes: root or fusermount3. How little less it gives is measured, not asserted: a busy machine stalls
+//! the reader (`cargo bench -p swapfs --bench accuracy`). `INTEGRATION_FULL=1` reads for 10 s at each rate.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -1,7 +1,9 @@
-//! What the supervisor does for a shared cap: it keeps the fair part, pokes who has too much and does not fault by itself, and finds lost credit.
+//! What the supervisor does for a shared cap: it keeps the fair part, pokes who has too much and does not
+//! fault by itself, and finds lost credit.
 //!
-//! It decides nothing that a process would wait for: without it every process keeps what it has, and what is free goes to whoever comes first.
-//! All numbers are in memory that the programs could write over, so nothing here trusts them to make sense.
+//! It decides nothing that a process would wait for: without it every process keeps what it has, and what is
+//! free goes to whoever comes first. All numbers are in memory that the programs could write over, so nothing
+//! here trusts them to make sense.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -14,11 +16,13 @@ use crate::members::{Mark, Membership};
 use crate::stat::Stat;
 use crate::sys;
 
-/// Looks in a row at which somebody is short before the richest is poked: most pay at a fault of their own before that.
+/// Looks in a row at which somebody is short before the richest is poked: most pay at a fault of their own
+/// before that.
 const SHORT_LOOKS: u32 = 2;
 /// Most processes that are poked at one look.
 const POKES: usize = 4;
-/// What part of the cap is left to those who come to want more: who wakes or starts while another takes all it can would have to wait for it.
+/// What part of the cap is left to those who come to want more: who wakes or starts while another takes all
+/// it can would have to wait for it.
 const RESERVE_PART: u64 = 32;
 /// Looks for which a process that a poke changed nothing in is left alone. It may be stopped.
 const SILENCE_LOOKS: u64 = 20;
@@ -63,11 +67,16 @@ impl Balance {
     fn poke_richest(&mut self, control: &Control, members: &[&Process], mark: &Mark) {
         self.poked.retain(|poked| self.looks - poked.look < SILENCE_LOOKS);
         let spare = |process: &Process| credit(process).saturating_sub(control.pool.floor(&process.account));
-        let mut rich: Vec<(u64, &Process)> = members.iter().map(|process| (spare(process), *process)).collect();
+        let mut rich: Vec<(u64, &Process)> =
+            members.iter().map(|process| (spare(process), *process)).collect();
         rich.retain(|(spare, process)| *spare > 0 && !self.is_silent(process));
         rich.sort_by_key(|(spare, _)| Reverse(*spare));
         for (_, process) in rich.into_iter().take(POKES) {
-            self.poked.push(Poked { pid: process.pid.load(Relaxed), credit: credit(process), look: self.looks });
+            self.poked.push(Poked {
+                pid: process.pid.load(Relaxed),
+                credit: credit(process),
+                look: self.looks,
+            });
             poke(process, mark);
         }
     }
@@ -85,7 +94,9 @@ impl Balance {
         }
         let before = std::mem::take(&mut self.used);
         for process in members(control).filter(|process| credit(process) > LEAST_CREDIT) {
-            let Some((pid, stat)) = process.known_pid().and_then(|pid| Some((pid, Stat::of(pid)?))) else { continue };
+            let Some((pid, stat)) = process.known_pid().and_then(|pid| Some((pid, Stat::of(pid)?))) else {
+                continue;
+            };
             self.used.insert(pid, stat.used);
             if before.get(&pid) == Some(&stat.used) && process.account.hungry.load(Relaxed) == 0 {
                 process.account.idle.store(1, Relaxed);
@@ -96,7 +107,8 @@ impl Balance {
     /// Finds credit that was lost with killed processes. Every 100 ms.
     pub fn audit(&mut self, control: &Control) {
         if is_shared(control) {
-            let sum = control.processes.iter().map(|process| process.account.total()).fold(0, u64::saturating_add);
+            let sum =
+                control.processes.iter().map(|process| process.account.total()).fold(0, u64::saturating_add);
             self.audit.look(&control.pool, control.settings.cap_pages.load(Relaxed), sum);
         }
     }
@@ -133,7 +145,8 @@ fn standing(process: &Process) -> (u64, bool) {
     (credit(process).min(most), process.account.hungry.load(Relaxed) > 0)
 }
 
-/// Asks a process to keep to its cap now, if it is one of the run: no stranger is sent a signal on the word of memory that programs can write to.
+/// Asks a process to keep to its cap now, if it is one of the run: no stranger is sent a signal on the word
+/// of memory that programs can write to.
 pub fn poke(process: &Process, mark: &Mark) {
     process.poke(|pid| {
         if let Ok(number) = i32::try_from(pid)

@@ -1,8 +1,10 @@
 //! Bequests: swap slots of processes that execute a program which runs natively.
 //!
-//! With its memory go the pages that its slots hold, but the new program knows nothing of slots, and before it runs they cannot be given up: the
-//! exec may fail, and then the old program goes on with them. So the process writes them into a file in memory, locks that and hands it out
-//! through the [`Hatch`]. The lock falls when the process executes or dies, and the slots are given up here; if the exec fails, it empties the file first.
+//! With its memory go the pages that its slots hold, but the new program knows nothing of slots, and before
+//! it runs they cannot be given up: the exec may fail, and then the old program goes on with them. So the
+//! process writes them into a file in memory, locks that and hands it out through the [`Hatch`]. The lock
+//! falls when the process executes or dies, and the slots are given up here; if the exec fails, it empties
+//! the file first.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -49,8 +51,13 @@ impl Bequests {
 
 /// Whether its process has neither executed nor died.
 fn is_locked(file: &File) -> bool {
-    let mut lock =
-        libc::flock { l_type: libc::F_WRLCK as i16, l_whence: libc::SEEK_SET as i16, l_start: 0, l_len: 0, l_pid: 0 };
+    let mut lock = libc::flock {
+        l_type: libc::F_WRLCK as i16,
+        l_whence: libc::SEEK_SET as i16,
+        l_start: 0,
+        l_len: 0,
+        l_pid: 0,
+    };
     fcntl(file, FcntlArg::F_GETLK(&mut lock)).is_ok() && lock.l_type != libc::F_UNLCK as i16
 }
 
@@ -123,8 +130,14 @@ mod tests {
             slots.iter().for_each(|slot| file.write_all(&slot.place().to_ne_bytes()).expect("written"));
             let (fds, inner) = ([file.as_fd().as_raw_fd()], self.hatch.inner());
             let message = [ControlMessage::ScmRights(&fds)];
-            sendmsg::<()>(inner.as_raw_fd(), &[std::io::IoSlice::new(&[0])], &message, MsgFlags::empty(), None)
-                .expect("sent");
+            sendmsg::<()>(
+                inner.as_raw_fd(),
+                &[std::io::IoSlice::new(&[0])],
+                &message,
+                MsgFlags::empty(),
+                None,
+            )
+            .expect("sent");
             file
         }
     }

@@ -2,7 +2,8 @@
 
 use crate::size::ByteSize;
 
-/// Fewest pages that a process can run in: what one instruction and the buffers of one system call may need at once, and a batch to evict.
+/// Fewest pages that a process can run in: what one instruction and the buffers of one system call may need
+/// at once, and a batch to evict.
 pub const LEAST_CAP_PAGES: u64 = 64;
 
 /// A cap, or none.

@@ -1,17 +1,20 @@
 //! Slots that are claimed, by processes whose numbers are not the supervisor's.
 //!
-//! A process in a PID namespace of its own cannot say which process it is to us. It locks its slot's byte of the control file instead, and the kernel
-//! says who has the lock, in our numbers. A slot that nobody has locked in time was kept for a child that died before it could, or that was never made.
+//! A process in a PID namespace of its own cannot say which process it is to us. It locks its slot's byte of
+//! the control file instead, and the kernel says who has the lock, in our numbers. A slot that nobody has
+//! locked in time was kept for a child that died before it could, or that was never made.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 use pager_core::shared::{ABANDONED, CLAIMING, Control, Process};
 
-/// Looks, each 10 ms, for which a slot is kept for a process that does not come. One that comes later takes another.
+/// Looks, each 10 ms, for which a slot is kept for a process that does not come. One that comes later takes
+/// another.
 const PATIENCE_LOOKS: u32 = 100;
 
-/// What is remembered from look to look: generation of a claimed slot, and the looks at which nobody had its lock.
+/// What is remembered from look to look: generation of a claimed slot, and the looks at which nobody had its
+/// lock.
 #[derive(Default)]
 pub struct Claims(HashMap<usize, (u32, u32)>);
 
@@ -19,14 +22,16 @@ impl Claims {
     /// Looks at all slots of `control`; `holder` says which process has the lock of one.
     pub fn look(&mut self, control: &Control, holder: impl Fn(usize) -> Option<u32>) {
         let before = std::mem::take(&mut self.0);
-        for (index, slot) in control.processes.iter().enumerate().filter(|(_, slot)| slot.pid.load(Acquire) == CLAIMING)
+        for (index, slot) in
+            control.processes.iter().enumerate().filter(|(_, slot)| slot.pid.load(Acquire) == CLAIMING)
         {
             if let Some(pid) = holder(index) {
                 let _ = slot.pid.compare_exchange(CLAIMING, pid, SeqCst, Relaxed);
                 continue;
             }
             let generation = slot.generation.load(Acquire);
-            let looks = before.get(&index).filter(|(of, _)| *of == generation).map_or(1, |(_, looks)| looks + 1);
+            let looks =
+                before.get(&index).filter(|(of, _)| *of == generation).map_or(1, |(_, looks)| looks + 1);
             if looks < PATIENCE_LOOKS || !abandon(control, slot, || holder(index).is_some()) {
                 self.0.insert(index, (generation, looks));
             }
@@ -35,7 +40,8 @@ impl Claims {
     }
 }
 
-/// Frees a claimed slot, unless its process has locked it after all: it looks whether the slot is still its own after that.
+/// Frees a claimed slot, unless its process has locked it after all: it looks whether the slot is still its
+/// own after that.
 fn abandon(control: &Control, slot: &Process, is_locked: impl Fn() -> bool) -> bool {
     if slot.pid.compare_exchange(CLAIMING, ABANDONED, SeqCst, Relaxed).is_err() {
         return false;
@@ -60,7 +66,8 @@ pub fn clear(control: &Control, process: &Process) {
 /// Notes in the roster the numbers of processes that did not know them.
 fn name_rows(control: &Control) {
     for process in &control.processes {
-        let row = (process.row.load(Acquire) as usize).checked_sub(1).and_then(|row| control.roster.rows.get(row));
+        let row =
+            (process.row.load(Acquire) as usize).checked_sub(1).and_then(|row| control.roster.rows.get(row));
         if let (Some(pid), Some(row)) = (process.known_pid(), row) {
             let _ = row.outer.compare_exchange(0, pid, SeqCst, Relaxed);
         }
@@ -110,7 +117,10 @@ mod tests {
         assert_eq!(slot.known_pid(), Some(4711));
         let row = &control.roster.rows[row];
         assert_eq!((row.pid.load(Relaxed), row.shown_pid()), (1, 4711));
-        assert!(control.roster.of(4711, 0).is_some() && control.roster.of(1, 0).is_none(), "1 is somebody else here");
+        assert!(
+            control.roster.of(4711, 0).is_some() && control.roster.of(1, 0).is_none(),
+            "1 is somebody else here"
+        );
         assert!(control.roster.of(1, 2).is_some());
     }
 
@@ -168,7 +178,8 @@ mod tests {
             .spawn()
             .expect("python3");
         let mut byte = [0];
-        std::io::Read::read_exact(&mut child.stdout.take().expect("piped"), &mut byte).expect("it has the lock");
+        std::io::Read::read_exact(&mut child.stdout.take().expect("piped"), &mut byte)
+            .expect("it has the lock");
         assert_eq!((control.holder(5), control.holder(4)), (Some(child.id()), None));
         child.kill().and_then(|()| child.wait()).expect("a child");
         assert_eq!(control.holder(5), None);

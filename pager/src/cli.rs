@@ -109,7 +109,8 @@ pub enum Command {
     Sim(CurveArgs),
     /// Print a recorded run event by event
     Events(EventsArgs),
-    /// Change the cap of a run that is under way; its paged processes keep to it at once, whichever of them is named
+    /// Change the cap of a run that is under way; its paged processes keep to it at once, whichever of them
+    /// is named
     Limit(LimitArgs),
     /// Write manual pages and completions of all shells into a directory, laid out as /usr/share
     Generate(GenerateArgs),
@@ -139,7 +140,8 @@ pub struct CurveArgs {
     /// A trace written by `pager run --record`, at a cap smaller than all that are asked about
     pub file: PathBuf,
 
-    /// Policies: fifo, clock, lru, mru, random, 2q (the live one), arc, s3-fifo, opt (the lower bound), or all
+    /// Policies: fifo, clock, lru, mru, random, 2q (the live one), arc, s3-fifo, opt (the lower bound), or
+    /// all
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = CurvePolicy::parse, default_value = "all")]
     pub policy: Vec<CurvePolicy>,
 
@@ -235,7 +237,9 @@ impl CurvePolicy {
     /// The policies that are meant.
     pub fn expand(self) -> Vec<CurvePolicy> {
         match self {
-            CurvePolicy::All => PolicyName::ALL.into_iter().map(CurvePolicy::Live).chain([CurvePolicy::Opt]).collect(),
+            CurvePolicy::All => {
+                PolicyName::ALL.into_iter().map(CurvePolicy::Live).chain([CurvePolicy::Opt]).collect()
+            }
             one => vec![one],
         }
     }
@@ -306,7 +310,8 @@ pub enum ChildrenChoice {
     Share,
     /// Each process is paged, up to a cap of its own
     Own,
-    /// Programs that a child executes run as without pager, outside the cap; a fork that executes nothing stays paged
+    /// Programs that a child executes run as without pager, outside the cap; a fork that executes nothing
+    /// stays paged
     Native,
 }
 
@@ -323,7 +328,8 @@ impl From<ChildrenChoice> for pager_core::shared::Children {
 /// Arguments of `pager run`.
 #[derive(Args, Debug)]
 pub struct RunArgs {
-    /// Most memory that all processes together may have resident (with --children own: each); over it pages go to the swap file [default: no cap]
+    /// Most memory that all processes together may have resident (with --children own: each); over it pages
+    /// go to the swap file [default: no cap]
     #[arg(long, value_name = "SIZE")]
     pub resident: Option<ByteSize>,
 
@@ -331,7 +337,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", value_delimiter = ',')]
     pub swap: Vec<PathBuf>,
 
-    /// Size of the temporary swap file in $TMPDIR that is used without --swap; takes space only as it fills [default: 16G]
+    /// Size of the temporary swap file in $TMPDIR that is used without --swap; takes space only as it fills
+    /// [default: 16G]
     #[arg(long, value_name = "SIZE", conflicts_with = "swap")]
     pub swap_size: Option<ByteSize>,
 
@@ -339,7 +346,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "text|json|none|FILE", default_value = "text", value_parser = OsStringValueParser::new().map(StatsTarget::from))]
     pub stats: StatsTarget,
 
-    /// Write what happens to each page (faults, evictions, mappings) to FILE, for `pager mrc`, `pager sim` and `pager events`
+    /// Write what happens to each page (faults, evictions, mappings) to FILE, for `pager mrc`, `pager sim`
+    /// and `pager events`
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 
@@ -347,11 +355,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "SIZE", default_value = "4G", requires = "record")]
     pub record_limit: ByteSize,
 
-    /// Read every image page by itself (4096 bytes, no mapping, no fault-around): slower, but every byte is seen by who serves the file
+    /// Read every image page by itself (4096 bytes, no mapping, no fault-around): slower, but every byte is
+    /// seen by who serves the file
     #[arg(long)]
     pub exact: bool,
 
-    /// By which signal missing pages make themselves known: `sigsegv` and `uffd` (SIGBUS) force one, `auto` takes the quickest for each
+    /// By which signal missing pages make themselves known: `sigsegv` and `uffd` (SIGBUS) force one, `auto`
+    /// takes the quickest for each
     #[arg(long, value_enum, default_value_t)]
     pub engine: EngineChoice,
 

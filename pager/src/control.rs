@@ -74,7 +74,8 @@ impl ControlFile {
         Ok(ControlFile { map, fd, swap: layout.swap })
     }
 
-    /// Has the processes hold on to `lifeline` and use `hatch`, and the device `userfault` if they need it; once, before there are any.
+    /// Has the processes hold on to `lifeline` and use `hatch`, and the device `userfault` if they need it;
+    /// once, before there are any.
     pub fn name(&self, lifeline: &Lifeline, hatch: &Hatch, userfault: Option<&HighFd>) {
         self.settings.userfault_fd.store(userfault.map_or(-1, |device| device.number().into()), Relaxed);
         self.settings.lifeline_fd.store(lifeline.number().into(), Relaxed);
@@ -113,7 +114,8 @@ impl ControlFile {
     ///
     /// What the kernel said.
     pub(crate) fn ring(&self) -> io::Result<RingMap> {
-        let (offset, cells) = (self.settings.trace_offset.load(Relaxed), self.settings.trace_cells.load(Relaxed));
+        let (offset, cells) =
+            (self.settings.trace_offset.load(Relaxed), self.settings.trace_cells.load(Relaxed));
         RingMap::new(&self.fd, offset, cells as usize)
     }
 
@@ -152,7 +154,8 @@ impl Deref for ControlFile {
 
 /// A memory file of a fixed length: no process can cut it under another's feet.
 fn sealed_file(bytes: u64) -> io::Result<File> {
-    let file = File::from(memfd_create("pager-control", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?);
+    let file =
+        File::from(memfd_create("pager-control", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?);
     file.set_len(bytes)?;
     let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;

@@ -20,8 +20,8 @@ const ROOM: u64 = 256;
 pub struct HighFd(OwnedFd);
 
 impl HighFd {
-    /// Duplicates `low` to a free number from [`OWN_DESCRIPTORS`] on, where the limits let that be; else just below the soft limit on descriptors, or
-    /// further down where that is taken.
+    /// Duplicates `low` to a free number from [`OWN_DESCRIPTORS`] on, where the limits let that be; else just
+    /// below the soft limit on descriptors, or further down where that is taken.
     ///
     /// # Errors
     ///

@@ -17,7 +17,8 @@ const FEATURE_POISON: u64 = 1 << 14;
 const FEATURE_WP_ASYNC: u64 = 1 << 15;
 const FEATURE_MOVE: u64 = 1 << 16;
 const GUARD_ANONYMOUS: &str = "guard_anonymous";
-/// The kernels that `cargo kernels` has tried, as `integration/docs/kernels.md` records: nothing is known of older ones.
+/// The kernels that `cargo kernels` has tried, as `integration/docs/kernels.md` records: nothing is known of
+/// older ones.
 const TRIED: &str = "6.1 to 7.3";
 
 /// Whether `pager run` can do without.
@@ -129,7 +130,12 @@ impl Diagnosis {
         }
         text.push('\n');
         for limit in &self.limits {
-            text += &format!("  {:<30}{:<12}{}\n", limit.name, limit.value.as_deref().unwrap_or("?"), limit.meaning);
+            text += &format!(
+                "  {:<30}{:<12}{}\n",
+                limit.name,
+                limit.value.as_deref().unwrap_or("?"),
+                limit.meaning
+            );
         }
         text += match self.can_run {
             true => "\n`pager run` works here.\n",
@@ -167,9 +173,11 @@ fn lacks(feature: Feature, engine: Engine) -> Option<MissingFeature> {
     let Feature { name, need, found: Found::No(reason), instead, .. } = feature else { return None };
     match (need, name, engine) {
         (Need::Required, ..) => Some(MissingFeature { name, reason, instead }),
-        (_, GUARD_ANONYMOUS, Engine::Sigsegv) => {
-            Some(MissingFeature { name, reason, instead: "--engine sigsegv needs Linux 6.13; leave the engine out" })
-        }
+        (_, GUARD_ANONYMOUS, Engine::Sigsegv) => Some(MissingFeature {
+            name,
+            reason,
+            instead: "--engine sigsegv needs Linux 6.13; leave the engine out",
+        }),
         _ => None,
     }
 }
@@ -189,12 +197,12 @@ fn features() -> Vec<Feature> {
     features
 }
 
-/// What can be done about a userfaultfd that is refused. Linux itself refuses nobody one for user mode: a sandbox does.
+/// What can be done about a userfaultfd that is refused. Linux itself refuses nobody one for user mode: a
+/// sandbox does.
 const UNFORBID: &str = "a seccomp filter of this container or service forbids it: have its profile allow the system call userfaultfd \
     (docker and podman: --security-opt seccomp=PROFILE.json; systemd: SystemCallFilter=userfaultfd), or let it have the device \
     (--device /dev/userfaultfd, readable and writable for this user)";
-const UNFORBID_EXECVEAT: &str =
-    "a seccomp filter of this container or service forbids it: have its profile allow the system call execveat";
+const UNFORBID_EXECVEAT: &str = "a seccomp filter of this container or service forbids it: have its profile allow the system call execveat";
 const UNFORBID_PRCTL: &str = "an old kernel, or a seccomp filter of this container or service: have its profile allow the system call prctl with \
     PR_SET_SYSCALL_USER_DISPATCH (59)";
 /// The same where no filter is seen.
@@ -345,7 +353,10 @@ fn feature_row(feature: &Feature) -> String {
         Found::Yes => format!("  {:<30}{:<12}{}\n", feature.name, "yes", feature.purpose),
         Found::No(reason) => {
             let state = if feature.need == Need::Required { "MISSING" } else { "no" };
-            format!("  {:<30}{state:<12}{}; instead: {} [{reason}]\n", feature.name, feature.purpose, feature.instead)
+            format!(
+                "  {:<30}{state:<12}{}; instead: {} [{reason}]\n",
+                feature.name, feature.purpose, feature.instead
+            )
         }
     }
 }
@@ -375,7 +386,9 @@ mod tests {
         let none = NoUserfault { call: error(libc::EPERM), device: error(libc::ENOENT) };
         let features = userfaultfd_features(&Err(none));
         assert!(features.iter().all(|feature| feature.found != Found::Yes));
-        assert!(matches!(&features[0].found, Found::No(reason) if reason.contains("/dev/userfaultfd: No such file")));
+        assert!(
+            matches!(&features[0].found, Found::No(reason) if reason.contains("/dev/userfaultfd: No such file"))
+        );
     }
 
     #[test]
@@ -386,8 +399,15 @@ mod tests {
 
     #[test]
     fn an_engine_needs_what_it_is_made_of() {
-        let guards =
-            || Feature::new(GUARD_ANONYMOUS, Need::Informative, "purpose", "instead", Err(io::Error::other("gone")));
+        let guards = || {
+            Feature::new(
+                GUARD_ANONYMOUS,
+                Need::Informative,
+                "purpose",
+                "instead",
+                Err(io::Error::other("gone")),
+            )
+        };
         assert!(lacks(guards(), Engine::Auto).is_none());
         let refusal = lacks(guards(), Engine::Sigsegv).expect("this engine is made of guards").to_string();
         assert!(refusal.contains("guard_anonymous") && refusal.contains("--engine sigsegv"), "{refusal}");

@@ -1,7 +1,8 @@
 //! When a run that was told to end is ended for good.
 //!
-//! A program may take its time over SIGTERM or an interrupt, or take no notice: `unshare --fork` blocks both and waits for its child. Who told it a second
-//! time, or waited long enough, wants it gone. This decides, on times that it is given; killing is [`crate::keeper`]'s.
+//! A program may take its time over SIGTERM or an interrupt, or take no notice: `unshare --fork` blocks both
+//! and waits for its child. Who told it a second time, or waited long enough, wants it gone. This decides, on
+//! times that it is given; killing is [`crate::keeper`]'s.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,8 @@ use nix::sys::signal::Signal;
 
 /// How long after SIGTERM a run may go on.
 pub const GRACE: Duration = Duration::from_secs(10);
-/// Two interrupts from the terminal within this time end the run. Programs that are talked to get single ones for hours.
+/// Two interrupts from the terminal within this time end the run. Programs that are talked to get single ones
+/// for hours.
 pub const TWICE: Duration = Duration::from_secs(2);
 
 /// Who sent a signal.
@@ -69,7 +71,8 @@ impl Ending {
         self.killed.is_some()
     }
 
-    /// When something has to be done though no signal comes: the run ended, or after that no longer waited for.
+    /// When something has to be done though no signal comes: the run ended, or after that no longer waited
+    /// for.
     pub fn deadline(&self) -> Option<Instant> {
         self.killed.or(self.told).map(|at| at + GRACE)
     }
@@ -101,7 +104,11 @@ mod tests {
     fn two_interrupts_in_a_row_end_a_run_and_two_far_apart_do_not() {
         use Signal::SIGINT;
         let (verdict, ending, _) = after(&[(SIGINT, Origin::Kernel, 1)]);
-        assert_eq!((verdict, ending.deadline()), (Verdict::GoOn, None), "who is talked to is not killed for one");
+        assert_eq!(
+            (verdict, ending.deadline()),
+            (Verdict::GoOn, None),
+            "who is talked to is not killed for one"
+        );
         assert_eq!(after(&[(SIGINT, Origin::Kernel, 1), (SIGINT, Origin::Kernel, 2)]).0, Verdict::End);
         assert_eq!(after(&[(SIGINT, Origin::Kernel, 1), (SIGINT, Origin::Kernel, 5)]).0, Verdict::GoOn);
         assert_eq!(after(&[(SIGINT, Origin::Outsider, 1), (SIGINT, Origin::Outsider, 5)]).0, Verdict::End);

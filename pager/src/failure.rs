@@ -47,7 +47,12 @@ impl Failure {
         if number == FailureKind::None as u32 {
             return None;
         }
-        Some(Failure::new(number, failure.pid.load(Relaxed), failure.detail.load(Relaxed), printable(&failure.text)))
+        Some(Failure::new(
+            number,
+            failure.pid.load(Relaxed),
+            failure.detail.load(Relaxed),
+            printable(&failure.text),
+        ))
     }
 
     fn new(number: u32, pid: u32, detail: u64, text: String) -> Failure {
@@ -108,7 +113,9 @@ fn message(number: u32, pid: u32, detail: u64, text: &str) -> String {
         Some(FailureKind::Io) => {
             format!("{text}: reading or writing failed ({}); check the file and its device", errno(detail))
         }
-        Some(FailureKind::Native) => format!("{text}: ran natively, without paging, as 32-bit and set-id programs do"),
+        Some(FailureKind::Native) => {
+            format!("{text}: ran natively, without paging, as 32-bit and set-id programs do")
+        }
         Some(FailureKind::Internal | FailureKind::None) => {
             format!("internal error: {text} ({detail:#x}); this is a bug of the pager, please report it")
         }
@@ -169,7 +176,9 @@ mod tests {
                 .message
                 .starts_with("/tmp/x: neither an ELF program nor a script")
         );
-        assert!(of(FailureKind::Elf, ElfError::Machine(183).code(), "/tmp/x").message.contains("machine 183"));
+        assert!(
+            of(FailureKind::Elf, ElfError::Machine(183).code(), "/tmp/x").message.contains("machine 183")
+        );
     }
 
     #[test]

@@ -1,7 +1,9 @@
-//! The hatch: a socket between the supervisor and the processes of its run, through which descriptors are handed.
+//! The hatch: a socket between the supervisor and the processes of its run, through which descriptors are
+//! handed.
 //!
-//! Its inner end is one open file that all processes inherit, and none of them reads: what is put in lies there, held open by the kernel, for as long as
-//! one of them has it. What they hand out the supervisor takes. Nobody ever waits at it.
+//! Its inner end is one open file that all processes inherit, and none of them reads: what is put in lies
+//! there, held open by the kernel, for as long as one of them has it. What they hand out the supervisor
+//! takes. Nobody ever waits at it.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};

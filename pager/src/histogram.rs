@@ -58,7 +58,8 @@ impl Distribution {
         &self.buckets
     }
 
-    /// The value that `part` of all values do not exceed, rounded up to the end of its bucket (by at most an eighth); 0 without values.
+    /// The value that `part` of all values do not exceed, rounded up to the end of its bucket (by at most an
+    /// eighth); 0 without values.
     pub fn percentile(&self, part: PerMille) -> u64 {
         let rank = (u128::from(self.count) * u128::from(part.0)).div_ceil(1000).max(1);
         let mut seen: u128 = 0;

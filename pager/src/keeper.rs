@@ -1,10 +1,12 @@
 //! The keeper: a small process that ends what is left of a run when its supervisor is killed.
 //!
-//! A supervisor that is killed runs no code any more. The first process of the run dies with it (`PR_SET_PDEATHSIG`); its children do not, and one
-//! that forked twice has no parent in the run. So every run has a keeper, in a session of its own and deaf to all signals but SIGKILL: it holds
-//! the reading end of a pipe of which only the supervisor has the other, and when that closes it kills every process that has the run's control
-//! file open, and what descends from those. A keeper that is killed is started again. If both are killed, the run's [`Lifeline`] tears, which they
-//! hold together. When the program ends, the keeper is dismissed first: daemons that the program left behind go on, as they would natively.
+//! A supervisor that is killed runs no code any more. The first process of the run dies with it
+//! (`PR_SET_PDEATHSIG`); its children do not, and one that forked twice has no parent in the run. So every
+//! run has a keeper, in a session of its own and deaf to all signals but SIGKILL: it holds the reading end of
+//! a pipe of which only the supervisor has the other, and when that closes it kills every process that has
+//! the run's control file open, and what descends from those. A keeper that is killed is started again. If
+//! both are killed, the run's [`Lifeline`] tears, which they hold together. When the program ends, the keeper
+//! is dismissed first: daemons that the program left behind go on, as they would natively.
 
 use std::collections::HashSet;
 use std::fs;
@@ -80,7 +82,9 @@ impl Keeper {
     /// Has it end. Processes that are left of the run go on.
     pub fn dismiss(&self) {
         if let Err(error) = self.lifeline.let_go(&self.hatch) {
-            say::line(format_args!("what the program left running ends with pager: it cannot be let go ({error})"));
+            say::line(format_args!(
+                "what the program left running ends with pager: it cannot be let go ({error})"
+            ));
         }
         self.end();
     }
@@ -113,7 +117,8 @@ impl Drop for Keeper {
 fn start(control: &ControlFile, lifeline: &Lifeline) -> io::Result<(Pid, OwnedFd)> {
     let mark = control.mark()?;
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
-    let process = sys::keeper::fork_apart(c"pager-keeper", reader, lifeline.writer(), || end_run(&mark, control))?;
+    let process =
+        sys::keeper::fork_apart(c"pager-keeper", reader, lifeline.writer(), || end_run(&mark, control))?;
     Ok((process, writer))
 }
 
@@ -152,7 +157,9 @@ fn with_descendants(all: &[Stat], members: HashSet<u32>) -> HashSet<u32> {
     let mut found = members;
     loop {
         let before = found.len();
-        found.extend(all.iter().filter(|seen| found.contains(&seen.parent)).map(|seen| seen.pid).collect::<Vec<_>>());
+        found.extend(
+            all.iter().filter(|seen| found.contains(&seen.parent)).map(|seen| seen.pid).collect::<Vec<_>>(),
+        );
         if found.len() == before {
             found.remove(&std::process::id());
             return found;

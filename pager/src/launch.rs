@@ -77,7 +77,10 @@ pub enum LaunchError {
     #[error("an argument or environment entry has a NUL byte inside")]
     Nul,
     /// Arguments and environment are over the kernel's limit.
-    #[error("arguments and environment are too long together; the program's own limit is {}", "`getconf ARG_MAX`")]
+    #[error(
+        "arguments and environment are too long together; the program's own limit is {}",
+        "`getconf ARG_MAX`"
+    )]
     ArgumentsTooLong,
     /// The kernel refused.
     #[error("the program cannot be started")]
@@ -98,12 +101,18 @@ impl LaunchError {
 }
 
 impl Launch {
-    /// Opens everything that `args`, checked as `plan`, names. The processes will hold on to `lifeline` and use `hatch`.
+    /// Opens everything that `args`, checked as `plan`, names. The processes will hold on to `lifeline` and
+    /// use `hatch`.
     ///
     /// # Errors
     ///
     /// The first thing that cannot be had.
-    pub fn prepare(args: &RunArgs, plan: &Plan, lifeline: &Lifeline, hatch: &Hatch) -> Result<Launch, LaunchError> {
+    pub fn prepare(
+        args: &RunArgs,
+        plan: &Plan,
+        lifeline: &Lifeline,
+        hatch: &Hatch,
+    ) -> Result<Launch, LaunchError> {
         let program = Search::from_env(plan.root.clone()).open(&args.command[0])?;
         let swap = swap_files(args)?;
         let runtime = HighFd::new(runtime_image::open()?).map_err(LaunchError::Descriptors)?;
@@ -181,14 +190,18 @@ fn swap_files(args: &RunArgs) -> Result<Vec<SwapFile>, SwapError> {
     }
 }
 
-/// This process's environment in its order, without the entry of a run that we may be inside of, and with ours at the end.
+/// This process's environment in its order, without the entry of a run that we may be inside of, and with
+/// ours at the end.
 fn environment(passport: OsString) -> impl Iterator<Item = OsString> {
     let entry = |(mut name, value): (OsString, OsString)| {
         name.push("=");
         name.push(value);
         name
     };
-    env::vars_os().filter(|(name, _)| name.as_bytes() != ENVIRONMENT_KEY.as_bytes()).map(entry).chain([passport])
+    env::vars_os()
+        .filter(|(name, _)| name.as_bytes() != ENVIRONMENT_KEY.as_bytes())
+        .map(entry)
+        .chain([passport])
 }
 
 fn strings(words: impl Iterator<Item = OsString>) -> Result<Vec<CString>, LaunchError> {

@@ -19,8 +19,8 @@ pub struct SwapMap {
     pub checksums_offset: u64,
 }
 
-/// The control file: a [`Control`], then for each swap file its owners and its checksums, then the ring for recorded events, each part starting
-/// on a page.
+/// The control file: a [`Control`], then for each swap file its owners and its checksums, then the ring for
+/// recorded events, each part starting on a page.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Layout {
     /// Offset of the ring for recorded events; 0 where nothing is recorded.
@@ -32,7 +32,8 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Lays out a file for swap files with `capacities` pages, at most [`SWAP_FILES`] of them, and a ring with `trace_cells` cells.
+    /// Lays out a file for swap files with `capacities` pages, at most [`SWAP_FILES`] of them, and a ring
+    /// with `trace_cells` cells.
     ///
     /// `None` if there are too many, or if they are so large that offsets overflow.
     pub fn new(capacities: &[u64], trace_cells: u64) -> Option<Layout> {

@@ -1,8 +1,10 @@
 //! Demand paging in user space: the `pager` command's parts.
 //!
-//! `pager run` is the supervisor of a run. It opens what the program needs ([`launch`]), shares a [`control`] block with its processes, starts
-//! the runtime ([`runtime_image`]) in the program's place and waits ([`supervise`]), while the runtime inside the program does the paging and
-//! counts into the block; a [`report`] is made from it. If the supervisor is killed, its [`keeper`] ends what is left; if that is killed too, a [`lifeline`] does. The supervisor touches no page of the program and serves no fault.
+//! `pager run` is the supervisor of a run. It opens what the program needs ([`launch`]), shares a [`control`]
+//! block with its processes, starts the runtime ([`runtime_image`]) in the program's place and waits
+//! ([`supervise`]), while the runtime inside the program does the paging and counts into the block; a
+//! [`report`] is made from it. If the supervisor is killed, its [`keeper`] ends what is left; if that is
+//! killed too, a [`lifeline`] does. The supervisor touches no page of the program and serves no fault.
 //!
 //! `unsafe` is only in [`sys`].
 #![deny(unsafe_code)]

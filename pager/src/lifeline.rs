@@ -1,9 +1,11 @@
-//! The lifeline: what ends the processes of a run when supervisor and keeper are killed together, and nobody is left to run any code.
+//! The lifeline: what ends the processes of a run when supervisor and keeper are killed together, and nobody
+//! is left to run any code.
 //!
-//! A pipe that nobody writes to. Its writing end is the supervisor's and the keeper's; each process of the run has had the kernel promise SIGKILL for
-//! the moment when the last writer is gone (`lifeline.rs` of the runtime). A run that ends by itself may leave daemons behind, who go on. They
-//! cannot be asked, since they may be stopped or asleep, and nothing must be left running for their sake; so the writing end is put in the [`Hatch`], where
-//! the kernel holds it open until the last of them has ended.
+//! A pipe that nobody writes to. Its writing end is the supervisor's and the keeper's; each process of the
+//! run has had the kernel promise SIGKILL for the moment when the last writer is gone (`lifeline.rs` of the
+//! runtime). A run that ends by itself may leave daemons behind, who go on. They cannot be asked, since they
+//! may be stopped or asleep, and nothing must be left running for their sake; so the writing end is put in
+//! the [`Hatch`], where the kernel holds it open until the last of them has ended.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -68,7 +70,8 @@ mod tests {
 
     impl Process {
         fn of(lifeline: &Lifeline, hatch: &OwnedFd) -> Process {
-            let reader = lifeline.reader.as_fd().try_clone_to_owned().expect("a duplicate, as a fork makes it");
+            let reader =
+                lifeline.reader.as_fd().try_clone_to_owned().expect("a duplicate, as a fork makes it");
             fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).expect("a flag");
             Process { reader: reader.into(), hatch: Some(hatch.try_clone().expect("a duplicate")) }
         }
@@ -96,7 +99,8 @@ mod tests {
     #[test]
     fn it_holds_once_let_go_until_the_last_one_has_ended() {
         let (lifeline, hatch) = (Lifeline::new().expect("a pipe"), Hatch::new().expect("a socket"));
-        let (mut first, mut last) = (Process::of(&lifeline, &hatch.inner()), Process::of(&lifeline, &hatch.inner()));
+        let (mut first, mut last) =
+            (Process::of(&lifeline, &hatch.inner()), Process::of(&lifeline, &hatch.inner()));
         lifeline.let_go(&hatch).expect("sent");
         drop((lifeline, hatch));
         first.hatch = None;

@@ -21,13 +21,18 @@ const CONTROL_LINK: &str = "/memfd:pager-control";
 #[derive(Debug, Error)]
 pub enum LimitError {
     /// Under [`LEAST_CAP_PAGES`].
-    #[error("{asked}: too small to run in; the smallest that works is {}", ByteSize::of_pages(LEAST_CAP_PAGES))]
+    #[error(
+        "{asked}: too small to run in; the smallest that works is {}",
+        ByteSize::of_pages(LEAST_CAP_PAGES)
+    )]
     TooSmall {
         /// What was asked for.
         asked: ByteSize,
     },
     /// The process has no control file.
-    #[error("process {pid} is not part of a `pager run`; give the process id of pager or of one of its programs")]
+    #[error(
+        "process {pid} is not part of a `pager run`; give the process id of pager or of one of its programs"
+    )]
     NotPaged {
         /// As given.
         pid: u32,
@@ -49,8 +54,9 @@ impl LimitError {
     }
 }
 
-/// Sets the cap of the run that process `pid` belongs to: the supervisor, or any of its programs. Each process of the run keeps to it
-/// at once, or all together under `--children share`; one that sleeps with a timeout may wake early, with EINTR.
+/// Sets the cap of the run that process `pid` belongs to: the supervisor, or any of its programs. Each
+/// process of the run keeps to it at once, or all together under `--children share`; one that sleeps with a
+/// timeout may wake early, with EINTR.
 ///
 /// # Errors
 ///
@@ -68,7 +74,8 @@ pub fn limit(pid: u32, limit: Limit) -> Result<(), LimitError> {
         return Err(LimitError::NotPaged { pid });
     }
     let before = control.settings.cap_pages.swap(pages, SeqCst);
-    // Under a shared cap more may be lent than there is now: then the pool is in debt until the processes have paid.
+    // Under a shared cap more may be lent than there is now: then the pool is in debt until the processes
+    // have paid.
     control.pool.resize(before, pages);
     balance::set_level(&control);
     let used = control.processes.iter().filter(|process| process.pid.load(SeqCst) != 0);
@@ -87,7 +94,8 @@ fn control_file(pid: u32) -> io::Result<Option<Found>> {
     for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
         let entry = entry?;
         let path: PathBuf = entry.path();
-        let is_control = fs::read_link(&path).is_ok_and(|link| link.to_string_lossy().starts_with(CONTROL_LINK));
+        let is_control =
+            fs::read_link(&path).is_ok_and(|link| link.to_string_lossy().starts_with(CONTROL_LINK));
         if is_control {
             let file = OpenOptions::new().read(true).write(true).open(&path)?;
             let mark = Mark::new(&file, entry.file_name())?;

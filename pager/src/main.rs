@@ -26,7 +26,9 @@ fn main() {
             say::to_stdout(&if args.json { diagnosis.to_json() } else { diagnosis.to_text() });
             exit(if diagnosis.can_run { 0 } else { 1 })
         }
-        Command::Mrc(args) | Command::Sim(args) => curve(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
+        Command::Mrc(args) | Command::Sim(args) => {
+            curve(&args).unwrap_or_else(|error| end_with(error.into(), 1))
+        }
         Command::Need(args) => need(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Events(args) => events(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Generate(args) => {

@@ -1,7 +1,8 @@
 //! Which processes belong to a run: those that have its control file open.
 //!
-//! The kernel is asked and not the control block, whose numbers the programs could write over. Every process of a run has the file under the same
-//! number, through fork and exec, and cannot close it; a program that runs natively has it no more.
+//! The kernel is asked and not the control block, whose numbers the programs could write over. Every process
+//! of a run has the file under the same number, through fork and exec, and cannot close it; a program that
+//! runs natively has it no more.
 
 use std::ffi::OsString;
 use std::fs;

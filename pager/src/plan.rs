@@ -168,7 +168,10 @@ mod tests {
 
     #[test]
     fn a_small_cap_shrinks_the_chunk() {
-        assert_eq!(plan(&["--resident", "256K", "--fault-around", "1M"]).expect("valid").fault_around_pages, 16);
+        assert_eq!(
+            plan(&["--resident", "256K", "--fault-around", "1M"]).expect("valid").fault_around_pages,
+            16
+        );
     }
 
     #[test]

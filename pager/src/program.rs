@@ -47,7 +47,9 @@ pub enum ProgramError {
         what: &'static str,
     },
     /// There, but not for us to execute.
-    #[error("{path}: may not be executed; `chmod +x` it, and check that its file system is not mounted noexec")]
+    #[error(
+        "{path}: may not be executed; `chmod +x` it, and check that its file system is not mounted noexec"
+    )]
     NotExecutable {
         /// Where it was found.
         path: PathBuf,
@@ -140,7 +142,8 @@ fn in_directory(directory: &Path, name: &OsStr) -> PathBuf {
 }
 
 fn open(path: &Path) -> Result<Program, ProgramError> {
-    let missing = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    let missing =
+        |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
     let not_readable = |source| ProgramError::NotReadable { path: path.to_owned(), source };
     let kind = match path.metadata() {
         Ok(metadata) => metadata.file_type(),
@@ -163,7 +166,8 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    /// A tree with `a/tool` (not executable), `b/tool` (executable), `b/dir/`, and `root/` with a `bin/tool` inside.
+    /// A tree with `a/tool` (not executable), `b/tool` (executable), `b/dir/`, and `root/` with a `bin/tool`
+    /// inside.
     fn tree() -> tempfile::TempDir {
         let tree = tempfile::tempdir().expect("a directory");
         let at = |path: &str| tree.path().join(path);
@@ -178,7 +182,8 @@ mod tests {
     }
 
     fn search(tree: &tempfile::TempDir, directories: &[&str]) -> Search {
-        let path = env::join_paths(directories.iter().map(|directory| tree.path().join(directory))).expect("no colons");
+        let path = env::join_paths(directories.iter().map(|directory| tree.path().join(directory)))
+            .expect("no colons");
         Search::new(Some(path), None)
     }
 

@@ -138,10 +138,12 @@ fn supervise(
     record: Option<Target>,
 ) -> io::Result<Outcome> {
     let started = Instant::now();
-    let recorder =
-        record.map(|target| Recorder::start(running.control.clone(), &running.subject, target)).transpose()?;
+    let recorder = record
+        .map(|target| Recorder::start(running.control.clone(), &running.subject, target))
+        .transpose()?;
     let sampler = Sampler::start(running.control.clone(), bequests)?;
-    let report = |exit| Report::new(&running.subject, &running.control, &sampler.residency(), started.elapsed(), exit);
+    let report =
+        |exit| Report::new(&running.subject, &running.control, &sampler.residency(), started.elapsed(), exit);
     let duties = Duties {
         insider: |pid| pid == running.subject.pid || sampler::is_alive(&running.control, pid),
         report: || give(writer, &report(None), Occasion::Asked),

@@ -44,7 +44,9 @@ pub enum RuntimeImageError {
 /// See [`RuntimeImageError`].
 pub fn open() -> Result<File, RuntimeImageError> {
     match env::var_os(OVERRIDE).filter(|path| !path.is_empty()) {
-        Some(path) => File::open(&path).map_err(|source| RuntimeImageError::Override { path: path.into(), source }),
+        Some(path) => {
+            File::open(&path).map_err(|source| RuntimeImageError::Override { path: path.into(), source })
+        }
         None => Ok(embedded()?),
     }
 }
@@ -75,8 +77,9 @@ fn embedded() -> io::Result<File> {
 
 /// No process of the run can change the code of another.
 ///
-/// Not by F_SEAL_WRITE: that waits for up to 150 ms, and then fails, while anything in the kernel holds on to a page (batches of another processor
-/// that are not put onto their list yet, compaction). What it refuses beyond F_SEAL_FUTURE_WRITE are shared mappings made before, and there are none.
+/// Not by F_SEAL_WRITE: that waits for up to 150 ms, and then fails, while anything in the kernel holds on to
+/// a page (batches of another processor that are not put onto their list yet, compaction). What it refuses
+/// beyond F_SEAL_FUTURE_WRITE are shared mappings made before, and there are none.
 fn seal(file: &File) -> io::Result<()> {
     Ok(fcntl(file, FcntlArg::F_ADD_SEALS(SealFlag::all() - SealFlag::F_SEAL_WRITE)).map(drop)?)
 }

@@ -47,8 +47,8 @@ impl Residency {
     pub fn sample(&mut self, control: &Control) {
         self.peak_one = self.peak_one.max(control.counts.resident_peak.load(Relaxed));
         for process in &control.processes {
-            // A slot keeps its peak until it is claimed again, when the peak moves to the counts: processes that lived between two samples
-            // count too.
+            // A slot keeps its peak until it is claimed again, when the peak moves to the counts: processes
+            // that lived between two samples count too.
             self.peak_one = self.peak_one.max(process.peak.load(Relaxed));
         }
         let now = resident(control);
@@ -124,15 +124,20 @@ impl Sampler {
     ///
     /// If there can be no more threads.
     pub fn start(control: Arc<ControlFile>, bequests: Bequests) -> std::io::Result<Sampler> {
-        let shared =
-            Arc::new(Shared { mark: control.mark()?, control, seen: Mutex::default(), bequests: bequests.into() });
+        let shared = Arc::new(Shared {
+            mark: control.mark()?,
+            control,
+            seen: Mutex::default(),
+            bequests: bequests.into(),
+        });
         let (stop, stopped) = channel::bounded(0);
         let worker = Arc::clone(&shared);
         let thread = thread::Builder::new().name("sampler".into()).spawn(move || worker.run(&stopped))?;
         Ok(Sampler { shared, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// What was seen so far, this moment included. Processes that just died count for the last time, but not as resident now.
+    /// What was seen so far, this moment included. Processes that just died count for the last time, but not
+    /// as resident now.
     pub fn residency(&self) -> Residency {
         self.shared.sample();
         self.shared.sweep();
@@ -168,7 +173,8 @@ fn held(process: &Process) -> u64 {
     process.resident.load(Relaxed).min(process.settled.load(Relaxed))
 }
 
-/// Whether a process of the run still has the memory that its slot tells of: it has not ended, nor become a native program.
+/// Whether a process of the run still has the memory that its slot tells of: it has not ended, nor become a
+/// native program.
 fn has_memory(process: &Process, mark: &Mark) -> bool {
     let pid = process.pid.load(Acquire);
     let is_deaf = || process.hearing.load(Acquire) == Hearing::Deaf as u32;
@@ -185,7 +191,8 @@ fn exists(pid: u32) -> bool {
     i32::try_from(pid).is_ok_and(|pid| pid > 0 && kill(Pid::from_raw(pid), None) != Err(Errno::ESRCH))
 }
 
-/// Frees the slots of processes for which `has_memory` says no, and notes the end of those that do not exist where nobody else did.
+/// Frees the slots of processes for which `has_memory` says no, and notes the end of those that do not exist
+/// where nobody else did.
 fn sweep(control: &Control, exists: impl Fn(u32) -> bool, has_memory: impl Fn(&Process) -> bool) {
     for process in &control.processes {
         if let Some(pid) = process.known_pid()
@@ -203,7 +210,8 @@ fn sweep(control: &Control, exists: impl Fn(u32) -> bool, has_memory: impl Fn(&P
     }
 }
 
-/// Takes the slot from the dead `pid`, its pages from the sum and its credit for others; leaves the peak to be seen.
+/// Takes the slot from the dead `pid`, its pages from the sum and its credit for others; leaves the peak to
+/// be seen.
 fn free(control: &Control, process: &Process, pid: u32) {
     if process.pid.compare_exchange(pid, ABANDONED, AcqRel, Relaxed).is_ok() {
         claims::clear(control, process);

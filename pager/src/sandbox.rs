@@ -1,4 +1,5 @@
-//! What a sandbox around us forbids: seccomp filters of containers and services answer calls with an error of their choice, or kill whoever makes them.
+//! What a sandbox around us forbids: seccomp filters of containers and services answer calls with an error of
+//! their choice, or kill whoever makes them.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,5 @@
-//! Words to standard output and error, which may be closed, broken or set to non-blocking by the program that shares them.
+//! Words to standard output and error, which may be closed, broken or set to non-blocking by the program that
+//! shares them.
 
 use std::io::{self, Write};
 use std::thread;
@@ -14,7 +15,8 @@ pub fn line(text: impl std::fmt::Display) {
     let _ = text_to(&mut io::stderr().lock(), &format!("pager: {text}\n"));
 }
 
-/// Writes `text` to standard error, in one piece where possible, so that it does not mix with what the program says.
+/// Writes `text` to standard error, in one piece where possible, so that it does not mix with what the
+/// program says.
 ///
 /// # Errors
 ///

@@ -10,7 +10,8 @@ pub const PAGE_BYTES: u64 = pager_core::addr::PAGE_SIZE;
 
 /// An amount of memory in bytes.
 ///
-/// Parses `4096`, `32M` (powers of 1024: K, M, G, T, also written KiB, MiB, ...) and `32MB` (powers of 1000); shows itself in powers of 1024.
+/// Parses `4096`, `32M` (powers of 1024: K, M, G, T, also written KiB, MiB, ...) and `32MB` (powers of 1000);
+/// shows itself in powers of 1024.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct ByteSize(pub u64);
 
@@ -79,7 +80,8 @@ fn multiplier(unit: &str) -> Result<u64, SizeError> {
 }
 
 impl fmt::Display for ByteSize {
-    /// Exact multiples without a fraction (`32M`), all else with one decimal (`31.9M`), rounded down so that a cap never looks exceeded.
+    /// Exact multiples without a fraction (`32M`), all else with one decimal (`31.9M`), rounded down so that
+    /// a cap never looks exceeded.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const UNITS: [&str; 5] = ["", "K", "M", "G", "T"];
         let step = (1..UNITS.len()).rev().find(|&step| self.0 >> (10 * step) != 0).unwrap_or(0);

@@ -46,10 +46,14 @@ mod tests {
 
     #[test]
     fn a_process_is_told_from_a_later_one_by_its_start() {
-        let stat = |state| format!("7 (a) b) {state} 3 7 7 0 -1 4194560 1 0 0 0 40 2 0 0 20 0 1 0 98765 1 1 1");
+        let stat =
+            |state| format!("7 (a) b) {state} 3 7 7 0 -1 4194560 1 0 0 0 40 2 0 0 20 0 1 0 98765 1 1 1");
         let running = Stat { pid: 7, parent: 3, started: 98765, used: 42, has_ended: false };
         assert_eq!(parse(7, &stat("S")), Some(running));
         assert_eq!(parse(7, &stat("Z")), Some(Stat { has_ended: true, ..running }));
-        assert_eq!(Stat::of(std::process::id()).map(|stat| stat.parent), Some(std::os::unix::process::parent_id()));
+        assert_eq!(
+            Stat::of(std::process::id()).map(|stat| stat.parent),
+            Some(std::os::unix::process::parent_id())
+        );
     }
 }

@@ -18,7 +18,8 @@ use crate::say;
 use crate::sys::disposition;
 use crate::sys::wait::{News, news};
 
-/// Signals that go on to the program when a process sends them to us. Those that the terminal sends reach the program anyway, by its group.
+/// Signals that go on to the program when a process sends them to us. Those that the terminal sends reach the
+/// program anyway, by its group.
 const FORWARDED: [Signal; 8] = [
     Signal::SIGTERM,
     Signal::SIGHUP,
@@ -67,7 +68,8 @@ enum Step {
 }
 
 impl Signals {
-    /// Blocks the signals and opens a descriptor for them. Before any thread is started, so that all have them blocked.
+    /// Blocks the signals and opens a descriptor for them. Before any thread is started, so that all have
+    /// them blocked.
     ///
     /// # Errors
     ///
@@ -87,7 +89,10 @@ impl Signals {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // Rounded up: a wait of no time at all would be gone through again and again.
             let wait = left.map_or(Ok(PollTimeout::NONE), |left| PollTimeout::try_from(left.as_millis() + 1));
-            match poll(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)], wait.unwrap_or(PollTimeout::MAX)) {
+            match poll(
+                &mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)],
+                wait.unwrap_or(PollTimeout::MAX),
+            ) {
                 Ok(0) => return Ok(None),
                 Ok(_) => {}
                 Err(Errno::EINTR) => continue,
@@ -117,7 +122,10 @@ impl Signals {
                 if ending.is_over() {
                     return Ok(Outcome::signal(libc::SIGKILL));
                 }
-                say::line(format_args!("the program goes on {} s after SIGTERM: the run is killed", GRACE.as_secs()));
+                say::line(format_args!(
+                    "the program goes on {} s after SIGTERM: the run is killed",
+                    GRACE.as_secs()
+                ));
                 (duties.end_run)();
                 ending.note_killed(Instant::now());
                 continue;
@@ -155,7 +163,8 @@ fn origin(info: &siginfo, insider: impl Fn(u32) -> bool) -> Origin {
 
 /// What `signal` means for the run as a whole.
 fn verdict(ending: &mut Ending, signal: u32, origin: Origin) -> Verdict {
-    Signal::try_from(signal as i32).map_or(Verdict::GoOn, |signal| ending.note(signal, origin, Instant::now()))
+    Signal::try_from(signal as i32)
+        .map_or(Verdict::GoOn, |signal| ending.note(signal, origin, Instant::now()))
 }
 
 /// What `signal` asks for.
@@ -184,7 +193,8 @@ fn look(pid: Pid) -> io::Result<Option<Outcome>> {
     Ok(None)
 }
 
-/// Stops this process as `signal` stopped the program, until the shell continues both; the SIGCONT that did it is then read, and forwarded.
+/// Stops this process as `signal` stopped the program, until the shell continues both; the SIGCONT that did
+/// it is then read, and forwarded.
 pub fn share_stop(signal: i32) {
     if concerns_our_shell(signal) {
         let _ = raise(Signal::SIGSTOP);
@@ -193,8 +203,8 @@ pub fn share_stop(signal: i32) {
 
 /// Whether a stop of the program is one of job control, which the shell that started us must see.
 ///
-/// SIGSTOP is that only on a terminal (`suspend` in a shell): elsewhere somebody stopped the program by its number, and will continue it by its
-/// number, which nobody would tell us.
+/// SIGSTOP is that only on a terminal (`suspend` in a shell): elsewhere somebody stopped the program by its
+/// number, and will continue it by its number, which nobody would tell us.
 fn concerns_our_shell(signal: i32) -> bool {
     match signal {
         libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU => true,
@@ -202,7 +212,8 @@ fn concerns_our_shell(signal: i32) -> bool {
     }
 }
 
-/// Ends this process as the program ended: with its code, or by its signal without a core dump. Does not return.
+/// Ends this process as the program ended: with its code, or by its signal without a core dump. Does not
+/// return.
 pub fn end_as(outcome: Outcome) -> ! {
     match outcome {
         Outcome::Code { code } => std::process::exit(code.into()),

@@ -47,7 +47,9 @@ pub struct SwapFile {
 #[derive(Debug, Error)]
 pub enum SwapError {
     /// Nothing there.
-    #[error("swap file {path}: there is no such file; make one with `truncate -s 1G {path}`, or leave --swap away")]
+    #[error(
+        "swap file {path}: there is no such file; make one with `truncate -s 1G {path}`, or leave --swap away"
+    )]
     Missing {
         /// As given.
         path: PathBuf,
@@ -131,14 +133,19 @@ impl SwapFile {
     pub fn named(path: &Path) -> Result<SwapFile, SwapError> {
         let io_error = |action| move |source| SwapError::Io { path: path.to_owned(), action, source };
         let kind = path.metadata().map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => SwapError::Missing { path: path.to_owned() },
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                SwapError::Missing { path: path.to_owned() }
+            }
             _ => io_error("looked at")(source),
         })?;
         if let Some(what) = unfit(kind.file_type()) {
             return Err(SwapError::WrongKind { path: path.to_owned(), what });
         }
-        let mut file =
-            OpenOptions::new().read(true).write(true).open(path).map_err(io_error("opened for reading and writing"))?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(io_error("opened for reading and writing"))?;
         lock(&file).map_err(|error| match error {
             TryLockError::WouldBlock => SwapError::Busy { path: path.to_owned() },
             TryLockError::Error(source) => io_error("locked")(source),
@@ -219,7 +226,8 @@ fn unfit(kind: FileType) -> Option<&'static str> {
     }
 }
 
-/// Locks `file`. A run that was killed a moment ago has it until the kernel is done with its processes, which nobody can see any more.
+/// Locks `file`. A run that was killed a moment ago has it until the kernel is done with its processes, which
+/// nobody can see any more.
 fn lock(file: &File) -> Result<(), TryLockError> {
     let began = Instant::now();
     loop {
@@ -264,7 +272,10 @@ mod tests {
         let small = file_of(&directory, "small", 16 * 4096 - 1);
         assert!(matches!(SwapFile::named(&small), Err(SwapError::TooSmall { .. })));
         assert!(matches!(SwapFile::named(&directory.path().join("none")), Err(SwapError::Missing { .. })));
-        assert!(matches!(SwapFile::named(directory.path()), Err(SwapError::WrongKind { what: "a directory", .. })));
+        assert!(matches!(
+            SwapFile::named(directory.path()),
+            Err(SwapError::WrongKind { what: "a directory", .. })
+        ));
         assert!(matches!(SwapFile::named(Path::new("/dev/null")), Err(SwapError::WrongKind { .. })));
     }
 

@@ -1,4 +1,5 @@
-//! Wrong usage and what is missing: one clear line, and the exit status that a script can rely on. None of it starts the runtime.
+//! Wrong usage and what is missing: one clear line, and the exit status that a script can rely on. None of it
+//! starts the runtime.
 
 mod support;
 
@@ -9,9 +10,11 @@ use std::path::Path;
 use predicates::prelude::*;
 use support::{file, pager};
 
-/// Runs `pager run` with `options` and a program that exists, and checks exit status and the words of the one line.
+/// Runs `pager run` with `options` and a program that exists, and checks exit status and the words of the one
+/// line.
 fn refused(options: &[&str], code: i32, words: &[&str]) {
-    let output = pager().arg("run").args(options).args(["--", "true"]).assert().code(code).get_output().clone();
+    let output =
+        pager().arg("run").args(options).args(["--", "true"]).assert().code(code).get_output().clone();
     let line = String::from_utf8(output.stderr).expect("text");
     for word in words {
         assert!(line.contains(word), "`{word}` is not in: {line}");
@@ -95,8 +98,13 @@ fn a_swap_file_in_use_is_busy() {
 
 #[test]
 fn a_temporary_swap_file_needs_a_directory() {
-    let output =
-        pager().env("TMPDIR", "/no/such/directory").args(["run", "--", "true"]).assert().code(1).get_output().clone();
+    let output = pager()
+        .env("TMPDIR", "/no/such/directory")
+        .args(["run", "--", "true"])
+        .assert()
+        .code(1)
+        .get_output()
+        .clone();
     let line = String::from_utf8(output.stderr).expect("text");
     assert!(one_line(&line) && line.contains("TMPDIR"), "{line}");
 }
@@ -135,7 +143,12 @@ fn a_program_that_cannot_be_executed_gives_126() {
 #[test]
 fn a_runtime_that_is_not_there_is_named() {
     let missing = predicate::str::contains("/no/such/runtime").and(predicate::str::contains("PAGER_RUNTIME"));
-    pager().env("PAGER_RUNTIME", "/no/such/runtime").args(["run", "--", "true"]).assert().code(1).stderr(missing);
+    pager()
+        .env("PAGER_RUNTIME", "/no/such/runtime")
+        .args(["run", "--", "true"])
+        .assert()
+        .code(1)
+        .stderr(missing);
 }
 
 #[test]

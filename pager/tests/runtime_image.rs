@@ -1,4 +1,5 @@
-//! What the runtime image must not have: relocations, thread-local storage, an interpreter, anything outside its reserved range.
+//! What the runtime image must not have: relocations, thread-local storage, an interpreter, anything outside
+//! its reserved range.
 //!
 //! Assumes nothing: reads the image that the command embeds.
 
@@ -33,12 +34,21 @@ fn with_text(look: impl Fn(&[u8], u64)) {
 fn nothing_is_relocated_and_nobody_interprets_it() {
     let bytes = image();
     let file = ElfFile64::<object::Endianness>::parse(&*bytes).expect("an ELF file");
-    assert!(file.sections().all(|section| section.relocations().next().is_none()), "a section has relocations");
-    assert!(file.dynamic_relocations().is_none_or(|mut all| all.next().is_none()), "there are dynamic relocations");
+    assert!(
+        file.sections().all(|section| section.relocations().next().is_none()),
+        "a section has relocations"
+    );
+    assert!(
+        file.dynamic_relocations().is_none_or(|mut all| all.next().is_none()),
+        "there are dynamic relocations"
+    );
     let endian = object::Endianness::Little;
     for header in file.elf_program_headers() {
         let kind = header.p_type(endian);
-        assert!(![elf::PT_INTERP, elf::PT_DYNAMIC, elf::PT_TLS].contains(&kind), "program header of type {kind}");
+        assert!(
+            ![elf::PT_INTERP, elf::PT_DYNAMIC, elf::PT_TLS].contains(&kind),
+            "program header of type {kind}"
+        );
         if kind == elf::PT_LOAD {
             let (start, len) = (header.p_vaddr(endian), header.p_memsz(endian));
             assert!(RESERVED.contains(&start) && RESERVED.contains(&(start + len)), "segment at {start:#x}");
@@ -54,12 +64,17 @@ fn no_instruction_uses_a_segment_of_the_program() {
     with_text(|text, address| {
         for instruction in instructions(text, address) {
             let segment = instruction.segment_prefix();
-            assert!(!matches!(segment, Register::FS | Register::GS), "{segment:?} is used at {:#x}", instruction.ip());
+            assert!(
+                !matches!(segment, Register::FS | Register::GS),
+                "{segment:?} is used at {:#x}",
+                instruction.ip()
+            );
         }
     });
 }
 
-/// Calls are not trapped when the address behind the instruction lies in the text: the last one may not be its end.
+/// Calls are not trapped when the address behind the instruction lies in the text: the last one may not be
+/// its end.
 #[test]
 fn calls_are_made_well_inside_the_text() {
     with_text(|text, address| {
@@ -73,7 +88,8 @@ fn calls_are_made_well_inside_the_text() {
     });
 }
 
-/// A program that writes over the runtime's data must not make its handlers jump to nowhere, and fault there for ever.
+/// A program that writes over the runtime's data must not make its handlers jump to nowhere, and fault there
+/// for ever.
 #[test]
 fn no_call_goes_by_an_address_in_writable_memory() {
     let bytes = image();
@@ -94,12 +110,17 @@ fn no_call_goes_by_an_address_in_writable_memory() {
         assert!(by_memory.len() > 100, "the runtime calls by its table of addresses");
         for instruction in by_memory {
             let at = instruction.ip_rel_memory_address();
-            assert!(!writable.iter().any(|data| data.contains(&at)), "the one at {:#x} does", instruction.ip());
+            assert!(
+                !writable.iter().any(|data| data.contains(&at)),
+                "the one at {:#x} does",
+                instruction.ip()
+            );
         }
     });
 }
 
-/// With a debug build every acquisition of a lock is checked; `pager_core::rank` tests that each reversed pair is caught.
+/// With a debug build every acquisition of a lock is checked; `pager_core::rank` tests that each reversed
+/// pair is caught.
 #[test]
 fn a_debug_build_checks_the_order_of_locks() {
     let bytes = image();

@@ -1,4 +1,5 @@
-//! The supervisor by itself: exit statuses, signals, streams, stops and reports, with a shell in the runtime's place (see `support::SHELL`).
+//! The supervisor by itself: exit statuses, signals, streams, stops and reports, with a shell in the
+//! runtime's place (see `support::SHELL`).
 //!
 //! Needs a kernel on which `pager doctor` says that `pager run` works, and `/bin/sh`.
 
@@ -191,7 +192,10 @@ fn the_environment_is_passed_on_in_order_with_ours_at_the_end() {
     let (ours, theirs): (Vec<&str>, Vec<&str>) = run.lines().partition(|line| line.starts_with("__PAGER="));
     let native: Vec<&str> = native.lines().filter(|line| !line.starts_with("__PAGER=")).collect();
     assert_eq!(theirs, native);
-    assert!(ours.len() == 1 && ours[0].ends_with("/usr/bin/env") && ours[0].split(':').count() == 12, "{ours:?}");
+    assert!(
+        ours.len() == 1 && ours[0].ends_with("/usr/bin/env") && ours[0].split(':').count() == 12,
+        "{ours:?}"
+    );
     assert!(run.lines().last().is_some_and(|line| line == ours[0]));
 }
 
@@ -208,8 +212,11 @@ fn nothing_of_ours_is_open_at_low_numbers() {
         text.lines().filter_map(|line| line.parse().ok()).filter(|&fd| fd < 100).collect()
     };
     let script = "ls /proc/self/fd";
-    let native =
-        std::process::Command::new("/bin/sh").args(["-c", script]).stdin(Stdio::null()).output().expect("runs");
+    let native = std::process::Command::new("/bin/sh")
+        .args(["-c", script])
+        .stdin(Stdio::null())
+        .output()
+        .expect("runs");
     assert_eq!(low(run(&["--stats", "none"], script)), low(native));
 }
 
@@ -225,20 +232,25 @@ fn signal_actions_and_mask_are_the_callers() {
     };
     let pager = assert_cmd::cargo::cargo_bin!("pager").display();
     let paged = ignoring(&format!("{pager} run --stats none -- sh -c \"{script}\""));
-    assert_eq!(String::from_utf8_lossy(&paged), String::from_utf8_lossy(&ignoring(&format!("sh -c \"{script}\""))));
+    assert_eq!(
+        String::from_utf8_lossy(&paged),
+        String::from_utf8_lossy(&ignoring(&format!("sh -c \"{script}\"")))
+    );
 }
 
 #[test]
 fn the_report_is_text_or_json_or_a_file() {
     let text = String::from_utf8(run(&[], "exit 1").stderr).expect("text");
     assert!(text.starts_with("pager: /") && text.contains("exited with 1"), "{text}");
-    let json: serde_json::Value = serde_json::from_slice(&run(&["--stats", "json"], "exit 1").stderr).expect("JSON");
+    let json: serde_json::Value =
+        serde_json::from_slice(&run(&["--stats", "json"], "exit 1").stderr).expect("JSON");
     assert_eq!((json["complete"].as_bool(), json["exit"]["code"].as_u64()), (Some(true), Some(1)));
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("report.json");
     let output = run(&["--resident", "1M", "--stats", path.to_str().expect("text")], "exit 0");
     assert!(output.stderr.is_empty());
-    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).expect("written")).expect("JSON");
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(path).expect("written")).expect("JSON");
     assert_eq!(json["cap_bytes"].as_u64(), Some(1 << 20));
 }
 
@@ -258,7 +270,11 @@ fn two_runs_cannot_share_a_swap_file() {
 #[test]
 fn a_report_that_nobody_reads_changes_nothing() {
     let mut command = pager_process();
-    command.args(["run", "--", "sh", "-c", "exit 7"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+        .args(["run", "--", "sh", "-c", "exit 7"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     let mut supervisor = command.spawn().expect("runs");
     drop(supervisor.stderr.take());
     assert_eq!(supervisor.wait().expect("a status").code(), Some(7));

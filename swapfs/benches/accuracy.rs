@@ -1,8 +1,9 @@
-//! How exactly does the throttle give what was asked?  `cargo bench -p swapfs --bench accuracy -- [SECTION] [SECONDS]`
+//! How exactly does the throttle give what was asked?
+//! `cargo bench -p swapfs --bench accuracy -- [SECTION] [SECONDS]`
 //!
-//! Sections: `bandwidth`, `readahead`, `iops`, `latency`, `fairness`, `fit`; all without one. Ten seconds for each row, through a real mount, as the clients see
-//! it: a rate is what was read until the last answer, a latency the time that a read took. Prints the tables of
-//! docs/THROTTLE_ACCURACY.md.
+//! Sections: `bandwidth`, `readahead`, `iops`, `latency`, `fairness`, `fit`; all without one. Ten seconds for
+//! each row, through a real mount, as the clients see it: a rate is what was read until the last answer, a
+//! latency the time that a read took. Prints the tables of docs/THROTTLE_ACCURACY.md.
 
 #[path = "../src/throttle/goodness.rs"]
 mod goodness;
@@ -50,21 +51,29 @@ fn serve(rows: &[Row], time: Duration) -> Vec<Vec<Read>> {
     let mount = Mount::new(&names.iter().map(String::as_str).collect::<Vec<_>>(), &["--strict"]);
     let rules = names.iter().zip(rows).map(|(name, row)| format!("images/i/{name}: {}\n", row.setting));
     mount.set(&rules.collect::<String>());
-    let files: Vec<_> = names.iter().zip(rows).map(|(name, row)| (name.as_str(), row.size, row.readers)).collect();
+    let files: Vec<_> =
+        names.iter().zip(rows).map(|(name, row)| (name.as_str(), row.size, row.readers)).collect();
     read_together(&mount, &files, time, PageCache::None)
 }
 
 /// Rates: over all of the time, and over the first second.
 fn rate(row: &Row, units_per_read: f64, reads: &[Read]) {
     let Row { setting, asked, size, readers } = row;
-    let Some(last) = reads.last() else { return println!("| {setting} | {size} | {readers} | no read ended | |") };
+    let Some(last) = reads.last() else {
+        return println!("| {setting} | {size} | {readers} | no read ended | |");
+    };
     let got = reads.len() as f64 * units_per_read / last.ended.as_secs_f64();
     let first = reads.iter().filter(|read| read.ended <= SECOND).count() as f64 * units_per_read;
     let burst = match first > 0.0 {
         true => format!("{:+.1} %", off(first, *asked)),
         false => "none ended".to_owned(),
     };
-    println!("| {setting} | {} KiB | {readers} | {:+.2} % | {burst} | {} |", size / KIB, off(got, *asked), reads.len());
+    println!(
+        "| {setting} | {} KiB | {readers} | {:+.2} % | {burst} | {} |",
+        size / KIB,
+        off(got, *asked),
+        reads.len()
+    );
 }
 
 fn rate_head(name: &str) {
@@ -131,7 +140,8 @@ fn latency_rows(rows: &[Row], time: Duration) {
     for (n, row) in rows.iter().enumerate() {
         let mut runs: Vec<Vec<f64>> = runs.iter().map(|run| times(&run[n])).collect();
         runs.sort_by(|one, other| mean(one).total_cmp(&mean(other)));
-        let means: Vec<String> = runs.iter().map(|times| format!("{:+.2}", off(mean(times), row.asked))).collect();
+        let means: Vec<String> =
+            runs.iter().map(|times| format!("{:+.2}", off(mean(times), row.asked))).collect();
         let times = &runs[RUNS / 2];
         let at = |part: usize| off(times[times.len() * part / 100], row.asked);
         let (setting, kib, readers, p50, p99) = (&row.setting, row.size / KIB, row.readers, at(50), at(99));
@@ -157,7 +167,10 @@ fn latency(time: Duration) {
             let times = sleeps(Duration::from_secs_f64(asked), Duration::from_secs_f64(spin), time / 2);
             let at = |part: usize| off(times[times.len() * part / 100], asked);
             let (mean, p50, p99) = (off(mean(&times), asked), at(50), at(99));
-            println!("| {name} {asked} s | | 1 | {mean:+.2} % | {p50:+.2} % | {p99:+.2} % | {} |", times.len());
+            println!(
+                "| {name} {asked} s | | 1 | {mean:+.2} % | {p50:+.2} % | {p99:+.2} % | {} |",
+                times.len()
+            );
         }
     }
     // Without any: what the way to the mount and back takes alone.

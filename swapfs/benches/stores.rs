@@ -1,5 +1,5 @@
-//! What each way of keeping swap files costs: 4 KiB blocks written and read at random, by one thread, without FUSE; as a ratio to plain memory in the
-//! same run. `cargo bench -p swapfs --bench stores`
+//! What each way of keeping swap files costs: 4 KiB blocks written and read at random, by one thread, without
+//! FUSE; as a ratio to plain memory in the same run. `cargo bench -p swapfs --bench stores`
 
 use std::path::Path;
 use std::time::Instant;
@@ -19,9 +19,12 @@ fn pages(random: &mut Random, noise: bool) -> Vec<[u8; BLOCK]> {
         match number % 4 {
             0 => {}
             1 => page.fill(number as u8 | 1),
-            _ if noise => page.as_chunks_mut().0.iter_mut().for_each(|word| *word = random.bits().to_le_bytes()),
+            _ if noise => {
+                page.as_chunks_mut().0.iter_mut().for_each(|word| *word = random.bits().to_le_bytes())
+            }
             _ => {
-                let text = format!("page {number}: all work and no play makes jack a dull boy, {}. ", random.bits());
+                let text =
+                    format!("page {number}: all work and no play makes jack a dull boy, {}. ", random.bits());
                 page.iter_mut().zip(text.bytes().cycle()).for_each(|(to, from)| *to = from);
             }
         }
@@ -46,7 +49,8 @@ fn measure(mut pass: impl FnMut(usize)) -> f64 {
 fn run(store: &dyn Store, pages: &[[u8; BLOCK]]) -> (f64, f64) {
     // A walk over all blocks in no order that readahead would like.
     let place = |number: usize| (number * 7919 % BLOCKS * BLOCK) as u64;
-    let write = measure(|number| store.write_at(&pages[number % pages.len()], place(number)).expect("a write"));
+    let write =
+        measure(|number| store.write_at(&pages[number % pages.len()], place(number)).expect("a write"));
     let mut buffer = [0; BLOCK];
     let read = measure(|number| store.read_at(&mut buffer, place(number)).expect("a read"));
     (write, read)

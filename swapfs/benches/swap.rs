@@ -1,8 +1,9 @@
 //! What a page of a swap file costs its reader: a plain file, and swap files by transport and by store.
-//! `cargo bench -p swapfs --bench swap [-- --rounds 5 --time-ms 300]`, as root, with `/sys/module/fuse/parameters/enable_uring` on for all rows.
+//! `cargo bench -p swapfs --bench swap [-- --rounds 5 --time-ms 300]`, as root, with
+//! `/sys/module/fuse/parameters/enable_uring` on for all rows.
 //!
-//! Random reads of 4 KiB by 1, 2 and 4 threads. All are mounted at once and take turns; shown are medians of the rounds. The plain file is in the
-//! page cache. Half of the pages compress to nothing.
+//! Random reads of 4 KiB by 1, 2 and 4 threads. All are mounted at once and take turns; shown are medians of
+//! the rounds. The plain file is in the page cache. Half of the pages compress to nothing.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -68,7 +69,9 @@ fn main() {
 
 fn contents() -> Vec<u8> {
     let mut bytes = vec![0; SWAP_BYTES as usize];
-    for (number, page) in bytes.chunks_mut(PAGE_BYTES as usize).enumerate().filter(|(number, _)| number % 2 == 0) {
+    for (number, page) in
+        bytes.chunks_mut(PAGE_BYTES as usize).enumerate().filter(|(number, _)| number % 2 == 0)
+    {
         for (at, byte) in page.iter_mut().enumerate() {
             *byte = ((number * 4096 + at).wrapping_mul(2_654_435_761) >> 13) as u8;
         }
@@ -86,7 +89,9 @@ fn served(scratch: &Path, store: &str, transport: &str) -> Result<Row, String> {
     let point = scratch.join(format!("{store}-{transport}"));
     fs::create_dir(&point).map_err(|error| error.to_string())?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_swapfs"));
-    command.args(["mount", "--daemon", "--transport", transport, "--swap-store", store, "--swap", "s:64M"]).arg(&point);
+    command
+        .args(["mount", "--daemon", "--transport", transport, "--swap-store", store, "--swap", "s:64M"])
+        .arg(&point);
     let output = command.output().map_err(|error| error.to_string())?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
@@ -109,7 +114,8 @@ fn unmount(point: &Path) {
 fn processor_us(pid: u32) -> f64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("the daemon's threads").flatten();
     let times = tasks.map(|task| fs::read_to_string(task.path().join("schedstat")).unwrap_or_default());
-    times.map(|text| text.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0)).sum::<f64>() / 1e3
+    times.map(|text| text.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(0.0)).sum::<f64>()
+        / 1e3
 }
 
 fn turn(row: &Row, clients: u64, time: Duration, round: u64) -> Turn {
@@ -133,7 +139,8 @@ fn reads(path: &Path, time: Duration, seed: u64) -> Vec<f64> {
     let mut before = Duration::ZERO;
     while before < time {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        file.read_exact_at(&mut page, (state >> 33) % (SWAP_BYTES / PAGE_BYTES) * PAGE_BYTES).expect("a page");
+        file.read_exact_at(&mut page, (state >> 33) % (SWAP_BYTES / PAGE_BYTES) * PAGE_BYTES)
+            .expect("a page");
         let after = began.elapsed();
         took.push((after - before).as_secs_f64() * 1e6);
         before = after;

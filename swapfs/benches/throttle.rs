@@ -1,7 +1,8 @@
 //! What do waiting requests cost others?  `cargo bench -p swapfs --bench throttle`
 //!
-//! 10,000 requests for pages of one file wait on a latency of 60 s, while 4 KiB of another are read at a time, and it is opened and closed; and the same
-//! while nobody waits, in turns. Prints p50 and p99 of both. How exact the throttle is stands in `accuracy`.
+//! 10,000 requests for pages of one file wait on a latency of 60 s, while 4 KiB of another are read at a
+//! time, and it is opened and closed; and the same while nobody waits, in turns. Prints p50 and p99 of both.
+//! How exact the throttle is stands in `accuracy`.
 
 mod throttled;
 
@@ -19,7 +20,8 @@ const OPENS: usize = 5000;
 const PAGE: u64 = 4096;
 const TURNS: usize = 9;
 
-/// p50 and p99 of reads of one page, in microseconds. Each page is read once, so that none is in the page cache.
+/// p50 and p99 of reads of one page, in microseconds. Each page is read once, so that none is in the page
+/// cache.
 fn read_pages(mount: &Mount, turn: usize) -> (f64, f64) {
     let file = File::open(mount.path("fast")).expect("the image opens");
     fadvise(&file, 0, None, Advice::DontNeed).expect("pages are dropped");

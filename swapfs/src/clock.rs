@@ -1,4 +1,5 @@
-//! The one clock of a mount. Everything that decides takes the time as an argument; this is where it comes from.
+//! The one clock of a mount. Everything that decides takes the time as an argument; this is where it comes
+//! from.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,5 @@
-//! A configuration file in TOML: its keys are the long options of `swapfs mount` and `mountpoint`. Pure: reads a text, knows no option by itself.
+//! A configuration file in TOML: its keys are the long options of `swapfs mount` and `mountpoint`. Pure:
+//! reads a text, knows no option by itself.
 
 use std::fmt;
 
@@ -71,7 +72,8 @@ pub fn parse(text: &str, known: &[(String, Takes)]) -> Result<Vec<Entry>, Config
         .iter()
         .map(|(key, value)| {
             let line = line_of(key.span().start);
-            let setting = setting(key.get_ref(), value.get_ref(), known).map_err(|why| ConfigError { line, why })?;
+            let setting =
+                setting(key.get_ref(), value.get_ref(), known).map_err(|why| ConfigError { line, why })?;
             Ok(Entry { key: key.get_ref().to_string(), setting, line })
         })
         .collect::<Result<_, _>>()?;
@@ -121,8 +123,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn known() -> Vec<(String, Takes)> {
-        let known =
-            [("strict", Takes::Switch), ("threads", Takes::Value), ("swap", Takes::Values), ("verbose", Takes::Count)];
+        let known = [
+            ("strict", Takes::Switch),
+            ("threads", Takes::Value),
+            ("swap", Takes::Values),
+            ("verbose", Takes::Count),
+        ];
         known.map(|(name, takes)| (name.to_owned(), takes)).into()
     }
 
@@ -136,7 +142,8 @@ mod tests {
 
     #[test]
     fn keys_are_options() {
-        let text = "# a comment\nthreads = 4\n\nstrict = true\nswap = [\n  'a:1G',\n  \"b:2G\",\n]\nverbose = 2\n";
+        let text =
+            "# a comment\nthreads = 4\n\nstrict = true\nswap = [\n  'a:1G',\n  \"b:2G\",\n]\nverbose = 2\n";
         let expected = [
             entry("threads", values(&["4"]), 2),
             entry("strict", Setting::Switch(true), 4),

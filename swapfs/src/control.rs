@@ -9,7 +9,9 @@ pub fn text(file: ControlFile, snapshot: &Snapshot) -> String {
     match file {
         ControlFile::Stats => snapshot.to_json(),
         ControlFile::Metrics => open_metrics(snapshot),
-        ControlFile::Trace | ControlFile::Command | ControlFile::Throttle | ControlFile::Faults => String::new(),
+        ControlFile::Trace | ControlFile::Command | ControlFile::Throttle | ControlFile::Faults => {
+            String::new()
+        }
     }
 }
 

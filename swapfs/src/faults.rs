@@ -1,7 +1,8 @@
 //! Faults on purpose: which requests fail, and how. Pure; random numbers come from a seeded generator.
 //!
-//! `SELECTOR: key=value, ...` as for the throttle; the first rule that accepts a request decides. Keys: `eio=P`, `short-read=P`,
-//! `corrupt=P` (for each byte read, one bit of it is turned), `hang=TIME@pP`, `enospc-after=SIZE` (of bytes written under the rule).
+//! `SELECTOR: key=value, ...` as for the throttle; the first rule that accepts a request decides. Keys:
+//! `eio=P`, `short-read=P`, `corrupt=P` (for each byte read, one bit of it is turned), `hang=TIME@pP`,
+//! `enospc-after=SIZE` (of bytes written under the rule).
 
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -75,7 +76,8 @@ impl FaultCounts {
     /// Those that there were, in words: `3 I/O errors, 1 hangs`.
     pub fn in_words(&self) -> Option<String> {
         let made = self.kinds().into_iter().filter(|(_, count, _)| *count > 0);
-        let words: Vec<String> = made.map(|(_, count, name)| format!("{} {name}", show_count(count))).collect();
+        let words: Vec<String> =
+            made.map(|(_, count, name)| format!("{} {name}", show_count(count))).collect();
         (!words.is_empty()).then(|| words.join(", "))
     }
 }
@@ -183,10 +185,11 @@ impl Faults {
         verdict
     }
 
-    /// Turns bits of what was read, as the verdict's rule has it. Skips from one fault to the next (geometric gaps), so that it
-    /// costs by the fault and not by the byte.
+    /// Turns bits of what was read, as the verdict's rule has it. Skips from one fault to the next (geometric
+    /// gaps), so that it costs by the fault and not by the byte.
     pub fn corrupt(&mut self, verdict: &Verdict, data: &mut [u8]) {
-        let probability = verdict.rule.and_then(|index| self.rules.get(index)).map_or(0.0, |rule| rule.corrupt);
+        let probability =
+            verdict.rule.and_then(|index| self.rules.get(index)).map_or(0.0, |rule| rule.corrupt);
         if probability <= 0.0 {
             return;
         }
@@ -224,10 +227,13 @@ fn fault_rule(line: &str) -> Result<FaultRule, Wrong> {
             "eio" => rule.eio = probability(setting.value)?,
             "short-read" => rule.short_read = probability(setting.value)?,
             "corrupt" => rule.corrupt = probability(setting.value)?,
-            "enospc-after" => rule.enospc_after_bytes = Some(parse_bytes(setting.value).map_err(|e| wrong(&e))?),
+            "enospc-after" => {
+                rule.enospc_after_bytes = Some(parse_bytes(setting.value).map_err(|e| wrong(&e))?)
+            }
             "hang" => {
                 let parts = setting.value.split_once("@p");
-                let (time, part) = parts.ok_or_else(|| wrong(&"write TIME@pPROBABILITY, such as 10s@p0.001"))?;
+                let (time, part) =
+                    parts.ok_or_else(|| wrong(&"write TIME@pPROBABILITY, such as 10s@p0.001"))?;
                 rule.hang = Some((parse_duration(time).map_err(|e| wrong(&e))?, probability(part)?));
             }
             key => {
@@ -273,7 +279,10 @@ mod tests {
         let mut faults = faults("swap/*: eio=0.1, short-read=0.2");
         for _ in 0..10_000 {
             let _ = faults.judge(Path::new("swap/a"), &ANYBODY, Direction::Read, 4096);
-            assert_eq!(faults.judge(Path::new("images/a"), &ANYBODY, Direction::Read, 4096), Verdict::default());
+            assert_eq!(
+                faults.judge(Path::new("images/a"), &ANYBODY, Direction::Read, 4096),
+                Verdict::default()
+            );
         }
         let FaultCounts { eio, short_reads, .. } = faults.counts();
         assert!((900..1100).contains(&eio) && (1650..1950).contains(&short_reads), "{eio} {short_reads}");
@@ -300,7 +309,8 @@ mod tests {
     #[test]
     fn only_who_is_meant_is_hit() {
         let mut faults = faults("** & comm=a: eio=1");
-        let mut failure = |client: &Client<'_>| faults.judge(Path::new("x"), client, Direction::Read, 1).failure;
+        let mut failure =
+            |client: &Client<'_>| faults.judge(Path::new("x"), client, Direction::Read, 1).failure;
         assert_eq!(failure(&ANYBODY), Some(Failure::Io));
         assert_eq!(failure(&Client { comm: "b", ..ANYBODY }), None);
     }

@@ -1,5 +1,5 @@
-//! What counts mean, in plain words: lines below the tables of `swapfs stat`. Pure. Each says a figure, and what to look at; none is shown for
-//! what is as it should be.
+//! What counts mean, in plain words: lines below the tables of `swapfs stat`. Pure. Each says a figure, and
+//! what to look at; none is shown for what is as it should be.
 
 use crate::accounting::{FileClass, FileSnapshot, Snapshot};
 use crate::table::Selection;
@@ -19,7 +19,9 @@ pub fn hints(snapshot: &Snapshot, selection: &Selection) -> Vec<String> {
     let chosen = snapshot.files.iter().filter(|file| selection.holds(&file.path));
     let mut hints: Vec<String> = chosen.flat_map(|file| of_file(file, snapshot.strict)).collect();
     let all = selection.0.is_empty();
-    hints.extend(snapshot.faults.in_words().filter(|_| all).map(|made| format!("faults made on purpose: {made}")));
+    hints.extend(
+        snapshot.faults.in_words().filter(|_| all).map(|made| format!("faults made on purpose: {made}")),
+    );
     hints
 }
 
@@ -43,7 +45,9 @@ fn again(file: &FileSnapshot, strict: bool) -> Option<String> {
         }
         (FileClass::Image, true) => {
             let share = 100.0 * (1.0 - 1.0 / times);
-            format!("re-read {times:.1} x: a page cache (no --strict) could answer {share:.0} % of it, {again}")
+            format!(
+                "re-read {times:.1} x: a page cache (no --strict) could answer {share:.0} % of it, {again}"
+            )
         }
         (FileClass::Image, false) => format!(
             "re-read {times:.1} x ({again} again): the page cache does not keep it: memory is short, caches are dropped, or the source changes"
@@ -91,17 +95,26 @@ mod tests {
 
     #[test]
     fn what_is_as_it_should_be_is_not_told() {
-        let once = Figures { read_ops: 100, read_bytes: 409_600, read_distinct_blocks: 100, ..Figures::default() };
+        let once =
+            Figures { read_ops: 100, read_bytes: 409_600, read_distinct_blocks: 100, ..Figures::default() };
         assert_eq!(told(&snapshot(&once, FileClass::Image)), "");
-        let few = Figures { read_ops: 9, read_distinct_blocks: 1, read_repeat_blocks: 8, ..Figures::default() };
+        let few =
+            Figures { read_ops: 9, read_distinct_blocks: 1, read_repeat_blocks: 8, ..Figures::default() };
         assert_eq!(told(&snapshot(&few, FileClass::Swap)), "");
     }
 
     #[test]
     fn what_is_read_again_is_told_by_where_it_is_read() {
-        let again = Figures { read_ops: 230, read_distinct_blocks: 100, read_repeat_blocks: 130, ..Figures::default() };
+        let again = Figures {
+            read_ops: 230,
+            read_distinct_blocks: 100,
+            read_repeat_blocks: 130,
+            ..Figures::default()
+        };
         let mut image = snapshot(&again, FileClass::Image);
-        assert!(told(&image).contains("re-read 2.3 x") && told(&image).contains("page cache does not keep it"));
+        assert!(
+            told(&image).contains("re-read 2.3 x") && told(&image).contains("page cache does not keep it")
+        );
         image.strict = true;
         assert!(told(&image).contains("could answer 57 %"), "{}", told(&image));
         assert!(told(&snapshot(&again, FileClass::Swap)).contains("came back 2.3 x (520.0K again)"));
@@ -109,8 +122,11 @@ mod tests {
 
     #[test]
     fn random_reads_with_readahead_are_told() {
-        let figures = Figures { read_ops: 100, read_bytes: 100 << 16, read_ahead_ops: 90, ..Figures::default() };
-        assert!(told(&snapshot(&figures, FileClass::Image)).contains("90 % of its reads look like readahead"));
+        let figures =
+            Figures { read_ops: 100, read_bytes: 100 << 16, read_ahead_ops: 90, ..Figures::default() };
+        assert!(
+            told(&snapshot(&figures, FileClass::Image)).contains("90 % of its reads look like readahead")
+        );
         let sequential = Figures { read_sequential_ops: 90, ..figures };
         assert_eq!(told(&snapshot(&sequential, FileClass::Image)), "");
     }

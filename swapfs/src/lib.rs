@@ -1,4 +1,5 @@
-//! `swapfs`: a FUSE file system of executable images and swap files whose every read and write is counted and throttled.
+//! `swapfs`: a FUSE file system of executable images and swap files whose every read and write is counted and
+//! throttled.
 //!
 //! ```text
 //! MNT/images/...     sources, read-only            images  -> filesystem (rules), accounting
@@ -7,12 +8,13 @@
 //! MNT/.swapfs/trace  every request, one by one       trace
 //! ```
 //!
-//! [`filesystem`] and [`throttle`] decide: no I/O, no lock, no clock, no FUSE types. [`service`] owns the state and does the
-//! I/O. [`fuse`] decodes, calls and replies. [`gate`] sends the answers that have to wait. [`mounting`] puts it all at a
-//! mount point and takes it away. `unsafe` stands in `sys` only, which wraps
+//! [`filesystem`] and [`throttle`] decide: no I/O, no lock, no clock, no FUSE types. [`service`] owns the
+//! state and does the I/O. [`fuse`] decodes, calls and replies. [`gate`] sends the answers that have to wait.
+//! [`mounting`] puts it all at a mount point and takes it away. `unsafe` stands in `sys` only, which wraps
 //! what the system offers through raw pointers.
 //!
-//! Lock order: no lock is held while another is taken, but for a process's name under [`gate`]'s (see [`service`]), nor during I/O.
+//! Lock order: no lock is held while another is taken, but for a process's name under [`gate`]'s (see
+//! [`service`]), nor during I/O.
 
 #![deny(unsafe_code)]
 

@@ -84,6 +84,7 @@ fn start_log(verbose: u8) {
     };
     // fuser warns of each request that is left unanswered on purpose.
     let filter = Targets::new().with_default(level).with_target("fuser", LevelFilter::ERROR);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false);
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(false);
     tracing_subscriber::registry().with(lines).with(filter).init();
 }

@@ -74,13 +74,12 @@ const FOR_PROCESSES: usize = 3;
 /// The text of `.swapfs/metrics`.
 pub fn open_metrics(snapshot: &Snapshot) -> String {
     let mut text = String::new();
-    let files = by_label(snapshot.files.iter().map(|file| (format!("path=\"{}\"", escape(&file.path)), &file.figures)));
-    let processes = by_label(
-        snapshot
-            .processes
-            .iter()
-            .map(|process| (format!("pid=\"{}\",comm=\"{}\"", process.pid, escape(&process.comm)), &process.figures)),
+    let files = by_label(
+        snapshot.files.iter().map(|file| (format!("path=\"{}\"", escape(&file.path)), &file.figures)),
     );
+    let processes = by_label(snapshot.processes.iter().map(|process| {
+        (format!("pid=\"{}\",comm=\"{}\"", process.pid, escape(&process.comm)), &process.figures)
+    }));
     COUNTERS.iter().for_each(|counter| counters(&mut text, counter.name, counter, &files));
     for counter in &COUNTERS[..FOR_PROCESSES] {
         let name = counter.name.replace("swapfs_", "swapfs_process_");
@@ -169,10 +168,12 @@ fn quantiles(text: &mut String, name: &str, direction: &str, summary: &LatencySu
     line(text, &format!("{name}_sum{{direction=\"{direction}\"}}"), seconds(summary.sum_ns));
 }
 
-/// Bounds are powers of four ns from about 1 us on (less one, as our own buckets end there): the same for every mount.
+/// Bounds are powers of four ns from about 1 us on (less one, as our own buckets end there): the same for
+/// every mount.
 fn buckets(text: &mut String, name: &str, direction: &str, summary: &LatencySummary) {
     for bound in (0..14).map(|power| (1024u64 << (2 * power)) - 1) {
-        let up_to: u64 = summary.histogram_ns.iter().filter(|(ns, _)| *ns <= bound).map(|(_, count)| count).sum();
+        let up_to: u64 =
+            summary.histogram_ns.iter().filter(|(ns, _)| *ns <= bound).map(|(_, count)| count).sum();
         let le = format!("{name}_bucket{{direction=\"{direction}\",le=\"{}\"}}", seconds(bound));
         line(text, &le, up_to as f64);
     }
@@ -198,7 +199,10 @@ mod tests {
         let figures = Figures { read_ops: 3, read_wait_ns: 1_500_000_000, ..Figures::default() };
         let text = open_metrics(&Snapshot::sample(&figures, &["images/a\"b\\c\nd"]));
         assert!(text.ends_with("# EOF\n"));
-        assert!(text.contains(r#"swapfs_operations_total{path="images/a\"b\\c\nd",direction="read"} 3"#), "{text}");
+        assert!(
+            text.contains(r#"swapfs_operations_total{path="images/a\"b\\c\nd",direction="read"} 3"#),
+            "{text}"
+        );
         assert!(text.contains(r#"direction="read"} 1.5"#));
     }
 
@@ -206,6 +210,10 @@ mod tests {
     fn two_files_of_one_name_are_one_sample() {
         let figures = Figures { write_bytes: 10, ..Figures::default() };
         let text = open_metrics(&Snapshot::sample(&figures, &["images/a", "images/a"]));
-        assert_eq!(text.matches(r#"swapfs_bytes_total{path="images/a",direction="write"} 20"#).count(), 1, "{text}");
+        assert_eq!(
+            text.matches(r#"swapfs_bytes_total{path="images/a",direction="write"} 20"#).count(),
+            1,
+            "{text}"
+        );
     }
 }

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 pub struct MountEntry {
     /// The kernel's number for it; not given twice while it lasts.
     pub id: u64,
-    /// The minor number of its device; of a FUSE mount, the number of its connection in `/sys/fs/fuse/connections`.
+    /// The minor number of its device; of a FUSE mount, the number of its connection in
+    /// `/sys/fs/fuse/connections`.
     pub device_minor: Option<u32>,
     /// Where it is.
     pub path: PathBuf,
@@ -39,7 +40,12 @@ fn parse_line(line: &[u8]) -> Option<MountEntry> {
     let device_minor = device.split_once(':').and_then(|(_, minor)| minor.parse().ok());
     let path = PathBuf::from(OsString::from_vec(unescape(fields.nth(1)?)));
     let file_system = fields.skip_while(|field| *field != b"-").nth(1)?;
-    Some(MountEntry { id, device_minor, path, file_system: String::from_utf8_lossy(file_system).into_owned() })
+    Some(MountEntry {
+        id,
+        device_minor,
+        path,
+        file_system: String::from_utf8_lossy(file_system).into_owned(),
+    })
 }
 
 /// Undoes the kernel's octal escapes (`\040` for a space).

@@ -1,4 +1,5 @@
-//! What the serving process does to itself: staying in memory, limits, signals, standing apart from its terminal.
+//! What the serving process does to itself: staying in memory, limits, signals, standing apart from its
+//! terminal.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -26,7 +27,8 @@ pub enum Swappable {
     Lock(#[source] io::Error),
 }
 
-/// Keeps the process in memory: a swap daemon that is itself paged out waits for ever. Call before threads start.
+/// Keeps the process in memory: a swap daemon that is itself paged out waits for ever. Call before threads
+/// start.
 ///
 /// # Errors
 /// Where it may not, or the kernel refuses.
@@ -38,8 +40,8 @@ pub fn lock_memory() -> Result<(), Swappable> {
     rustix::mm::mlockall(flags).map_err(|error| Swappable::Lock(error.into()))
 }
 
-/// Marks the process as one that others need for their memory (PR_SET_IO_FLUSHER): its own allocations do not wait for I/O, which may
-/// be its own.
+/// Marks the process as one that others need for their memory (PR_SET_IO_FLUSHER): its own allocations do not
+/// wait for I/O, which may be its own.
 ///
 /// # Errors
 /// `EPERM` without CAP_SYS_RESOURCE.
@@ -49,7 +51,8 @@ pub fn mark_as_io_flusher() -> io::Result<()> {
 
 /// With less, `mlockall` may succeed and later allocations fail.
 fn may_lock_memory() -> bool {
-    let capable = rustix::thread::capabilities(None).is_ok_and(|c| c.effective.contains(CapabilitySet::IPC_LOCK));
+    let capable =
+        rustix::thread::capabilities(None).is_ok_and(|c| c.effective.contains(CapabilitySet::IPC_LOCK));
     capable || rustix::process::getrlimit(Resource::Memlock).current.is_none()
 }
 
@@ -82,8 +85,8 @@ impl EndSignals {
         Ok(self.0.wait()?)
     }
 
-    /// Waits for one that is not part of the last one: `timeout` sends its signal to the program and to its group, a terminal to all that
-    /// run in it, and shells pass theirs on.
+    /// Waits for one that is not part of the last one: `timeout` sends its signal to the program and to its
+    /// group, a terminal to all that run in it, and shells pass theirs on.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -98,7 +101,8 @@ impl EndSignals {
     }
 }
 
-/// Has writes beyond the file size limit (`ulimit -f`) fail with EFBIG instead of ending the process by SIGXFSZ. Call before threads start.
+/// Has writes beyond the file size limit (`ulimit -f`) fail with EFBIG instead of ending the process by
+/// SIGXFSZ. Call before threads start.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -107,14 +111,17 @@ pub fn survive_size_limit() -> io::Result<()> {
     Ok(SigSet::from(Signal::SIGXFSZ).thread_block()?)
 }
 
-/// Closes all descriptors but the standard streams: those that the caller of a daemon has left open. Kept, they would hold the caller's locks,
-/// pipes and deleted files for as long as the daemon lives. Call before anything is opened.
+/// Closes all descriptors but the standard streams: those that the caller of a daemon has left open. Kept,
+/// they would hold the caller's locks, pipes and deleted files for as long as the daemon lives. Call before
+/// anything is opened.
 ///
 /// # Errors
 /// Without `/proc`.
 pub fn close_inherited() -> io::Result<()> {
-    let numbers = |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse::<i32>().ok();
-    let open: Vec<i32> = std::fs::read_dir("/proc/self/fd")?.filter_map(numbers).filter(|number| *number > 2).collect();
+    let numbers =
+        |entry: io::Result<std::fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse::<i32>().ok();
+    let open: Vec<i32> =
+        std::fs::read_dir("/proc/self/fd")?.filter_map(numbers).filter(|number| *number > 2).collect();
     for number in open {
         // The directory that was read is closed by now, which is no error of anybody's.
         let _ = nix::unistd::close(number);
@@ -143,8 +150,8 @@ impl Background {
         Ok(Background { nowhere, messages })
     }
 
-    /// Leaves the terminal: own session, working directory `/`, standard streams to nowhere, messages to the log. Returns the standard output
-    /// that was.
+    /// Leaves the terminal: own session, working directory `/`, standard streams to nowhere, messages to the
+    /// log. Returns the standard output that was.
     ///
     /// # Errors
     /// When the kernel refuses; messages go where they went before then.

@@ -35,7 +35,8 @@ pub fn totals(snapshot: &Snapshot, selection: &Selection) -> String {
     write_rows(&mut text, &rows);
     if selection.0.is_empty() && !snapshot.processes.is_empty() {
         text.push('\n');
-        let mut rows = vec![TOTAL_COLUMNS.map(|name| if name == "file" { "process" } else { name }.to_owned())];
+        let mut rows =
+            vec![TOTAL_COLUMNS.map(|name| if name == "file" { "process" } else { name }.to_owned())];
         let name = |process: &ProcessSnapshot| format!("{} ({})", process.comm, process.pid);
         rows.extend(snapshot.processes.iter().map(|process| total_row(&name(process), 0, &process.figures)));
         write_rows(&mut text, &rows);
@@ -94,7 +95,9 @@ pub fn distributions(snapshot: &Snapshot, selection: &Selection) -> String {
     for (name, figures) in &chosen {
         let all = figures.read_size_bytes.iter().chain(figures.write_size_bytes.iter());
         let sizes: BTreeSet<u64> = all.map(|(bytes, _)| bytes).collect();
-        let of = |tally: &Tally, size| show_count(tally.iter().find(|(bytes, _)| *bytes == size).map_or(0, |(_, n)| n));
+        let of = |tally: &Tally, size| {
+            show_count(tally.iter().find(|(bytes, _)| *bytes == size).map_or(0, |(_, n)| n))
+        };
         rows.extend(sizes.into_iter().map(|size| {
             let (reads, writes) = (of(&figures.read_size_bytes, size), of(&figures.write_size_bytes, size));
             [format!("{name}: {}", show_bytes(size)), reads, writes]
@@ -106,14 +109,26 @@ pub fn distributions(snapshot: &Snapshot, selection: &Selection) -> String {
 }
 
 const TOTAL_COLUMNS: [&str; 14] = [
-    "file", "size", "opens", "reads", "read", "seen", "again", "seq", "r p50", "r p99", "writes", "written", "waited",
+    "file", "size", "opens", "reads", "read", "seen", "again", "seq", "r p50", "r p99", "writes", "written",
+    "waited", "depth",
+];
+
+const RATE_COLUMNS: [&str; 11] = [
+    "file",
+    "reads/s",
+    "read/s",
+    "r p99",
+    "writes/s",
+    "written/s",
+    "w p99",
+    "service",
+    "wait",
+    "seq",
     "depth",
 ];
 
-const RATE_COLUMNS: [&str; 11] =
-    ["file", "reads/s", "read/s", "r p99", "writes/s", "written/s", "w p99", "service", "wait", "seq", "depth"];
-
-const TIME_COLUMNS: [&str; 10] = ["time", "count", "mean", "p50", "p90", "p95", "p99", "p99.9", "p99.99", "max"];
+const TIME_COLUMNS: [&str; 10] =
+    ["time", "count", "mean", "p50", "p90", "p95", "p99", "p99.9", "p99.99", "max"];
 
 fn time_row(name: &str, summary: &LatencySummary) -> [String; 10] {
     let LatencySummary { mean_ns, p50_ns, p90_ns, p95_ns, p99_ns, p999_ns, p9999_ns, max_ns, .. } = *summary;
@@ -230,14 +245,19 @@ mod tests {
     #[test]
     fn distributions_show_times_and_sizes() {
         let text = distributions(&snapshot(3), &Selection::default());
-        assert!(text.contains("total: read total") && text.contains("2.0us") && text.contains("4.0K"), "{text}");
+        assert!(
+            text.contains("total: read total") && text.contains("2.0us") && text.contains("4.0K"),
+            "{text}"
+        );
         assert!(!text.contains("write total"), "{text}");
     }
 
     #[test]
     fn selections_are_paths_not_prefixes_of_names() {
         let selection = Selection(vec!["images/a".into()]);
-        assert!(selection.holds("images/a") && selection.holds("images/a/b") && !selection.holds("images/ab"));
+        assert!(
+            selection.holds("images/a") && selection.holds("images/a/b") && !selection.holds("images/ab")
+        );
         assert!(Selection::default().holds("anything"));
     }
 

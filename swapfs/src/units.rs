@@ -1,7 +1,7 @@
 //! Sizes, rates and durations as people type them, and as they like to read them.
 //!
-//! One rule everywhere: `K`, `M`, `G`, `T` (also `KiB`, `MiB`, ...) are powers of 1024, `KB`, `MB`, `GB`, `TB` of 1000.
-//! Nothing here does I/O.
+//! One rule everywhere: `K`, `M`, `G`, `T` (also `KiB`, `MiB`, ...) are powers of 1024, `KB`, `MB`, `GB`,
+//! `TB` of 1000. Nothing here does I/O.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -90,7 +90,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
 pub fn exact_duration(time: Duration) -> String {
     let ns = time.as_nanos();
     let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
-    let (factor, unit) = units.into_iter().find(|(factor, _)| ns.is_multiple_of(*factor)).unwrap_or((1, "ns"));
+    let (factor, unit) =
+        units.into_iter().find(|(factor, _)| ns.is_multiple_of(*factor)).unwrap_or((1, "ns"));
     format!("{}{unit}", ns / factor)
 }
 
@@ -174,11 +175,12 @@ fn unknown(text: &str, unit: &str, known: &'static str) -> UnitError {
     UnitError::UnknownUnit { text: text.to_owned(), unit: unit.to_owned(), known }
 }
 
-/// Text with names that may hold anything, fit for a terminal: control characters, which could do what they like with it, and those that turn
-/// the direction of writing around are written as escapes. Line ends stay.
+/// Text with names that may hold anything, fit for a terminal: control characters, which could do what they
+/// like with it, and those that turn the direction of writing around are written as escapes. Line ends stay.
 pub fn show_text(text: &str) -> Cow<'_, str> {
-    let is_plain =
-        |c: char| c == '\n' || !(c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
+    let is_plain = |c: char| {
+        c == '\n' || !(c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    };
     if text.chars().all(is_plain) {
         return Cow::Borrowed(text);
     }

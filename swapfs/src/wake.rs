@@ -1,11 +1,13 @@
 //! Short wakes: while requests keep coming, idle processors are asked to poll instead of halting.
 //!
-//! A small request is two wakes, of a serving thread and of its client, and where a halted processor takes long to wake (a virtual one: 50 us)
-//! they are nearly all of its time. `/dev/cpu_dma_latency` tells the kernel what a wake may take, for as long as it is held open; at 0 its idle loop
-//! polls. That keeps idle processors warm, and has let other threads wait for long (docs/decisions/short-wakes.md): so it is asked for only before
-//! a throttled answer is due, as a halted processor's timer is late too, while requests come too late for the rate that they are to have, and by
-//! choice (`--wake fast`) while requests come fast; it is given up a few milliseconds after. It goes with the process, however that ends. Owns the
-//! device and a thread that gives up in time.
+//! A small request is two wakes, of a serving thread and of its client, and where a halted processor takes
+//! long to wake (a virtual one: 50 us) they are nearly all of its time. `/dev/cpu_dma_latency` tells the
+//! kernel what a wake may take, for as long as it is held open; at 0 its idle loop polls. That keeps idle
+//! processors warm, and has let other threads wait for long (docs/decisions/short-wakes.md): so it is asked
+//! for only before a throttled answer is due, as a halted processor's timer is late too, while requests come
+//! too late for the rate that they are to have, and by choice (`--wake fast`) while requests come fast; it is
+//! given up a few milliseconds after. It goes with the process, however that ends. Owns the device and a
+//! thread that gives up in time.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -35,7 +37,8 @@ const FEW: u64 = 5;
 /// What idle processors do while requests keep coming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Wake {
-    /// Poll shortly before a throttled answer is due, and while one is overdue, where we may ask for that, which takes root.
+    /// Poll shortly before a throttled answer is due, and while one is overdue, where we may ask for that,
+    /// which takes root.
     #[default]
     Auto,
     /// Poll while requests keep coming too, and say so if we may not ask for that.
@@ -89,7 +92,8 @@ struct Shared {
     appointment: AtomicU64,
     /// The same as whether `state` is `Held`, to be read without a lock.
     hurrying: AtomicBool,
-    /// A leaf of the lock order. Held while the device is told, which is no I/O, so that the last word is the newest.
+    /// A leaf of the lock order. Held while the device is told, which is no I/O, so that the last word is the
+    /// newest.
     state: Mutex<State>,
     changed: Condvar,
     device: File,

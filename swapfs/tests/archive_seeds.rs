@@ -29,7 +29,10 @@ fn all_seeds_pass_the_checks() {
         };
         let seen = tree.look(Path::new("d/data")).unwrap();
         let mut buffer = vec![0; 9001];
-        assert_eq!(tree.open(Path::new("d/data"), seen.identity).unwrap().read_at(&mut buffer, 0).unwrap(), 9000);
+        assert_eq!(
+            tree.open(Path::new("d/data"), seen.identity).unwrap().read_at(&mut buffer, 0).unwrap(),
+            9000
+        );
         assert!((0..9000).all(|at| buffer[at] == ((at * 7 + at / 256) % 256) as u8));
         check(&seed);
     }
@@ -44,7 +47,21 @@ enum Mutation {
 }
 
 fn edge() -> impl Strategy<Value = u64> {
-    let edges = [0, 1, 3, 0xff, 0x1ff, 0x7fff, 0x8000, 0xffff, 0xff_ffff, 1 << 24, u32::MAX.into(), 1 << 62, u64::MAX];
+    let edges = [
+        0,
+        1,
+        3,
+        0xff,
+        0x1ff,
+        0x7fff,
+        0x8000,
+        0xffff,
+        0xff_ffff,
+        1 << 24,
+        u32::MAX.into(),
+        1 << 62,
+        u64::MAX,
+    ];
     prop_oneof![any::<u64>(), 0..0x4000u64, select(edges.to_vec())]
 }
 

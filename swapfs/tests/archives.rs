@@ -1,4 +1,5 @@
-//! Archives that real programs made are shown as the directories that they were made from; bad ones are refused in one line.
+//! Archives that real programs made are shown as the directories that they were made from; bad ones are
+//! refused in one line.
 //!
 //! Assumes GNU tar, and mksquashfs of Debian's squashfs-tools.
 
@@ -17,8 +18,10 @@ use swapfs::store::{Whence, seek_sparse};
 fn tree(source: &Path) {
     fs::create_dir_all(source.join("d/empty")).unwrap();
     fs::create_dir_all(source.join("deep").join(["x".repeat(60).as_str(); 4].join("/"))).unwrap();
-    fs::write(source.join("deep").join(["x".repeat(60).as_str(); 4].join("/")).join("file"), "far down").unwrap();
-    let numbers: Vec<u8> = (0..700_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    fs::write(source.join("deep").join(["x".repeat(60).as_str(); 4].join("/")).join("file"), "far down")
+        .unwrap();
+    let numbers: Vec<u8> =
+        (0..700_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     fs::write(source.join("d/numbers"), &numbers).unwrap();
     fs::set_permissions(source.join("d/numbers"), PermissionsExt::from_mode(0o4750)).unwrap();
     fs::hard_link(source.join("d/numbers"), source.join("same")).unwrap();
@@ -46,7 +49,8 @@ fn same_as_its_source(make: impl FnOnce(&Mount, &Path)) {
         compare(&mount.source(), &mount.at("images/it"));
         let served = mount.stats_of("images/it/d/numbers").figures.read_bytes;
         let size = fs::metadata(mount.source().join("d/numbers")).unwrap().len();
-        // Once, but for a few pages that the kernel asks for again when it is made to read backwards (13 of 684 were seen).
+        // Once, but for a few pages that the kernel asks for again when it is made to read backwards (13 of
+        // 684 were seen).
         assert!((size..size + size / 8).contains(&served), "{served} of {size}");
     });
 }
@@ -57,10 +61,17 @@ fn names(directory: &Path) -> BTreeSet<PathBuf> {
 
 fn compare(theirs: &Path, ours: &Path) {
     let (at, of) = (fs::symlink_metadata(theirs).unwrap(), fs::symlink_metadata(ours).unwrap());
-    assert_eq!((at.mode(), at.uid(), at.gid(), at.mtime()), (of.mode(), of.uid(), of.gid(), of.mtime()), "{ours:?}");
+    assert_eq!(
+        (at.mode(), at.uid(), at.gid(), at.mtime()),
+        (of.mode(), of.uid(), of.gid(), of.mtime()),
+        "{ours:?}"
+    );
     if at.is_dir() {
         assert_eq!(names(theirs), names(ours), "{ours:?}");
-        assert_eq!(of.nlink(), 2 + names(theirs).iter().filter(|name| theirs.join(name).is_dir()).count() as u64);
+        assert_eq!(
+            of.nlink(),
+            2 + names(theirs).iter().filter(|name| theirs.join(name).is_dir()).count() as u64
+        );
         names(theirs).iter().for_each(|name| compare(&theirs.join(name), &ours.join(name)));
         return;
     }
@@ -117,7 +128,10 @@ fn a_link_of_an_archive_with_several_names_leads_out_by_none_of_them() {
         };
         with_mount(&["--image", "it=@/archive"], prepare, |mount| {
             for _ in 0..2 {
-                assert_eq!(fs::read_link(mount.at("images/it/a/b/c/deep")).unwrap(), Path::new("../../../data"));
+                assert_eq!(
+                    fs::read_link(mount.at("images/it/a/b/c/deep")).unwrap(),
+                    Path::new("../../../data")
+                );
                 assert_eq!(fs::read_link(mount.at("images/it/top")).unwrap(), Path::new("data"));
             }
         });
@@ -126,13 +140,22 @@ fn a_link_of_an_archive_with_several_names_leads_out_by_none_of_them() {
 
 #[test]
 fn sparse_members_of_a_tar_keep_their_holes() {
-    for options in
-        [&["--format=gnu"][..], &["--sparse-version=0.0"], &["--sparse-version=0.1"], &["--sparse-version=1.0"]]
-    {
+    for options in [
+        &["--format=gnu"][..],
+        &["--sparse-version=0.0"],
+        &["--sparse-version=0.1"],
+        &["--sparse-version=1.0"],
+    ] {
         let make = |mount: &Mount| {
             tree(&mount.source());
             let archive = mount.scratch_path().join("archive");
-            run(Command::new("tar").args(options).arg("-Scf").arg(archive).arg("-C").arg(mount.source()).arg("."));
+            run(Command::new("tar")
+                .args(options)
+                .arg("-Scf")
+                .arg(archive)
+                .arg("-C")
+                .arg(mount.source())
+                .arg("."));
         };
         with_mount(&["--image", "it=@/archive"], make, |mount| {
             compare(&mount.source().join("sparse"), &mount.at("images/it/sparse"));
@@ -147,7 +170,11 @@ fn sparse_members_of_a_tar_keep_their_holes() {
 
 fn squash(mount: &Mount, archive: &Path, options: &[&str]) {
     let mut command = Command::new("mksquashfs");
-    command.arg(mount.source()).arg(archive).args(["-no-progress", "-quiet", "-processors", "1"]).args(options);
+    command
+        .arg(mount.source())
+        .arg(archive)
+        .args(["-no-progress", "-quiet", "-processors", "1"])
+        .args(options);
     run(&mut command);
 }
 

@@ -75,10 +75,13 @@ fn extended_attributes_come_with_archives() {
     let make = |mount: &Mount| {
         tree(mount);
         let (source, at) = (mount.source(), |name: &str| mount.scratch_path().join(name));
-        let tar =
-            finish(Command::new("tar").args(["--xattrs", "-cf"]).arg(at("a.tar")).arg("-C").arg(&source).arg("."));
+        let tar = finish(
+            Command::new("tar").args(["--xattrs", "-cf"]).arg(at("a.tar")).arg("-C").arg(&source).arg("."),
+        );
         assert!(tar.status.success(), "{}", complaint(&tar));
-        let squash = finish(Command::new("mksquashfs").arg(&source).arg(at("a.sqfs")).args(["-quiet", "-no-progress"]));
+        let squash = finish(
+            Command::new("mksquashfs").arg(&source).arg(at("a.sqfs")).args(["-quiet", "-no-progress"]),
+        );
         assert!(squash.status.success(), "{}", complaint(&squash));
     };
     with_mount(&["--image", "tar=@/a.tar", "--image", "squashfs=@/a.sqfs"], make, |mount| {
@@ -91,8 +94,8 @@ fn extended_attributes_come_with_archives() {
     });
 }
 
-/// A server that has `getxattr` is asked for `security.capability` before each write that goes by the page cache. Those of swap
-/// files do not.
+/// A server that has `getxattr` is asked for `security.capability` before each write that goes by the page
+/// cache. Those of swap files do not.
 #[test]
 fn a_write_to_a_swap_file_is_one_request_also_where_images_have_attributes() {
     with_mount(&["--images", "@/source", "--swap", "s:16M"], tree, |mount| {
@@ -138,8 +141,11 @@ fn listings_have_the_numbers_of_their_files_and_offsets_that_hold() {
         }
         (0..1000).for_each(|n| fs::remove_file(mount.source().join(format!("d/e/{n}"))).unwrap());
         let middle = read(all[1500].0);
-        let names = |entries: &[(u64, u64, OsString)]| entries.iter().map(|entry| entry.2.clone()).collect::<Vec<_>>();
-        let still = |name: &OsString| mount.source().join("d/e").join(name).exists() || name == "." || name == "..";
+        let names = |entries: &[(u64, u64, OsString)]| {
+            entries.iter().map(|entry| entry.2.clone()).collect::<Vec<_>>()
+        };
+        let still =
+            |name: &OsString| mount.source().join("d/e").join(name).exists() || name == "." || name == "..";
         let rest: Vec<_> = names(&all[1501..]).into_iter().filter(still).collect();
         let got: Vec<_> = names(&middle).into_iter().filter(still).collect();
         assert_eq!(got, rest, "an open directory goes on where it was");

@@ -42,13 +42,19 @@ fn a_configuration_file_says_what_flags_say_and_flags_win() {
     let stats = scratch.stats();
     assert!(stats.strict);
     assert_eq!(stats.threads, 5, "what is typed wins");
-    assert!(scratch.at("swap/a").exists() && scratch.at("swap/b").exists() && scratch.at("images/ls").exists());
+    assert!(
+        scratch.at("swap/a").exists() && scratch.at("swap/b").exists() && scratch.at("images/ls").exists()
+    );
     assert!(scratch.source().join("a").exists());
     assert!(std::fs::read_to_string(scratch.at(".swapfs/throttle")).unwrap().contains("20M"));
     assert!(scratch.unmount().status.success());
     let started = finish(program().args(["mount", "--daemon", "--config", &file, "--swap", "c:1M"]));
     assert!(started.status.success(), "{}", complaint(&started));
-    assert_eq!(std::fs::read_dir(scratch.at("swap")).unwrap().count(), 1, "a list that is typed wins as a whole");
+    assert_eq!(
+        std::fs::read_dir(scratch.at("swap")).unwrap().count(),
+        1,
+        "a list that is typed wins as a whole"
+    );
     assert!(scratch.unmount().status.success());
     let line = ["mount", "--daemon", "--config", &file, "--without", "strict", "--without", "throttle"];
     let started = finish(program().args(line));
@@ -109,8 +115,8 @@ fn the_mount_helper_mounts_from_a_line_of_fstab() {
     assert_eq!(complaint(&wrong).lines().count(), 1, "{}", complaint(&wrong));
 }
 
-/// The whole way, through mount(8) and libfuse's own helper, which looks for `swapfs` on a path of its own: so in a mount namespace where it
-/// stands there.
+/// The whole way, through mount(8) and libfuse's own helper, which looks for `swapfs` on a path of its own:
+/// so in a mount namespace where it stands there.
 #[test]
 fn mount_minus_t_works() {
     if !is_root() || !can_mount() || !std::path::Path::new("/sbin/mount.fuse").exists() {
@@ -129,7 +135,10 @@ grep -c "$1" /proc/self/mounts || true
 "#;
     let scratch = Mount::scratch();
     let mut command = Command::new("unshare");
-    command.args(["--mount", "sh", "-c", script, "sh"]).arg(scratch.point()).arg(env!("CARGO_BIN_EXE_swapfs"));
+    command
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(scratch.point())
+        .arg(env!("CARGO_BIN_EXE_swapfs"));
     let source = std::fs::canonicalize("/bin/ls").unwrap();
     let output = finish(command.arg(&source));
     let (point, source) = (scratch.point(), source.display());
@@ -145,7 +154,8 @@ fn the_unit_is_one_and_its_manager_is_told() {
         return;
     }
     let scratch = Mount::scratch();
-    let unit = include_str!("../dist/swapfs@.service").replace("/usr/bin/swapfs", env!("CARGO_BIN_EXE_swapfs"));
+    let unit =
+        include_str!("../dist/swapfs@.service").replace("/usr/bin/swapfs", env!("CARGO_BIN_EXE_swapfs"));
     let file = scratch.scratch_path().join("swapfs@.service");
     std::fs::write(&file, unit).unwrap();
     match Command::new("systemd-analyze").arg("verify").arg("--man=no").arg(&file).output() {
@@ -189,8 +199,8 @@ fn memory_is_locked_or_the_mount_refused_where_that_was_asked_for() {
     assert!(complaint(&refused).contains("CAP_IPC_LOCK"), "{}", complaint(&refused));
 }
 
-/// Through fusermount3, at a place that is the user's own. In a mount namespace of its own, with a /dev/fuse that is open to all, as udev
-/// makes it, below a directory that all may enter.
+/// Through fusermount3, at a place that is the user's own. In a mount namespace of its own, with a /dev/fuse
+/// that is open to all, as udev makes it, below a directory that all may enter.
 #[test]
 fn an_ordinary_user_mounts_and_unmounts() {
     if !is_root() || !can_mount() {

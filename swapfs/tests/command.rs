@@ -39,7 +39,11 @@ fn usage_errors_are_2() {
     refused(&mount(&["--swap", "s:1M", "--threads", "65", point]), 2, &["auto", "64"]);
     refused(&mount(&["--swap", "s:1M", "--wake", "slow", point]), 2, &["auto", "fast", "plain"]);
     refused(&mount(&["--swap", "s:1M", "--swap-direct", point]), 2, &["--swap-store DIR"]);
-    refused(&mount(&["--swap", "s:1M", "--swap-store", "compressed", "--swap-encrypt", point]), 2, &["in a directory"]);
+    refused(
+        &mount(&["--swap", "s:1M", "--swap-store", "compressed", "--swap-encrypt", point]),
+        2,
+        &["in a directory"],
+    );
     refused(&mount(&["--swap", "s:1M", "--swap-limit", "1M", point]), 2, &["compressed"]);
     refused(&finish(&mut program()), 2, &["Usage"]);
 }
@@ -132,7 +136,8 @@ fn the_mount_point_may_come_first_or_last() {
         return;
     }
     let scratch = Mount::scratch();
-    let first = finish(program().arg("mount").arg(scratch.point()).args(["--daemon", "--swap", "a:1M", "b:1M"]));
+    let first =
+        finish(program().arg("mount").arg(scratch.point()).args(["--daemon", "--swap", "a:1M", "b:1M"]));
     assert!(first.status.success(), "{}", complaint(&first));
     assert_eq!(fs::read_dir(scratch.at("swap")).unwrap().count(), 2);
 }

@@ -41,7 +41,9 @@ m = mmap.mmap(os.open(sys.argv[1], os.O_RDONLY), 0, prot=mmap.PROT_READ)
 print(sum(m[i * 4096] for i in range(10, 20)))
 ";
         let path = mount.at("images/source/f");
-        assert!(finish(std::process::Command::new("python3").arg("-c").arg(script).arg(path)).status.success());
+        assert!(
+            finish(std::process::Command::new("python3").arg("-c").arg(script).arg(path)).status.success()
+        );
         let figures = mount.stats_of("images/source/f").figures;
         assert_eq!((figures.read_ops, figures.read_bytes), (10, 40960));
     });
@@ -156,7 +158,8 @@ fn faults_are_shown_reset_and_subtracted_as_all_counts_are() {
         |_| {},
         |mount| {
             let file = File::open(mount.at("swap/s")).unwrap();
-            let fail = |times: usize| (0..times).for_each(|_| assert_eq!(errno(file.read_at(&mut [0; 4096], 0)), 5));
+            let fail =
+                |times: usize| (0..times).for_each(|_| assert_eq!(errno(file.read_at(&mut [0; 4096], 0)), 5));
             let stat = |more: &[&str]| {
                 let output = finish(program().arg("stat").arg(mount.point()).args(more));
                 assert!(output.status.success(), "{}", complaint(&output));
@@ -194,7 +197,10 @@ fn hints_say_in_words_what_counts_mean() {
             assert!(told.contains("swap/s: each block came back 2.5 x (240.0K again)"), "{told}");
             assert!(told.contains("swap/s: 1.0M of data kept in 12.0K"), "{told}");
             let file = mount.stats_of("swap/s");
-            assert_eq!((file.reads_per_block, file.readahead_share, file.data_bytes), (2.5, 0.0, Some(1 << 20)));
+            assert_eq!(
+                (file.reads_per_block, file.readahead_share, file.data_bytes),
+                (2.5, 0.0, Some(1 << 20))
+            );
         },
     );
 }

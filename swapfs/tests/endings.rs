@@ -1,4 +1,5 @@
-//! How daemons begin and end: what they keep of their caller, who can keep them alive, what two of them do at one place.
+//! How daemons begin and end: what they keep of their caller, who can keep them alive, what two of them do at
+//! one place.
 //!
 //! Assumes root for other mount namespaces (else those tests pass without a look), util-linux and coreutils.
 
@@ -34,7 +35,9 @@ impl Copy {
         let seen = mount.scratch_path().join("copied");
         let script = format!("{script} touch copied; exec sleep 120");
         let mut command = Command::new("unshare");
-        command.args(["--mount", "--propagation", "private", "sh", "-c", &script]).current_dir(mount.scratch_path());
+        command
+            .args(["--mount", "--propagation", "private", "sh", "-c", &script])
+            .current_dir(mount.scratch_path());
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         wait_until(|| seen.exists());
         fs::remove_file(seen).unwrap();
@@ -102,7 +105,11 @@ fn a_daemon_says_that_it_serves_after_the_last_thing_that_can_fail() {
     let mount = Mount::scratch();
     let missing = mount.try_start(&["--swap", "a:1M", "--log", "@/no/such/folder/log"]);
     assert_eq!(missing.status.code(), Some(1), "{}", complaint(&missing));
-    assert!(complaint(&missing).contains("no/such/folder/log") && !mount.is_mounted(), "{}", complaint(&missing));
+    assert!(
+        complaint(&missing).contains("no/such/folder/log") && !mount.is_mounted(),
+        "{}",
+        complaint(&missing)
+    );
     // From no room for anything to room for all of it: whatever it comes to, what is said is what is.
     let mut outcomes = [0; 2];
     for kib in (0..20).map(|step| (20_000.0 * 1.3f64.powi(step)) as u64) {
@@ -188,7 +195,12 @@ fn a_limit_on_file_sizes_fails_writes_and_ends_no_daemon() {
     let script = "(ulimit -f 1; timeout 2 \"$1\" trace mnt --follow --out small.csv; echo $? >code) & sleep 1; \
         dd if=/dev/zero of=mnt/swap/a bs=4096 count=99 conv=notrunc; wait";
     let output = sh(&mount, script);
-    assert_eq!(fs::read_to_string(mount.scratch_path().join("code")).unwrap().trim(), "1", "{}", complaint(&output));
+    assert_eq!(
+        fs::read_to_string(mount.scratch_path().join("code")).unwrap().trim(),
+        "1",
+        "{}",
+        complaint(&output)
+    );
     assert!(complaint(&output).contains("File too large"), "{}", complaint(&output));
     assert!(mount.unmount().status.success());
 }
@@ -210,7 +222,8 @@ fn of_mounts_that_start_together_one_gets_the_place() {
         let said: Vec<String> = ended.iter().map(complaint).collect();
         assert_eq!(ended.iter().filter(|output| output.status.success()).count(), 1, "{said:?}");
         assert_eq!(said.iter().filter(|said| said.contains("is already mounted")).count(), 5, "{said:?}");
-        let here = |entry: &&swapfs::mountinfo::MountEntry| entry.path == mount.point().canonicalize().unwrap();
+        let here =
+            |entry: &&swapfs::mountinfo::MountEntry| entry.path == mount.point().canonicalize().unwrap();
         assert_eq!(swapfs::mountinfo::current().iter().filter(here).count(), 1);
         assert!(mount.unmount().status.success() && !mount.is_mounted());
     }
@@ -235,7 +248,10 @@ fn a_mount_right_after_umount_gets_the_store() {
     let other = mount.scratch_path().join("other");
     fs::create_dir(&other).unwrap();
     let refused = finish(
-        program().args(["mount", "--daemon", "--swap", "a:64M", "--swap-store"]).arg(mount.source()).arg(&other),
+        program()
+            .args(["mount", "--daemon", "--swap", "a:64M", "--swap-store"])
+            .arg(mount.source())
+            .arg(&other),
     );
     assert_eq!(refused.status.code(), Some(1));
     assert!(complaint(&refused).contains("in use by another swapfs"), "{}", complaint(&refused));
@@ -263,8 +279,9 @@ fn flags_of_fstab_hold() {
     fs::copy("/bin/true", mount.source().join("true")).unwrap();
     let helper = mount.scratch_path().join("mount.fuse.swapfs");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_swapfs"), &helper).unwrap();
-    let call =
-        |options: &str| finish(Command::new(&helper).arg(mount.source()).arg(mount.point()).args(["-o", options]));
+    let call = |options: &str| {
+        finish(Command::new(&helper).arg(mount.source()).arg(mount.point()).args(["-o", options]))
+    };
     let shown = || {
         let output = finish(Command::new("findmnt").args(["-no", "OPTIONS"]).arg(mount.point()));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -290,9 +307,11 @@ fn flags_of_fstab_hold() {
         assert_eq!(runs(), program_runs, "{options}");
         assert!(mount.unmount().status.success());
     }
-    for (options, words) in
-        [("ro", "read-only in any case"), ("remount,noexec", "unmount and mount again"), ("noexce", "unknown option")]
-    {
+    for (options, words) in [
+        ("ro", "read-only in any case"),
+        ("remount,noexec", "unmount and mount again"),
+        ("noexce", "unknown option"),
+    ] {
         let refused = call(options);
         assert_eq!(refused.status.code(), Some(1), "{options}");
         assert!(complaint(&refused).contains(words), "{options}: {}", complaint(&refused));

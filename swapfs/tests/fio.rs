@@ -27,7 +27,8 @@ fn by_jobs(report: &str, direction: &str) -> (BTreeSet<(u64, u64)>, u64) {
     let report: serde_json::Value = serde_json::from_str(&report[report.find('{').unwrap()..]).unwrap();
     let jobs = report["jobs"].as_array().unwrap();
     let number = |job: &serde_json::Value, of: &str, name: &str| job[of][name].as_u64().unwrap();
-    let done = jobs.iter().map(|job| (number(job, direction, "total_ios"), number(job, direction, "io_bytes")));
+    let done =
+        jobs.iter().map(|job| (number(job, direction, "total_ios"), number(job, direction, "io_bytes")));
     (done.collect(), jobs.iter().map(|job| number(job, "sync", "total_ios")).sum())
 }
 
@@ -56,11 +57,15 @@ fn random_reads_are_counted_as_fio_counts_them() {
         let stats = mount.stats();
         let ours = stats.processes.iter().filter(|process| process.figures.read_ops > 0);
         assert_eq!(
-            ours.map(|process| (process.figures.read_ops, process.figures.read_bytes)).collect::<BTreeSet<_>>(),
+            ours.map(|process| (process.figures.read_ops, process.figures.read_bytes))
+                .collect::<BTreeSet<_>>(),
             jobs
         );
         let total = &stats.files.iter().find(|file| file.path == "images/source/f").unwrap().figures;
-        assert_eq!((total.read_ops, total.read_bytes), jobs.iter().fold((0, 0), |(a, b), (c, d)| (a + c, b + d)));
+        assert_eq!(
+            (total.read_ops, total.read_bytes),
+            jobs.iter().fold((0, 0), |(a, b), (c, d)| (a + c, b + d))
+        );
         assert_eq!((jobs, total.write_ops), (wanted(), 0));
     });
 }
@@ -74,10 +79,14 @@ fn random_writes_are_counted_as_fio_counts_them() {
         let (jobs, syncs) = by_jobs(&report, "write");
         let stats = mount.stats();
         let ours = stats.files.iter().filter(|file| file.path.starts_with("swap/"));
-        assert_eq!(ours.map(|file| (file.figures.write_ops, file.figures.write_bytes)).collect::<BTreeSet<_>>(), jobs);
+        assert_eq!(
+            ours.map(|file| (file.figures.write_ops, file.figures.write_bytes)).collect::<BTreeSet<_>>(),
+            jobs
+        );
         let ours = stats.processes.iter().filter(|process| process.figures.write_ops > 0);
         assert_eq!(
-            ours.map(|process| (process.figures.write_ops, process.figures.write_bytes)).collect::<BTreeSet<_>>(),
+            ours.map(|process| (process.figures.write_ops, process.figures.write_bytes))
+                .collect::<BTreeSet<_>>(),
             jobs
         );
         assert_eq!((jobs, stats.total.read_ops), (wanted(), 0));

@@ -1,4 +1,5 @@
-//! Manual pages and completions are made from the command line's own definition, so none of them can lag behind it.
+//! Manual pages and completions are made from the command line's own definition, so none of them can lag
+//! behind it.
 
 mod fixture;
 
@@ -18,7 +19,11 @@ fn text(arguments: &[&str]) -> String {
 fn verbs() -> Vec<String> {
     let help = text(&["--help"]);
     let listed = help.split("Commands:\n").nth(1).unwrap().lines().take_while(|line| !line.is_empty());
-    listed.filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with(' ')).map(first_word).collect()
+    listed
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| !line.starts_with(' '))
+        .map(first_word)
+        .collect()
 }
 
 fn first_word(line: &str) -> String {
@@ -26,7 +31,10 @@ fn first_word(line: &str) -> String {
 }
 
 fn names(folder: &Path) -> BTreeSet<String> {
-    fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 #[test]

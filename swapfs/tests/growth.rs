@@ -1,4 +1,5 @@
-//! What a daemon keeps for what its clients did: bounds that are stated (docs/SEMANTICS.md), kept and shown, with sums that stay true.
+//! What a daemon keeps for what its clients did: bounds that are stated (docs/SEMANTICS.md), kept and shown,
+//! with sums that stay true.
 
 mod fixture;
 
@@ -86,15 +87,25 @@ fn inodes_that_the_kernel_forgets_are_forgotten_and_found_again_with_their_numbe
     with_mount(&["--images", "@/source/"], prepare, move |mount| {
         let pid = mount.stats().pid;
         let numbers = || -> Vec<u64> {
-            (0..count).step_by(97).map(|n| fs::metadata(mount.at(&format!("images/d/{n}"))).unwrap().ino()).collect()
+            (0..count)
+                .step_by(97)
+                .map(|n| fs::metadata(mount.at(&format!("images/d/{n}"))).unwrap().ino())
+                .collect()
         };
-        let walk =
-            || fs::read_dir(mount.at("images/d")).unwrap().map(|entry| entry.unwrap().metadata().unwrap().ino()).max();
+        let walk = || {
+            fs::read_dir(mount.at("images/d"))
+                .unwrap()
+                .map(|entry| entry.unwrap().metadata().unwrap().ino())
+                .max()
+        };
         let (first, before) = (numbers(), resident_kib(pid));
         walk();
         let walked = resident_kib(pid);
         eprintln!("{count} inodes walked: {} KiB more", walked.saturating_sub(before));
-        assert!(walked.saturating_sub(before) < 8192 + count, "at most a KiB each while the kernel knows them");
+        assert!(
+            walked.saturating_sub(before) < 8192 + count,
+            "at most a KiB each while the kernel knows them"
+        );
         for _ in 0..3 {
             forget_all_inodes();
             walk();

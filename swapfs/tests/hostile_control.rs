@@ -1,5 +1,5 @@
-//! Whoever may write to `.swapfs` may write anything: what is not understood is refused in words and changes nothing, the daemon
-//! lives on, and its memory stays bounded.
+//! Whoever may write to `.swapfs` may write anything: what is not understood is refused in words and changes
+//! nothing, the daemon lives on, and its memory stays bounded.
 
 mod fixture;
 
@@ -14,7 +14,8 @@ use fixture::*;
 const RULES: &str = "swap/*: bw=1G\n";
 const WRITABLE: [&str; 3] = [".swapfs/command", ".swapfs/throttle", ".swapfs/faults"];
 const READ_ONLY: [&str; 3] = [".swapfs/stats.json", ".swapfs/metrics", ".swapfs/trace"];
-/// What a daemon may take more after an attack: several requests of the largest size at once, and what malloc keeps.
+/// What a daemon may take more after an attack: several requests of the largest size at once, and what malloc
+/// keeps.
 const MOST_GROWTH_KIB: u64 = 64 << 10;
 
 fn open(path: &Path) -> File {
@@ -46,15 +47,19 @@ fn resident_kib(mount: &Mount) -> u64 {
 
 fn with_rules(test: impl FnOnce(&Mount) + Send + 'static) {
     let nothing = |_: &Mount| {};
-    with_mount(&["--swap", "s:1M", "--throttle", RULES.trim(), "--fault", "swap/none: eio=1"], nothing, |mount| {
-        let (before, resident) = (state(mount), resident_kib(mount));
-        test(mount);
-        assert_eq!(state(mount), before, "something was changed");
-        let grown = resident_kib(mount).saturating_sub(resident);
-        assert!(grown < MOST_GROWTH_KIB, "the daemon took {grown} KiB more");
-        fs::write(mount.at("swap/s"), "x").unwrap_err();
-        open(&mount.at("swap/s")).write_all_at(b"served", 0).unwrap();
-    });
+    with_mount(
+        &["--swap", "s:1M", "--throttle", RULES.trim(), "--fault", "swap/none: eio=1"],
+        nothing,
+        |mount| {
+            let (before, resident) = (state(mount), resident_kib(mount));
+            test(mount);
+            assert_eq!(state(mount), before, "something was changed");
+            let grown = resident_kib(mount).saturating_sub(resident);
+            assert!(grown < MOST_GROWTH_KIB, "the daemon took {grown} KiB more");
+            fs::write(mount.at("swap/s"), "x").unwrap_err();
+            open(&mount.at("swap/s")).write_all_at(b"served", 0).unwrap();
+        },
+    );
 }
 
 /// Bytes that no control file understands.
@@ -107,8 +112,14 @@ fn refused(mount: &Mount, name: &str, data: &[u8]) {
     let shown = data.escape_ascii().to_string();
     let shown = &shown[..shown.len().min(100)];
     let code = errno(done);
-    assert!([EINVAL, ENOENT, EEXIST, EPERM, ENOSPC, EOPNOTSUPP, E2BIG].contains(&code), "{name}: `{shown}`: {code}");
-    assert!((10..32 << 10).contains(&answer.len()) && answer.ends_with('\n'), "{name}: `{shown}`: `{answer}`");
+    assert!(
+        [EINVAL, ENOENT, EEXIST, EPERM, ENOSPC, EOPNOTSUPP, E2BIG].contains(&code),
+        "{name}: `{shown}`: {code}"
+    );
+    assert!(
+        (10..32 << 10).contains(&answer.len()) && answer.ends_with('\n'),
+        "{name}: `{shown}`: `{answer}`"
+    );
     assert!(
         answer.chars().all(|c| c == '\n' || !c.is_control()),
         "{name}: `{shown}` is answered with bare `{answer:?}`"
@@ -124,7 +135,8 @@ fn garbage_is_refused_in_words_and_changes_nothing() {
     });
 }
 
-/// A text that is cut off anywhere is refused, or is rules itself; then it is exactly those that are in force.
+/// A text that is cut off anywhere is refused, or is rules itself; then it is exactly those that are in
+/// force.
 #[test]
 fn rules_that_are_cut_off_are_refused_or_whole() {
     with_rules(|mount| {

@@ -1,5 +1,5 @@
-//! A directory as a source against a naive model of it: random trees of files with holes, links, symlinks and extended attributes.
-//! Once without FUSE, many trees; once through the mount, a few.
+//! A directory as a source against a naive model of it: random trees of files with holes, links, symlinks and
+//! extended attributes. Once without FUSE, many trees; once through the mount, a few.
 
 mod fixture;
 mod tree_model;
@@ -115,7 +115,8 @@ impl View for Kernel {
         let bytes = rustix::fs::llistxattr(&path, &mut names[..]).map_err(|error| error.raw_os_error())?;
         let names = names[..bytes].split(|byte| *byte == 0).filter(|name| name.starts_with(b"user."));
         let one = |name: &[u8]| {
-            let bytes = rustix::fs::lgetxattr(&path, name, &mut value[..]).map_err(|error| error.raw_os_error())?;
+            let bytes =
+                rustix::fs::lgetxattr(&path, name, &mut value[..]).map_err(|error| error.raw_os_error())?;
             Ok((OsStr::from_bytes(name).to_owned(), value[..bytes].to_vec()))
         };
         names.map(one).collect()
@@ -143,7 +144,8 @@ impl View for Kernel {
             fs::remove_file(&file),
             fs::set_permissions(&file, PermissionsExt::from_mode(0o777)),
             std::os::unix::fs::chown(&file, Some(1), None),
-            rustix::fs::setxattr(&file, "user.x", b"x", rustix::fs::XattrFlags::empty()).map_err(io::Error::from),
+            rustix::fs::setxattr(&file, "user.x", b"x", rustix::fs::XattrFlags::empty())
+                .map_err(io::Error::from),
         ];
         attempts.into_iter().map(|done| done.map_err(|error| code(&error))).collect()
     }
@@ -198,7 +200,11 @@ impl Unmounted {
         path.components().try_fold(top, |at, name| Ok(self.service.lookup(at, name.as_os_str())?.attr.ino))
     }
 
-    fn opened<T>(&self, path: &Path, ask: impl FnOnce(swapfs::service::HandleId) -> Result<T, FsError>) -> Answer<T> {
+    fn opened<T>(
+        &self,
+        path: &Path,
+        ask: impl FnOnce(swapfs::service::HandleId) -> Result<T, FsError>,
+    ) -> Answer<T> {
         let done = self.find(path).and_then(|ino| {
             let handle = self.service.open(1, ino, Access::Read, |_| String::new())?.handle;
             let answer = ask(handle);
@@ -211,7 +217,11 @@ impl Unmounted {
 
 impl View for Unmounted {
     fn stat(&self, path: &Path) -> Answer<Stat> {
-        let attr = self.find(path).and_then(|ino| self.service.getattr(ino, None)).map_err(|error| error.errno())?.attr;
+        let attr = self
+            .find(path)
+            .and_then(|ino| self.service.getattr(ino, None))
+            .map_err(|error| error.errno())?
+            .attr;
         let since_1970 = |time: std::time::SystemTime| {
             let since = time.duration_since(std::time::UNIX_EPOCH).unwrap();
             (since.as_secs() as i64, i64::from(since.subsec_nanos()))
@@ -256,7 +266,10 @@ impl View for Unmounted {
     fn xattrs(&self, path: &Path) -> Answer<BTreeMap<OsString, Vec<u8>>> {
         let all = self.find(path).and_then(|ino| {
             let names = self.service.xattr_names(ino)?;
-            let names = names.split(|byte| *byte == 0).filter(|name| name.starts_with(b"user.")).map(OsStr::from_bytes);
+            let names = names
+                .split(|byte| *byte == 0)
+                .filter(|name| name.starts_with(b"user."))
+                .map(OsStr::from_bytes);
             names.map(|name| Ok((name.to_owned(), self.service.xattr(ino, name)?))).collect()
         });
         all.map_err(|error: FsError| error.errno())
@@ -283,7 +296,8 @@ impl View for Unmounted {
 /// The view is the model, and in what the model leaves open (owners, times, room taken) the source.
 fn check(view: &dyn View, source: &Kernel, model: &Model) {
     for path in model.files.keys().chain(model.folders.keys()) {
-        // What it takes up, and so when that was last changed, comes late where its file system allocates late.
+        // What it takes up, and so when that was last changed, comes late where its file system allocates
+        // late.
         wait_until(|| view.stat(path) == source.stat(path));
         if let Some(xattrs) = model.xattrs.get(path) {
             assert_eq!(view.xattrs(path).as_ref(), Ok(xattrs), "{path:?}");
@@ -300,7 +314,10 @@ fn check(view: &dyn View, source: &Kernel, model: &Model) {
     }
     for (path, contents) in &model.files {
         check_contents(view, source, model, path, contents);
-        assert!(view.changes(path.parent().unwrap(), path).iter().all(|done| *done == Err(EROFS)), "{path:?}");
+        assert!(
+            view.changes(path.parent().unwrap(), path).iter().all(|done| *done == Err(EROFS)),
+            "{path:?}"
+        );
     }
     for (path, leads) in &model.links {
         match leads {
@@ -316,7 +333,11 @@ fn check_contents(view: &dyn View, source: &Kernel, model: &Model, path: &Path, 
         for offset in [edge.saturating_sub(1), *edge, edge + 1] {
             let from = contents.len().min(offset as usize);
             let until = contents.len().min(from + 5000);
-            assert_eq!(view.read(path, offset, 5000).as_deref(), Ok(&contents[from..until]), "{path:?} at {offset}");
+            assert_eq!(
+                view.read(path, offset, 5000).as_deref(),
+                Ok(&contents[from..until]),
+                "{path:?} at {offset}"
+            );
             for whence in [Whence::Data, Whence::Hole] {
                 let found = view.seek(path, whence, offset);
                 assert_eq!(found, source.seek(path, whence, offset), "{path:?}: {whence:?} from {offset}");

@@ -12,7 +12,8 @@ use fixture::*;
 fn tree(mount: &Mount) {
     let source = mount.source();
     fs::create_dir_all(source.join("d/e")).unwrap();
-    fs::write(source.join("d/data"), (0..100_000u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+    fs::write(source.join("d/data"), (0..100_000u32).flat_map(u32::to_le_bytes).collect::<Vec<u8>>())
+        .unwrap();
     fs::set_permissions(source.join("d/data"), PermissionsExt::from_mode(0o640)).unwrap();
     fs::hard_link(source.join("d/data"), source.join("d/e/same")).unwrap();
     fs::write(mount.scratch_path().join("secret"), "secret").unwrap();
@@ -181,7 +182,9 @@ fn programs_run_from_the_mount_and_shared_mappings_work() {
             |mount| {
                 let output = finish(Command::new(mount.at("images/env")).env_clear().env("SEEN", "1"));
                 assert_eq!(String::from_utf8_lossy(&output.stdout), "SEEN=1\n");
-                let mapped = finish(Command::new("python3").arg("-c").arg(MAP_AND_COMPARE).arg(mount.at("images/env")));
+                let mapped = finish(
+                    Command::new("python3").arg("-c").arg(MAP_AND_COMPARE).arg(mount.at("images/env")),
+                );
                 assert!(mapped.status.success(), "{}", complaint(&mapped));
             },
         );
@@ -207,9 +210,11 @@ fn contents_of_a_source_can_fill_images_itself() {
 
 #[test]
 fn several_sources_stand_side_by_side_under_names_of_ones_own() {
-    let arguments = ["--image", "one=@/source", "--image", "two=@/source/d/", "--image", "data=@/source/d/data"];
+    let arguments =
+        ["--image", "one=@/source", "--image", "two=@/source/d/", "--image", "data=@/source/d/data"];
     with_mount(&arguments, tree, |mount| {
-        let mut names: Vec<_> = fs::read_dir(mount.at("images")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let mut names: Vec<_> =
+            fs::read_dir(mount.at("images")).unwrap().map(|e| e.unwrap().file_name()).collect();
         names.sort();
         assert_eq!(names, ["data", "one", "two"]);
         for path in ["images/one/d/data", "images/two/data", "images/data"] {
@@ -226,7 +231,8 @@ fn other_mounts_inside_a_source_are_not_entered() {
     with_mount(&["--images", "@/"], tree, |mount| {
         assert!(mount.at("images/source/d/data").exists());
         assert_eq!(errno(fs::read_dir(mount.at("images/mnt"))), ENOENT);
-        let names: Vec<_> = fs::read_dir(mount.at("images")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            fs::read_dir(mount.at("images")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert!(!names.contains(&"mnt".into()), "{names:?}");
     });
 }

@@ -30,8 +30,12 @@ fn damaged_image(mount: &Mount) {
         file.set_modified(UNIX_EPOCH + Duration::from_secs(mark.into())).unwrap();
     }
     let image = mount.scratch_path().join("image");
-    let made =
-        Command::new("mksquashfs").arg(&source).arg(&image).args(["-noI", "-quiet", "-no-progress"]).output().unwrap();
+    let made = Command::new("mksquashfs")
+        .arg(&source)
+        .arg(&image)
+        .args(["-noI", "-quiet", "-no-progress"])
+        .output()
+        .unwrap();
     assert!(made.status.success(), "{}", complaint(&made));
     let mut bytes = fs::read(&image).unwrap();
     for (name, mark) in marks {
@@ -113,9 +117,11 @@ fn a_link_is_as_large_as_what_readlink_gives() {
         fs::create_dir_all(source.join("d/e")).unwrap();
         fs::write(source.join("d/file"), "x").unwrap();
         let inside = source.canonicalize().unwrap().join("d/file");
-        for (name, target) in
-            [("d/e/absolute", inside.to_str().unwrap()), ("d/e/folded", "./../e/../file"), ("plain", "d/file")]
-        {
+        for (name, target) in [
+            ("d/e/absolute", inside.to_str().unwrap()),
+            ("d/e/folded", "./../e/../file"),
+            ("plain", "d/file"),
+        ] {
             std::os::unix::fs::symlink(target, source.join(name)).unwrap();
         }
         // In archives an absolute link counts from the top.
@@ -123,7 +129,14 @@ fn a_link_is_as_large_as_what_readlink_gives() {
         let other = mount.scratch_path().join("other");
         std::os::unix::fs::symlink("/usr/../etc/passwd", other.join("absolute")).unwrap();
         let script = "tar -C other -cf t.tar . && mksquashfs other t.sqfs -quiet -no-progress";
-        assert!(Command::new("sh").args(["-c", script]).current_dir(mount.scratch_path()).status().unwrap().success());
+        assert!(
+            Command::new("sh")
+                .args(["-c", script])
+                .current_dir(mount.scratch_path())
+                .status()
+                .unwrap()
+                .success()
+        );
     };
     let arguments = ["--image", "it=@/source", "--image", "tar=@/t.tar", "--image", "squashfs=@/t.sqfs"];
     with_mount(&arguments, prepare, |mount| {

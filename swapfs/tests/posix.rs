@@ -1,5 +1,6 @@
-//! Behaviours that pjdfstest and xfstests look for, as far as they apply to a read-only tree and to swap files of a fixed size, and what stands above a
-//! mount: overlayfs, file handles as NFS uses them, idmapped mounts, inotify.
+//! Behaviours that pjdfstest and xfstests look for, as far as they apply to a read-only tree and to swap
+//! files of a fixed size, and what stands above a mount: overlayfs, file handles as NFS uses them, idmapped
+//! mounts, inotify.
 //!
 //! Assumes Python; root for what needs it.
 
@@ -201,8 +202,9 @@ assert events() & (CREATE | MODIFY | DELETE) == CREATE | MODIFY | DELETE
     );
 }
 
-/// What NFS needs of a file system. FUSE without `FUSE_EXPORT_SUPPORT` opens by handle what the kernel still knows, and else says ESTALE, never another
-/// file; so knfsd, which wants `fsid=` for FUSE, serves it with stale handles after the server's cache was dropped.
+/// What NFS needs of a file system. FUSE without `FUSE_EXPORT_SUPPORT` opens by handle what the kernel still
+/// knows, and else says ESTALE, never another file; so knfsd, which wants `fsid=` for FUSE, serves it with
+/// stale handles after the server's cache was dropped.
 #[test]
 fn file_handles_open_what_is_known_and_are_stale_then() {
     if !rustix::process::geteuid().is_root() {
@@ -252,7 +254,9 @@ assert os.stat(I + '/d/f').st_uid == os.stat(I + '/d').st_uid
 
 fn in_namespace(mount: &Mount, script: &str) {
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "bash", "-ec", script]).current_dir(mount.scratch_path());
+    command
+        .args(["--mount", "--propagation", "private", "bash", "-ec", script])
+        .current_dir(mount.scratch_path());
     let output = finish(&mut command);
     assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stdout), complaint(&output));
 }

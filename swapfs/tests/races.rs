@@ -1,8 +1,9 @@
-//! Sources that change under their readers as fast as they can: who reads gets bytes that once were the file's, or an error; never
-//! those of another file, and nothing from outside of the source.
+//! Sources that change under their readers as fast as they can: who reads gets bytes that once were the
+//! file's, or an error; never those of another file, and nothing from outside of the source.
 //!
-//! All changes are made by descriptors of the real directories that are held from the start. By a path, a changer would itself walk
-//! through the links out that another has just put there, and carry files from outside into the source.
+//! All changes are made by descriptors of the real directories that are held from the start. By a path, a
+//! changer would itself walk through the links out that another has just put there, and carry files from
+//! outside into the source.
 
 mod fixture;
 
@@ -19,8 +20,8 @@ use std::time::{Duration, Instant};
 
 use fixture::*;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, StatxFlags, inotify, makedev, mknodat, openat, renameat,
-    renameat_with, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, StatxFlags, inotify, makedev, mknodat, openat,
+    renameat, renameat_with, unlinkat,
 };
 
 const WORDS: usize = 8192;
@@ -34,7 +35,8 @@ fn contents(word: u64) -> Vec<u8> {
     word.to_le_bytes().repeat(WORDS)
 }
 
-/// `source` with files in three directories, and `outside` with the same names; links lead from one to the other.
+/// `source` with files in three directories, and `outside` with the same names; links lead from one to the
+/// other.
 fn tree(mount: &Mount) {
     let outside = mount.scratch_path().join("outside");
     for (top, word) in [(mount.source(), INSIDE), (outside.clone(), OUTSIDE)] {
@@ -158,8 +160,8 @@ impl Images {
         Images { top: mount.at("images/source"), words: Mutex::default() }
     }
 
-    /// Reads the whole file: one version of it from start to end, and the same as whoever read that inode before; or of a file
-    /// that is written to, words of its versions.
+    /// Reads the whole file: one version of it from start to end, and the same as whoever read that inode
+    /// before; or of a file that is written to, words of its versions.
     fn read(&self, name: &str) -> Saw {
         let mut bytes = Vec::new();
         let opened = File::open(self.top.join(name));
@@ -259,7 +261,8 @@ fn changing_sources_give_no_other_bytes(more: &[&str]) {
     });
 }
 
-/// When nothing changes any more everything is there, at the latest when the kernel's memory of names has run out.
+/// When nothing changes any more everything is there, at the latest when the kernel's memory of names has run
+/// out.
 fn calm_again(images: &Images) {
     for name in NAMES {
         wait_until(|| images.read(name) == Saw::Bytes);

@@ -1,5 +1,6 @@
-//! Parts of this machine's own root, shown as a directory and as archives by every writer at hand, are what they were made from: for rsync with
-//! checksums, for `tar --compare`, and after a round trip through bsdtar and cpio. With `INTEGRATION_FULL=1` all of `/usr`.
+//! Parts of this machine's own root, shown as a directory and as archives by every writer at hand, are what
+//! they were made from: for rsync with checksums, for `tar --compare`, and after a round trip through bsdtar
+//! and cpio. With `INTEGRATION_FULL=1` all of `/usr`.
 //!
 //! Assumes root, GNU tar, bsdtar, cpio, rsync, mksquashfs and Python; what is missing is said and left out.
 
@@ -19,8 +20,8 @@ const PARTS: [&str; 5] = [
     "/usr/share/perl5",
 ];
 
-/// Links that lead out or are written in a roundabout way are shown otherwise than they are written; devices and pipes are not shown. Times are whole
-/// seconds, as old formats have no others.
+/// Links that lead out or are written in a roundabout way are shown otherwise than they are written; devices
+/// and pipes are not shown. Times are whole seconds, as old formats have no others.
 const MAKE: &str = r#"
 set -e
 for part in $PARTS; do [ ! -e "$part" ] || tar -C / --xattrs -c "${part#/}" 2>/dev/null | tar -C source --xattrs -x; done
@@ -137,7 +138,12 @@ fn a_root_in_a_tar_of_any_writer_is_what_it_was_made_from() {
             &format!("tar -C source --format={format}{sparse} -cf archive ."),
         );
     }
-    round_trip(&mount, "GNU tar with attributes", "HX", "tar -C source --format=posix --xattrs -cf archive .");
+    round_trip(
+        &mount,
+        "GNU tar with attributes",
+        "HX",
+        "tar -C source --format=posix --xattrs -cf archive .",
+    );
     if has("bsdtar") {
         for format in ["pax", "ustar", "gnutar", "v7"] {
             round_trip(
@@ -166,7 +172,11 @@ fn a_root_in_a_squashfs_of_any_compression_is_what_it_was_made_from() {
             // Those that are refused, in words.
             let made = sh(&mount, &format!("rm -f archive; {make}"));
             let refused = mount.try_start(&["--image", "it=@/archive"]);
-            assert!(!made.status.success() || complaint(&refused).contains(compression), "{}", complaint(&refused));
+            assert!(
+                !made.status.success() || complaint(&refused).contains(compression),
+                "{}",
+                complaint(&refused)
+            );
             if refused.status.success() {
                 assert!(mount.unmount().status.success());
             }
@@ -174,9 +184,13 @@ fn a_root_in_a_squashfs_of_any_compression_is_what_it_was_made_from() {
         }
         round_trip(&mount, &format!("squashfs, {compression}"), "HX", &make);
     }
-    for layout in
-        ["-noI -noD -noF -noX", "-b 4096", "-b 1M -always-use-fragments", "-no-fragments", "-no-xattrs -no-exports"]
-    {
+    for layout in [
+        "-noI -noD -noF -noX",
+        "-b 4096",
+        "-b 1M -always-use-fragments",
+        "-no-fragments",
+        "-no-xattrs -no-exports",
+    ] {
         let make = format!("mksquashfs source archive -quiet -no-progress {layout}");
         round_trip(&mount, &format!("squashfs, {layout}"), "H", &make);
     }

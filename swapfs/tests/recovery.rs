@@ -1,4 +1,5 @@
-//! What is left when the daemon is killed: nothing that fsync acknowledged is lost, nobody hangs, and the next mount explains and goes on.
+//! What is left when the daemon is killed: nothing that fsync acknowledged is lost, nobody hangs, and the
+//! next mount explains and goes on.
 
 mod fixture;
 
@@ -20,7 +21,8 @@ const WRITERS: usize = 3;
 const PAGES: usize = 16;
 const ARGUMENTS: [&str; 4] = ["--swap", "s:1M", "--swap-store", "@/source"];
 
-/// No client may hang for longer, once the daemon is gone. (By default leaves room for a machine that is busy with other tests.)
+/// No client may hang for longer, once the daemon is gone. (By default leaves room for a machine that is busy
+/// with other tests.)
 fn longest_hang() -> Duration {
     Duration::from_secs(if is_full() { 1 } else { 5 })
 }
@@ -114,7 +116,8 @@ fn end_of(child: &mut Child) -> Instant {
     Instant::now()
 }
 
-/// One life and death of a daemon under writes. Returns what was acknowledged, and the longest time that a client hung.
+/// One life and death of a daemon under writes. Returns what was acknowledged, and the longest time that a
+/// client hung.
 fn round(mount: &Mount, number: u64, acknowledged: &[[u64; PAGES]; WRITERS]) -> (Vec<Log>, Duration) {
     let done: [Arc<AtomicU64>; WRITERS] = Default::default();
     let begin = |writer: usize| -> JoinHandle<Log> {
@@ -155,7 +158,9 @@ fn a_killed_daemon_loses_nothing_that_was_acknowledged_and_hangs_nobody() {
                 let said = complaint(&again);
                 assert!(again.status.success(), "{said}");
                 assert!(
-                    said.lines().count() == 1 && said.contains("dead swapfs") && said.contains("as last written"),
+                    said.lines().count() == 1
+                        && said.contains("dead swapfs")
+                        && said.contains("as last written"),
                     "{said}"
                 );
                 let file = swap_file(mount);
@@ -195,7 +200,11 @@ fn a_dead_mount_is_explained_and_cleared() {
             kill_daemon(mount);
             // Even where somebody still has a file or directory of it.
             let again = mount.try_start(&["--swap", "s:1M"]);
-            assert!(again.status.success() && complaint(&again).contains("are lost"), "{}", complaint(&again));
+            assert!(
+                again.status.success() && complaint(&again).contains("are lost"),
+                "{}",
+                complaint(&again)
+            );
         },
     );
 }
@@ -214,7 +223,11 @@ fn encrypted_swap_files_are_gone_with_a_killed_daemon() {
             kill_daemon(mount);
             assert_eq!(fs::read_dir(mount.source()).unwrap().count(), 0);
             let again = mount.try_start(&arguments);
-            assert!(again.status.success() && complaint(&again).contains("are lost"), "{}", complaint(&again));
+            assert!(
+                again.status.success() && complaint(&again).contains("are lost"),
+                "{}",
+                complaint(&again)
+            );
             let mut data = [1; 1 << 16];
             swap_file(mount).read_exact_at(&mut data, 0).unwrap();
             assert_eq!(data, [0; 1 << 16]);
@@ -247,9 +260,12 @@ fn a_busy_mount_of_a_daemon_of_any_name_ends_at_once() {
     }
     let scratch = Mount::scratch();
     let other_name = scratch.scratch_path().join("other-name");
-    // Not by ourselves: a child that another test starts meanwhile would hold the copy open for writing, and nobody may run it then.
+    // Not by ourselves: a child that another test starts meanwhile would hold the copy open for writing, and
+    // nobody may run it then.
     assert!(
-        finish(std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_swapfs")).arg(&other_name)).status.success()
+        finish(std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_swapfs")).arg(&other_name))
+            .status
+            .success()
     );
     let mut command = std::process::Command::new(&other_name);
     let started = finish(command.args(["mount", "--daemon", "--swap", "s:1M"]).arg(scratch.point()));

@@ -29,7 +29,8 @@ fn holes_that_reach_past_the_end_free_what_is_before_it() {
                 let file = fs::File::options().read(true).write(true).open(mount.at("swap/a")).unwrap();
                 let size = 1 << 20;
                 file.write_all_at(&vec![7; size as usize], 0).unwrap();
-                let (punch, keep) = (FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, FallocateFlags::KEEP_SIZE);
+                let (punch, keep) =
+                    (FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, FallocateFlags::KEEP_SIZE);
                 let full = file.metadata().unwrap().blocks();
                 fallocate(&file, punch, size / 2, size * 4).unwrap();
                 assert!(file.metadata().unwrap().blocks() < full);
@@ -50,7 +51,10 @@ fn holes_that_reach_past_the_end_free_what_is_before_it() {
                     errno(fallocate(&file, FallocateFlags::ZERO_RANGE, 0, size * 2).map_err(Into::into)),
                     ENOSPC
                 );
-                assert_eq!(errno(fallocate(&file, FallocateFlags::empty(), 0, size * 2).map_err(Into::into)), ENOSPC);
+                assert_eq!(
+                    errno(fallocate(&file, FallocateFlags::empty(), 0, size * 2).map_err(Into::into)),
+                    ENOSPC
+                );
                 assert_eq!(file.metadata().unwrap().len(), size);
             },
         );
@@ -66,7 +70,8 @@ fn names_of_swap_files_may_be_as_long_as_names_of_files() {
             |mount| {
                 for len in [242, 249, 250, 255] {
                     let name = "n".repeat(len);
-                    let added = finish(program().args(["swap", "add"]).arg(mount.point()).args([&name, "1M"]));
+                    let added =
+                        finish(program().args(["swap", "add"]).arg(mount.point()).args([&name, "1M"]));
                     assert!(added.status.success(), "{len}: {}", complaint(&added));
                     fs::File::options()
                         .write(true)
@@ -120,7 +125,14 @@ fn an_archive_whose_times_are_set_is_read_on() {
     with_mount(&["--image", "it=@/a", "--strict"], prepare, |mount| {
         let archive = mount.scratch_path().join("a");
         for time in ["now", "2001-01-01", "now"] {
-            assert!(std::process::Command::new("touch").args(["-d", time]).arg(&archive).status().unwrap().success());
+            assert!(
+                std::process::Command::new("touch")
+                    .args(["-d", time])
+                    .arg(&archive)
+                    .status()
+                    .unwrap()
+                    .success()
+            );
             assert_eq!(fs::read(mount.at("images/it/f")).unwrap(), vec![3; 100_000], "{time}");
         }
         fs::File::options().write(true).open(&archive).unwrap().write_all_at(b"x", 600).unwrap();

@@ -1,4 +1,5 @@
-//! `docs/SEMANTICS.md` promises nothing that no test holds it to: each promise names a test, and each test that it names is there.
+//! `docs/SEMANTICS.md` promises nothing that no test holds it to: each promise names a test, and each test
+//! that it names is there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -52,7 +53,8 @@ const KEYS: [&str; 3] = ["reads_per_block", "read_ahead_ops", "swapfs_faults_mad
 fn named(text: &str) -> Vec<&str> {
     let quoted = text.split('`').skip(1).step_by(2);
     let is_name = |text: &&str| {
-        text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') && text.matches('_').count() >= 2
+        text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && text.matches('_').count() >= 2
     };
     quoted.filter(is_name).filter(|name| !KEYS.contains(name)).collect()
 }
@@ -62,7 +64,8 @@ fn promises(text: &str) -> Vec<(&str, &str)> {
     let mut promises = Vec::new();
     for section in text.split("\n## ").skip(1) {
         let (title, body) = section.split_once('\n').unwrap();
-        let bold: Vec<&str> = body.split("\n\n").map(str::trim).filter(|block| block.starts_with("**")).collect();
+        let bold: Vec<&str> =
+            body.split("\n\n").map(str::trim).filter(|block| block.starts_with("**")).collect();
         match bold.is_empty() {
             true => promises.push((title, body)),
             false => promises.extend(bold.iter().map(|block| (block.split("**").nth(1).unwrap(), *block))),
@@ -80,7 +83,8 @@ fn every_promise_names_a_test() {
     let text = text();
     let promises = promises(&text);
     assert!(promises.len() > 40, "the promises were not found");
-    let bare: Vec<&str> = promises.iter().filter(|(_, text)| named(text).is_empty()).map(|(words, _)| *words).collect();
+    let bare: Vec<&str> =
+        promises.iter().filter(|(_, text)| named(text).is_empty()).map(|(words, _)| *words).collect();
     assert!(bare.is_empty(), "no test is named of: {bare:#?}");
 }
 
@@ -89,8 +93,11 @@ fn every_test_that_is_named_is_there() {
     let (text, tests) = (text(), tests());
     let lost: Vec<&str> = named(&text).into_iter().filter(|name| !tests.contains(*name)).collect();
     assert!(lost.is_empty(), "named and not there: {lost:#?}");
-    let paths =
-        text.split('`').skip(1).step_by(2).filter(|quoted| quoted.ends_with(".rs") || quoted.starts_with("src/"));
+    let paths = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|quoted| quoted.ends_with(".rs") || quoted.starts_with("src/"));
     let is_there = |path: &str| [root(), root().parent().unwrap()].iter().any(|top| top.join(path).exists());
     paths.for_each(|path| assert!(is_there(path), "{path} is not there"));
 }

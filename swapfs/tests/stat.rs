@@ -1,4 +1,5 @@
-//! `swapfs stat --interval`: counts first, then rates of what was used between two looks, as iostat shows them.
+//! `swapfs stat --interval`: counts first, then rates of what was used between two looks, as iostat shows
+//! them.
 
 mod fixture;
 
@@ -19,7 +20,8 @@ fn pages(mount: &Mount) {
 
 /// `swapfs stat`, running. The fixture tears the mount down where a line never comes, which ends it.
 fn watch(mount: &Mount, arguments: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
-    let mut child = program().arg("stat").arg(mount.point()).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        program().arg("stat").arg(mount.point()).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     (child, lines)
 }
@@ -43,14 +45,16 @@ fn number(cells: &[String]) -> f64 {
     if cells[0] == "-" { 0.0 } else { cells[0].parse().unwrap() }
 }
 
-/// No rate can be above what was read, as the looks are a second apart at least; and it goes when nothing is read any more.
+/// No rate can be above what was read, as the looks are a second apart at least; and it goes when nothing is
+/// read any more.
 #[test]
 fn rates_are_of_what_was_done_between_two_looks_until_a_signal() {
     with_mount(&["--images", "@/source", "--strict"], pages, |mount| {
         let file = File::open(mount.at("images/source/f")).unwrap();
         let (mut child, mut lines) = watch(mount, &["--interval", "1"]);
         // The counts since the mount end with those of processes; they are followed by an empty line.
-        let before = lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("images/source/f")).unwrap();
+        let before =
+            lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("images/source/f")).unwrap();
         assert_eq!(before.split_whitespace().nth(3), Some("0"), "{before}");
         lines.by_ref().map(Result::unwrap).find(|line| line.starts_with("total")).unwrap();
         (0..READS).for_each(|page| file.read_exact_at(&mut [0; 4096], page * 4096).unwrap());

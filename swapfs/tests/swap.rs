@@ -86,7 +86,9 @@ fn holes_can_be_punched_and_found() {
         fallocate(&file, hole, 4096, 8192).unwrap();
         let mut buffer = [9; 16384];
         file.read_exact_at(&mut buffer, 0).unwrap();
-        assert!(buffer[..4096] == [1; 4096] && buffer[4096..12288] == [0; 8192] && buffer[12288..] == [1; 4096]);
+        assert!(
+            buffer[..4096] == [1; 4096] && buffer[4096..12288] == [0; 8192] && buffer[12288..] == [1; 4096]
+        );
         assert_eq!(seek(&file, SeekFrom::Hole(0)).unwrap(), 4096);
         assert_eq!(seek(&file, SeekFrom::Data(4096)).unwrap(), 12288);
         fallocate(&file, hole, 1 << 20, 4096).unwrap();
@@ -146,8 +148,12 @@ fn compressed_swap_files_take_what_their_contents_are_worth_and_no_more_than_all
             assert_eq!(taken(), 0, "zeros");
             file.write_all_at(&vec![0xa5; 1 << 20], 1 << 20).unwrap();
             assert!(taken() < 1 << 14, "pages of one byte take {}", taken());
-            let text: Vec<u8> =
-                b"all work and no play makes jack a dull boy. ".iter().copied().cycle().take(1 << 20).collect();
+            let text: Vec<u8> = b"all work and no play makes jack a dull boy. "
+                .iter()
+                .copied()
+                .cycle()
+                .take(1 << 20)
+                .collect();
             file.write_all_at(&text, 1 << 21).unwrap();
             assert!(taken() < 1 << 18, "text takes {}", taken());
             let mut random = File::open("/dev/urandom").unwrap().take(2 << 20);
@@ -177,10 +183,13 @@ fn an_encrypted_swap_file_is_unreadable_and_gone_after_its_mount() {
             assert_eq!(fs::read_dir(mount.source()).unwrap().count(), 0, "it has no name there");
             // As root one can still get at the daemon's file.
             let descriptors = fs::read_dir(format!("/proc/{}/fd", mount.stats().pid)).unwrap();
-            let same = |path: &std::path::Path| fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() == 1 << 20);
+            let same =
+                |path: &std::path::Path| fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() == 1 << 20);
             let kept = descriptors.map(|entry| entry.unwrap().path()).find(|path| same(path)).unwrap();
             let medium = fs::read(kept).unwrap();
-            assert!(medium.iter().any(|byte| *byte != 0) && !medium.windows(7).any(|part| part == b"correct"));
+            assert!(
+                medium.iter().any(|byte| *byte != 0) && !medium.windows(7).any(|part| part == b"correct")
+            );
             assert!(mount.unmount().status.success());
             fs::write(mount.source().join("s"), b"somebody's").unwrap();
             let refused = mount.try_start(&["--swap", "s:1M", "--swap-store", "@/source", "--swap-encrypt"]);
@@ -212,8 +221,12 @@ fn swap_files_are_made_and_removed_through_the_mount() {
             &arguments,
             |_| {},
             |mount| {
-                let file =
-                    OpenOptions::new().read(true).write(true).create_new(true).open(mount.at("swap/new")).unwrap();
+                let file = OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .create_new(true)
+                    .open(mount.at("swap/new"))
+                    .unwrap();
                 assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
                 assert_eq!(errno(file.write_at(b"x", 0)), ENOSPC, "it is empty");
                 file.set_len(1 << 20).unwrap();
@@ -254,7 +267,11 @@ fn swap_files_are_made_resized_and_removed_by_command() {
             };
             let refused = |words: &[&str], why: &str| {
                 let output = swap(words);
-                assert!(!output.status.success() && complaint(&output).contains(why), "{}", complaint(&output));
+                assert!(
+                    !output.status.success() && complaint(&output).contains(why),
+                    "{}",
+                    complaint(&output)
+                );
             };
             assert!(!mount.at("swap/t").exists());
             done(&["add", "t", "64K"]);
@@ -333,7 +350,8 @@ fn a_store_is_used_by_one_mount_and_keeps_its_size() {
         |mount| {
             let other = Mount::scratch();
             let store = mount.source();
-            let options = |size| ["--swap".to_owned(), size, "--swap-store".to_owned(), store.display().to_string()];
+            let options =
+                |size| ["--swap".to_owned(), size, "--swap-store".to_owned(), store.display().to_string()];
             let start = |size: &str| {
                 let options = options(format!("s:{size}"));
                 other.try_start(&options.each_ref().map(String::as_str))
@@ -358,7 +376,8 @@ m[70000:70004] = b'page'
 m.flush()
 assert os.pread(fd, 4, 70000) == b'page'
 ";
-        let output = finish(std::process::Command::new("python3").arg("-c").arg(script).arg(mount.at("swap/s")));
+        let output =
+            finish(std::process::Command::new("python3").arg("-c").arg(script).arg(mount.at("swap/s")));
         assert!(output.status.success(), "{}", complaint(&output));
     });
 }

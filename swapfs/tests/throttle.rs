@@ -28,7 +28,11 @@ fn rules_change_while_files_are_open() {
             assert!(waits() >= least_wait(Duration::from_millis(1)));
             let rules = fs::read_to_string(mount.at(".swapfs/throttle")).unwrap();
             assert_eq!(rules.lines().count(), 2, "{rules}");
-            assert!(throttle(mount, &["--set", "swap/x: bw=1", "--set", "swap/s: latency=200ms"]).status.success());
+            assert!(
+                throttle(mount, &["--set", "swap/x: bw=1", "--set", "swap/s: latency=200ms"])
+                    .status
+                    .success()
+            );
             assert!(waits() >= least_wait(Duration::from_millis(200)));
             assert!(throttle(mount, &["--clear"]).status.success());
             let held_back = || mount.stats_of("swap/s").figures.write_wait.count;
@@ -54,7 +58,11 @@ fn a_wrong_line_changes_nothing_and_says_where() {
             let rules = fs::read_to_string(mount.at(".swapfs/throttle")).unwrap();
             let output = throttle(mount, &["--set", "**: bw=2M", "--set", "**: bw=2M, speed=3"]);
             assert!(!output.status.success());
-            assert!(complaint(&output).contains("line 2, column 12: unknown key `speed`"), "{}", complaint(&output));
+            assert!(
+                complaint(&output).contains("line 2, column 12: unknown key `speed`"),
+                "{}",
+                complaint(&output)
+            );
             assert_eq!(errno(fs::write(mount.at(".swapfs/throttle"), "nonsense")), 22);
             assert_eq!(errno(fs::write(mount.at(".swapfs/throttle"), [0xff; 9])), 22);
             assert_eq!(fs::read_to_string(mount.at(".swapfs/throttle")).unwrap(), rules);
@@ -111,10 +119,16 @@ fn rules_can_be_for_some_processes_only() {
                 assert!(finish(program().arg("stat").arg(mount.point()).arg("--reset")).status.success());
                 file.read_exact_at(&mut [0; 4096], 0).unwrap();
                 let input = format!("if={}", mount.at("swap/s").display());
-                let dd = finish(std::process::Command::new("dd").args(["of=/dev/null", "bs=4096", "count=1", &input]));
+                let dd = finish(std::process::Command::new("dd").args([
+                    "of=/dev/null",
+                    "bs=4096",
+                    "count=1",
+                    &input,
+                ]));
                 assert!(dd.status.success(), "{}", complaint(&dd));
-                let held =
-                    |process: &ProcessSnapshot| (process.pid == std::process::id(), process.figures.read_wait.count);
+                let held = |process: &ProcessSnapshot| {
+                    (process.pid == std::process::id(), process.figures.read_wait.count)
+                };
                 mount.stats().processes.iter().map(held).filter(|(_, count)| *count > 0).collect::<Vec<_>>()
             };
             assert_eq!(held_back("swap/* & comm=d?: latency=1ms"), [(false, 1)]);
@@ -128,7 +142,9 @@ fn rules_can_be_for_some_processes_only() {
             assert!(finish(program().arg("fault").arg(mount.point()).args(fault)).status.success());
             file.read_exact_at(&mut [0; 4096], 0).unwrap();
             let input = format!("if={}", mount.at("swap/s").display());
-            assert!(!finish(std::process::Command::new("dd").args(["of=/dev/null", &input])).status.success());
+            assert!(
+                !finish(std::process::Command::new("dd").args(["of=/dev/null", &input])).status.success()
+            );
         },
     );
 }

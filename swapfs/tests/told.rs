@@ -1,4 +1,5 @@
-//! What is told in a line: rules that match nothing, sources that are shown as they are, names that hold anything.
+//! What is told in a line: rules that match nothing, sources that are shown as they are, names that hold
+//! anything.
 //!
 //! Assumes GNU tar, gzip, zstd and Python.
 
@@ -75,14 +76,23 @@ fn what_cannot_be_read_in_place_is_refused_or_told() {
     let at = |name: &str| mount.scratch_path().join(name);
     fs::write(mount.source().join("f"), "x").unwrap();
     let script = "tar -cf t.tar source && gzip -k t.tar && zstd -q t.tar && cp t.tar.gz 5f70bf18a086 && printf PK\\\\003\\\\004 >a.zip";
-    assert!(Command::new("sh").args(["-c", script]).current_dir(mount.scratch_path()).status().unwrap().success());
+    assert!(
+        Command::new("sh").args(["-c", script]).current_dir(mount.scratch_path()).status().unwrap().success()
+    );
     for (file, tool) in [("t.tar.gz", "gzip"), ("t.tar.zst", "zstd"), ("5f70bf18a086", "gzip")] {
         let refused = mount.try_start(&["--image", &format!("root=@/{file}")]);
         assert_eq!(refused.status.code(), Some(1));
         // What is said helps as it stands.
         let said = complaint(&refused);
         let command = said.split('`').find(|part| part.starts_with(tool)).unwrap_or_else(|| panic!("{said}"));
-        assert!(Command::new("sh").args(["-c", command]).current_dir(mount.scratch_path()).status().unwrap().success());
+        assert!(
+            Command::new("sh")
+                .args(["-c", command])
+                .current_dir(mount.scratch_path())
+                .status()
+                .unwrap()
+                .success()
+        );
         mount.start(&["--image", "root=@/root.tar"]);
         assert_eq!(fs::read(mount.at("images/root/source/f")).unwrap(), b"x");
         assert!(mount.unmount().status.success());
@@ -141,7 +151,11 @@ fn names_that_are_no_utf8_are_whole_in_a_recording() {
         for format in ["fio", "csv"] {
             let out = mount.scratch_path().join(format);
             let mut trace = program();
-            trace.arg("trace").arg(mount.point()).args(["--seconds", "1", "--format", format, "--out"]).arg(&out);
+            trace
+                .arg("trace")
+                .arg(mount.point())
+                .args(["--seconds", "1", "--format", format, "--out"])
+                .arg(&out);
             let mut trace = trace.stderr(std::process::Stdio::null()).spawn().unwrap();
             std::thread::sleep(std::time::Duration::from_millis(400));
             fs::read(mount.at("images").join(name)).unwrap();
@@ -154,8 +168,9 @@ fn names_that_are_no_utf8_are_whole_in_a_recording() {
         }
         if Command::new("fio").arg("--version").output().is_ok() {
             let log = mount.scratch_path().join("fio");
-            let replay =
-                finish(Command::new("fio").args(["--name=again", "--ioengine=psync", "--read_iolog"]).arg(&log));
+            let replay = finish(
+                Command::new("fio").args(["--name=again", "--ioengine=psync", "--read_iolog"]).arg(&log),
+            );
             assert!(replay.status.success(), "{}", complaint(&replay));
         }
     });
@@ -205,7 +220,11 @@ fn an_exporter_of_text_files_exports_the_metrics() {
             let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             let mut exporter = Command::new("prometheus-node-exporter");
             exporter
-                .args(["--collector.disable-defaults", "--collector.textfile", "--collector.textfile.directory"])
+                .args([
+                    "--collector.disable-defaults",
+                    "--collector.textfile",
+                    "--collector.textfile.directory",
+                ])
                 .arg(&folder);
             let exporter = exporter
                 .arg(format!("--web.listen-address=127.0.0.1:{port}"))

@@ -59,7 +59,9 @@ fn top_shows_what_is_read_obeys_keys_and_gives_the_terminal_back() {
         let file = File::open(mount.at("images/source/read-by-me")).unwrap();
         file.read_exact_at(&mut [0; 4096], 0).unwrap();
         let mut terminal = Terminal::start(mount);
-        wait_until(|| terminal.shows("read-by-me") && terminal.shows("every read counted") && terminal.shows("heat"));
+        wait_until(|| {
+            terminal.shows("read-by-me") && terminal.shows("every read counted") && terminal.shows("heat")
+        });
         assert!(!terminal.shows("process "), "files first");
         terminal.press("p");
         wait_until(|| terminal.shows("process") && terminal.shows(&format!("({})", std::process::id())));

@@ -1,6 +1,8 @@
-//! The two ways in which the kernel's requests come: what a program sees, counts and delays must not depend on it.
+//! The two ways in which the kernel's requests come: what a program sees, counts and delays must not depend
+//! on it.
 //!
-//! The other tests of this folder run over io_uring, too, where `SWAPFS_TRANSPORT=uring` is set and the kernel's switch is on.
+//! The other tests of this folder run over io_uring, too, where `SWAPFS_TRANSPORT=uring` is set and the
+//! kernel's switch is on.
 
 mod fixture;
 
@@ -16,7 +18,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 const SWITCH: &str = "/sys/module/fuse/parameters/enable_uring";
 
-/// The kernel's switch, held in one position while this lives; then it is as before. Tests of other processes wait meanwhile.
+/// The kernel's switch, held in one position while this lives; then it is as before. Tests of other processes
+/// wait meanwhile.
 struct Switch {
     before: String,
     _turn: File,
@@ -66,7 +69,8 @@ fn some_files(mount: &Mount) {
     sparse.write_all_at(b"data", 500_000).unwrap();
     let long_ago = rustix::fs::Timespec { tv_sec: -86_400, tv_nsec: 250_000_000 };
     let times = rustix::fs::Timestamps { last_access: long_ago, last_modification: long_ago };
-    rustix::fs::utimensat(rustix::fs::CWD, source.join("empty"), &times, rustix::fs::AtFlags::empty()).unwrap();
+    rustix::fs::utimensat(rustix::fs::CWD, source.join("empty"), &times, rustix::fs::AtFlags::empty())
+        .unwrap();
     let _ = Command::new("setfattr").args(["-n", "user.a", "-v", "value"]).arg(source.join("empty")).status();
 }
 
@@ -153,7 +157,17 @@ fn a_program_sees_the_same_by_either_transport() {
         let counted = mount.stats();
         assert!(mount.unmount().status.success() && !mount.is_mounted());
         let total = counted.total;
-        (told, [total.open_ops, total.write_ops, total.write_bytes, total.read_errors, total.sync_ops, total.punch_ops])
+        (
+            told,
+            [
+                total.open_ops,
+                total.write_ops,
+                total.write_bytes,
+                total.read_errors,
+                total.sync_ops,
+                total.punch_ops,
+            ],
+        )
     });
     let lines = |told: &str| told.lines().map(str::to_owned).collect::<Vec<_>>();
     for (fuser, uring) in lines(&told[0].0).into_iter().zip(lines(&told[1].0)) {
@@ -193,7 +207,8 @@ fn auto_takes_rings_where_they_can_be_had_and_all_serve_when_it_says_ready() {
     assert!(mount.unmount().status.success());
 }
 
-/// The kernel has handed a client's request over, so nothing ends that client before the daemon goes on, or its connection goes.
+/// The kernel has handed a client's request over, so nothing ends that client before the daemon goes on, or
+/// its connection goes.
 #[test]
 fn a_stopped_daemon_keeps_no_command_from_ending_and_goes_on_after() {
     let Some(_on) = Switch::turn("Y") else { return };

@@ -1,7 +1,7 @@
 //! Many requests that wait: what they may not cost, and how they end.
 //!
-//! The kernel is asked to read pages ahead one by one (`POSIX_FADV_WILLNEED`), so that thousands of requests wait without a thread
-//! of ours for each.
+//! The kernel is asked to read pages ahead one by one (`POSIX_FADV_WILLNEED`), so that thousands of requests
+//! wait without a thread of ours for each.
 
 mod fixture;
 
@@ -92,7 +92,8 @@ fn who_waits_is_planned_anew_when_the_rules_change() {
 fn an_open_does_not_wait_for_a_fault_of_another_that_waits() {
     let arguments = [&["--images", "@/source", "--strict"], &MINUTE[..]].concat();
     with_mount(&arguments, slow_and_fast, |mount| {
-        let fault = "import mmap, os, sys; mmap.mmap(os.open(sys.argv[1], os.O_RDONLY), 0, prot=mmap.PROT_READ)[9]";
+        let fault =
+            "import mmap, os, sys; mmap.mmap(os.open(sys.argv[1], os.O_RDONLY), 0, prot=mmap.PROT_READ)[9]";
         let slow = mount.at("images/source/slow");
         let mut faulting = Command::new("python3").args(["-c", fault]).arg(&slow).spawn().unwrap();
         wait_until(|| mount.stats().waiting_requests == 1);

@@ -1,5 +1,5 @@
-//! Counts against witnesses outside of swapfs: the kernel's own counts of a process, fio, promtool. And what is made of the counts:
-//! traces, heatmaps, differences, metrics.
+//! Counts against witnesses outside of swapfs: the kernel's own counts of a process, fio, promtool. And what
+//! is made of the counts: traces, heatmaps, differences, metrics.
 
 mod fixture;
 
@@ -34,7 +34,8 @@ fn start_trace(mount: &Mount, arguments: &[&str]) -> (Child, BufReader<ChildStde
 }
 
 fn end_trace((mut child, mut said): (Child, BufReader<ChildStderr>)) {
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::INT)
+        .unwrap();
     let mut summary = String::new();
     said.read_line(&mut summary).unwrap();
     assert!(summary.contains("requests recorded, 0 dropped"), "{summary}");
@@ -73,7 +74,10 @@ print(os.getpid(), rc - 1, r - length, wc, w)
         assert_eq!(counted[..2], [stats.total.read_ops, stats.total.read_bytes]);
         assert_eq!(figures.read_size_bytes.iter().map(|(_, count)| count).sum::<u64>(), 500);
         assert_eq!(figures.read_total.count, 500);
-        assert_eq!((figures.queue_depth.now, figures.queue_depth.arrivals, figures.queue_depth.most), (0, 800, 1));
+        assert_eq!(
+            (figures.queue_depth.now, figures.queue_depth.arrivals, figures.queue_depth.most),
+            (0, 800, 1)
+        );
     });
 }
 
@@ -155,8 +159,15 @@ fn a_trace_holds_every_request_and_fio_replays_it() {
         let lines = fs::read_to_string(&csv).unwrap();
         let of = |word: &str| lines.lines().filter(|line| line.contains(&format!(",{word},"))).count();
         assert_eq!([of("open"), of("read"), of("write"), of("sync")], [1, 100, 101, 1], "{lines}");
-        assert_eq!(lines.lines().filter(|line| line.contains(",write,1048576,10,0,28,")).count(), 1, "{lines}");
-        assert_eq!(fs::read_to_string(&log).unwrap().lines().filter(|line| line.contains(" write ")).count(), 100);
+        assert_eq!(
+            lines.lines().filter(|line| line.contains(",write,1048576,10,0,28,")).count(),
+            1,
+            "{lines}"
+        );
+        assert_eq!(
+            fs::read_to_string(&log).unwrap().lines().filter(|line| line.contains(" write ")).count(),
+            100
+        );
         replay(mount, log.to_str().unwrap());
     });
 }
@@ -171,13 +182,17 @@ fn replay(mount: &Mount, log: &str) {
     let mut fio = Command::new("fio");
     fio.args(["--name=replay", "--ioengine=psync", "--output-format=json", "--replay_no_stall=1"]);
     let done = text(&finish(fio.arg(format!("--read_iolog={log}"))));
-    let report: serde_json::Value = serde_json::from_str(done.get(done.find('{').unwrap()..).unwrap()).unwrap();
+    let report: serde_json::Value =
+        serde_json::from_str(done.get(done.find('{').unwrap()..).unwrap()).unwrap();
     let job = &report["jobs"][0];
     let spent = mount.stats().since(&before).total;
     for (name, operations, bytes) in
         [("read", spent.read_ops, spent.read_bytes), ("write", spent.write_ops, spent.write_bytes)]
     {
-        assert_eq!((job[name]["total_ios"].as_u64(), job[name]["io_bytes"].as_u64()), (Some(operations), Some(bytes)));
+        assert_eq!(
+            (job[name]["total_ios"].as_u64(), job[name]["io_bytes"].as_u64()),
+            (Some(operations), Some(bytes))
+        );
     }
     assert_eq!((spent.read_ops, spent.write_bytes), (100, 100_000));
 }
@@ -213,8 +228,9 @@ fn a_heatmap_shows_which_parts_were_touched() {
     with_mount(&["--images", "@/source", "--strict"], pages, |mount| {
         let file = File::open(mount.at("images/source/f")).unwrap();
         (0..9).for_each(|_| file.read_exact_at(&mut [0; 8192], 8 * 4096).unwrap());
-        let heatmap =
-            |more: &[&str]| finish(program().arg("heatmap").arg(mount.point()).arg("images/source/f").args(more));
+        let heatmap = |more: &[&str]| {
+            finish(program().arg("heatmap").arg(mount.point()).arg("images/source/f").args(more))
+        };
         let page = text(&heatmap(&[]));
         assert!(page.contains("········██······"), "{page}");
         let at = |name: &str| mount.scratch_path().join(name).to_str().unwrap().to_owned();
@@ -286,7 +302,8 @@ mod openmetrics {
             assert!(!line.is_empty() && line.trim() == line, "`{line}`");
             if let Some(meta) = line.strip_prefix("# ") {
                 let mut words = meta.splitn(3, ' ');
-                let (keyword, name, rest) = (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
+                let (keyword, name, rest) =
+                    (words.next().unwrap(), words.next().unwrap(), words.next().unwrap());
                 match keyword {
                     "TYPE" => {
                         assert!(["counter", "gauge", "summary", "histogram"].contains(&rest), "{line}");
@@ -306,7 +323,8 @@ mod openmetrics {
             let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
             check_labels(labels);
             let (family, kind) = current.as_ref().unwrap();
-            let suffix = name.strip_prefix(family.as_str()).unwrap_or_else(|| panic!("{line} is not of {family}"));
+            let suffix =
+                name.strip_prefix(family.as_str()).unwrap_or_else(|| panic!("{line} is not of {family}"));
             let allowed: &[&str] = match kind.as_str() {
                 "counter" => &["_total"],
                 "gauge" => &[""],
@@ -339,8 +357,10 @@ mod openmetrics {
     fn check_histograms(body: &str) {
         let value = |line: &str| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap();
         for direction in ["read", "write"] {
-            let of = |kind: &str| format!("swapfs_request_duration_seconds_{kind}{{direction=\"{direction}\"");
-            let buckets: Vec<f64> = body.lines().filter(|line| line.starts_with(&of("bucket"))).map(value).collect();
+            let of =
+                |kind: &str| format!("swapfs_request_duration_seconds_{kind}{{direction=\"{direction}\"");
+            let buckets: Vec<f64> =
+                body.lines().filter(|line| line.starts_with(&of("bucket"))).map(value).collect();
             assert!(buckets.len() > 5 && buckets.is_sorted(), "{buckets:?}");
             let count = body.lines().find(|line| line.starts_with(&of("count"))).map(value);
             assert_eq!(buckets.last().copied(), count);

@@ -48,7 +48,8 @@ static void copy_within(void) {
     struct span from = random_span(), to = random_span();
     size_t length = (from.count < to.count ? from.count : to.count) * PAGE - below(PAGE);
     tell("memmove %lu+%lu -> %lu", from.start, from.count, to.start);
-    // How far a copy got when it faulted is the processor's affair, and the same in both runs only without overlap.
+    // How far a copy got when it faulted is the processor's affair, and the same in both runs only without
+    // overlap.
     if (from.start < to.start + to.count && to.start < from.start + from.count) return;
     if (!ATTEMPT(memmove(page_at(to.start), page_at(from.start), length))) tell(" !%d/%d", caught.number, caught.code);
     else tell_pages(to);

@@ -1,4 +1,5 @@
-// Children that are confined: in PID namespaces of their own, by seccomp filters, and across exec with signals pending.
+// Children that are confined: in PID namespaces of their own, by seccomp filters, and across exec with
+// signals pending.
 #ifndef DIFFERENTIAL_CONFINED_H
 #define DIFFERENTIAL_CONFINED_H
 #include "process.h"
@@ -18,7 +19,8 @@ static void hear_child(pid_t child, int ends[2]) {
     tell(" ended %d", outcome_of(child));
 }
 
-// The first process of a namespace: it knows itself and its children by small numbers, and is not ended by what they send.
+// The first process of a namespace: it knows itself and its children by small numbers, and is not ended by
+// what they send.
 static uint64_t act_as_init(struct span seen, struct span written) {
     uint64_t hash = mix((uint64_t)getpid(), (uint64_t)getppid());
     hash = mix(hash, act_as_child(seen, written));

@@ -123,7 +123,8 @@ static void advise(void) {
     tell_pages(span);
 }
 
-// Pages that were freed may keep their contents until they are wanted; written over whole they are the program's own again.
+// Pages that were freed may keep their contents until they are wanted; written over whole they are the
+// program's own again.
 static void free_and_fill(void) {
     struct span span = random_span();
     tell("madvise-free %lu+%lu", span.start, span.count);

@@ -1,4 +1,5 @@
-// Touching memory that may not be there: every access is caught by the program's own handler, and what the handler saw is told.
+// Touching memory that may not be there: every access is caught by the program's own handler, and what the
+// handler saw is told.
 #ifndef DIFFERENTIAL_PROBE_H
 #define DIFFERENTIAL_PROBE_H
 #include "world.h"

@@ -1,4 +1,5 @@
-// Memory that is reached in other ways than by instructions under the program's plain rights: by way of the kernel, and with protection keys.
+// Memory that is reached in other ways than by instructions under the program's plain rights: by way of the
+// kernel, and with protection keys.
 #ifndef DIFFERENTIAL_REACH_H
 #define DIFFERENTIAL_REACH_H
 #include "probe.h"
@@ -56,7 +57,8 @@ static void reach_memory(void) {
     tell_pages(span);
 }
 
-// A key for fresh memory, whose rights the thread gives up and takes back, and what instructions and calls then may do.
+// A key for fresh memory, whose rights the thread gives up and takes back, and what instructions and calls
+// then may do.
 static void use_keys(void) {
     struct span span = random_span();
     int prot = one_in(3) ? PROT_READ : PROT_READ | PROT_WRITE;

@@ -1,4 +1,5 @@
-// System calls that read or write the program's memory, with buffers that are partly not there or not writable.
+// System calls that read or write the program's memory, with buffers that are partly not there or not
+// writable.
 #ifndef DIFFERENTIAL_TRANSFER_H
 #define DIFFERENTIAL_TRANSFER_H
 #include "probe.h"

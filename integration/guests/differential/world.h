@@ -1,6 +1,8 @@
-// What every operation works on: the arena, the files, the random numbers of one step, and the line that tells what happened.
+// What every operation works on: the arena, the files, the random numbers of one step, and the line that
+// tells what happened.
 //
-// Each step draws its numbers from the seed and its own number alone, so that a subset of the steps can be replayed.
+// Each step draws its numbers from the seed and its own number alone, so that a subset of the steps can be
+// replayed.
 #ifndef DIFFERENTIAL_WORLD_H
 #define DIFFERENTIAL_WORLD_H
 #include "../guest.h"
@@ -16,8 +18,9 @@
 // The file that is mapped privately; its contents change only in the class `changes`.
 #define CONSTANT_FILE 1
 
-// Kinds of operation that are known to differ, or that Linux itself does not promise; each is off unless asked for.
-// CHANGES: files change under private mappings. REMAPS: mremap of ranges that may be several of the kernel's areas.
+// Kinds of operation that are known to differ, or that Linux itself does not promise; each is off unless
+// asked for. CHANGES: files change under private mappings. REMAPS: mremap of ranges that may be several of
+// the kernel's areas.
 enum class { CHANGES = 1, REMAPS = 2 };
 
 static uint64_t arena_pages = 128;
@@ -42,7 +45,8 @@ struct span {
     uint64_t start, count; // in pages of the arena
 };
 
-// Pages with the same unit were made by one call and have been treated alike ever since, so that they are one area of the kernel's; 0 is a hole.
+// Pages with the same unit were made by one call and have been treated alike ever since, so that they are one
+// area of the kernel's; 0 is a hole.
 #define MOST_PAGES 4096
 static uint64_t units[MOST_PAGES];
 

@@ -5,7 +5,8 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
-// Every call that changes mappings, on every piece of the runtime: refused, and the process goes on as before.
+// Every call that changes mappings, on every piece of the runtime: refused, and the process goes on as
+// before.
 static int unmap_runtime(void) {
     uint64_t *pattern = patterned(1);
     char *own = fresh(4 * PAGE);
@@ -39,7 +40,8 @@ static int unmap_everything(void) {
     return 1;
 }
 
-// Writes to every writable page of the runtime that is private (or is shared with the other processes of the run).
+// Writes to every writable page of the runtime that is private (or is shared with the other processes of the
+// run).
 static void scribble(bool shared, int how) {
     find_runtime();
     for (int i = piece_count - 1; i >= 0; i--) {

@@ -1,5 +1,5 @@
-// Where the runtime lies in this process. /proc/self/maps does not show it; the kernel's own list does, reached by a
-// descriptor of the folder.
+// Where the runtime lies in this process. /proc/self/maps does not show it; the kernel's own list does,
+// reached by a descriptor of the folder.
 #ifndef HOSTILE_OWN_H
 #define HOSTILE_OWN_H
 #include "../guest.h"

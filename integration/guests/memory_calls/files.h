@@ -18,7 +18,8 @@ static void show_three(void) {
     for (long first = 0; first < 30; first += 10) show_pages(AT(first), 8);
 }
 
-// What was resident, what was the program's own copy, and what was never touched: all of it is gone past the new end.
+// What was resident, what was the program's own copy, and what was never touched: all of it is gone past the
+// new end.
 static void files_cut_under_their_mappings(void) {
     int fd = make_file(6, 200);
     map_three_ways(fd);
@@ -147,7 +148,8 @@ static void shared_memory_segments(void) {
     SHOW(shmat(id, AT(0), 0));
 }
 
-// Shared mappings of files are paged whether they are read or written to: guards and what is cut stay as they are.
+// Shared mappings of files are paged whether they are read or written to: guards and what is cut stay as they
+// are.
 static void shared_mappings_that_become_writable(void) {
     int fd = make_file(6, 0);
     CHECK(mmap(AT(0), 6 * PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == AT(0));

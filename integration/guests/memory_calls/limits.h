@@ -122,13 +122,15 @@ static void locking_shared_memory_brings_it_in(void) {
         unsigned char core[16];
         CHECK(mincore(AT(0), 16 * PAGE, core) == 0);
         for (int page = 0; page < 16; page++) in_core += core[page] & 1;
-        // To bring in what may only be executed is to read it, which leaves holes as they are where the processor has no keys.
+        // To bring in what may only be executed is to read it, which leaves holes as they are where the
+        // processor has no keys.
         if (protections[i % 6] != PROT_EXEC) printf("in core %d\n", in_core);
         SHOW(munlock(AT(0), 16 * PAGE));
     }
 }
 
-// A file in memory, of which a child brings in all or a stretch: what that is to a process that has it mapped privately, and has not touched it.
+// A file in memory, of which a child brings in all or a stretch: what that is to a process that has it mapped
+// privately, and has not touched it.
 static void private_mappings_show_what_others_brought_in(void) {
     int fd = memfd_create("seen", 0);
     CHECK(fd >= 0);

@@ -132,7 +132,8 @@ static void moving_beside_a_mapping_keeps_its_pages(void) {
     show_pages(AT(8), 4);
 }
 
-// Where the kernel joins two areas that had been apart, both stay registered: untouched pages on either side still come.
+// Where the kernel joins two areas that had been apart, both stay registered: untouched pages on either side
+// still come.
 static void neighbours_stay_registered_when_they_merge(void) {
     for (int order = 0; order < 6; order++) {
         clear_arena();
@@ -193,7 +194,8 @@ static void memory_without_access_keeps_its_contents(void) {
     printf("%ld pages are wrong\n", wrong);
 }
 
-// Guard pages as thread libraries and allocators lay them: mapped without access, opened in parts, closed again.
+// Guard pages as thread libraries and allocators lay them: mapped without access, opened in parts, closed
+// again.
 static void guard_pages(void) {
     CHECK(mmap(AT(0), 64 * PAGE, PROT_NONE, ANONYMOUS | MAP_STACK | MAP_NORESERVE | MAP_FIXED, -1, 0) == AT(0));
     SHOW(mprotect(AT(1), 62 * PAGE, RW));

@@ -1,4 +1,5 @@
-// mseal: what may not be done to sealed memory any more, and what may. Every area has a place of its own, since what is sealed stays there.
+// mseal: what may not be done to sealed memory any more, and what may. Every area has a place of its own,
+// since what is sealed stays there.
 #ifndef MEMORY_CALLS_SEALING_H
 #define MEMORY_CALLS_SEALING_H
 #include "shown.h"

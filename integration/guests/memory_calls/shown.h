@@ -1,4 +1,5 @@
-// How a scene tells what it saw: each call with its result or errno, each touch with its signal, addresses relative to the arena.
+// How a scene tells what it saw: each call with its result or errno, each touch with its signal, addresses
+// relative to the arena.
 #ifndef MEMORY_CALLS_SHOWN_H
 #define MEMORY_CALLS_SHOWN_H
 #include "../guest.h"

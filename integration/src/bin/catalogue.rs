@@ -1,5 +1,6 @@
-//! Runs the catalogue and writes `integration/docs/catalogue.md`: all of it, or just the rows given as arguments, the others as
-//! they stand there. A program that is not installed keeps the row that was measured last.
+//! Runs the catalogue and writes `integration/docs/catalogue.md`: all of it, or just the rows given as
+//! arguments, the others as they stand there. A program that is not installed keeps the row that was measured
+//! last.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};

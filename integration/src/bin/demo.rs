@@ -1,4 +1,5 @@
-//! The demo: a real program runs from a mounted image in less memory than it needs, and both sides' counts are shown.
+//! The demo: a real program runs from a mounted image in less memory than it needs, and both sides' counts
+//! are shown.
 //!
 //! `cargo demo` takes seconds; `cargo demo-full` sorts the acceptance list's 200 MB under 32 MiB.
 
@@ -28,7 +29,8 @@ fn main() -> ExitCode {
 }
 
 fn demonstrate() -> Result<()> {
-    let scale = if std::env::args().any(|argument| argument == "--full") { Scale::Full } else { Scale::Quick };
+    let scale =
+        if std::env::args().any(|argument| argument == "--full") { Scale::Full } else { Scale::Quick };
     // Root mounts by mount(2).
     if !nix::unistd::geteuid().is_root()
         && let Some(advice) = tools::advice(&[tools::FUSERMOUNT])
@@ -50,7 +52,11 @@ fn demonstrate() -> Result<()> {
     show_reports(&mount, &native, &paged)?;
     step("unmounting");
     unmount(mount)?;
-    println!("\nIdentical output, {} of memory instead of {}.", CAP.option, mebibytes(native.resident.largest_bytes()));
+    println!(
+        "\nIdentical output, {} of memory instead of {}.",
+        CAP.option,
+        mebibytes(native.resident.largest_bytes())
+    );
     Ok(())
 }
 
@@ -113,7 +119,10 @@ fn unmount(mount: Mount) -> Result<()> {
     let (point, daemon) = (mount.point().to_owned(), mount.daemon());
     mount.unmount().map_err(anyhow::Error::msg)?;
     ensure!(!is_mounted(&point), "{} is still mounted", point.display());
-    ensure!(processes::wait_until(Duration::from_secs(5), || !processes::is_alive(daemon)), "the daemon still runs");
+    ensure!(
+        processes::wait_until(Duration::from_secs(5), || !processes::is_alive(daemon)),
+        "the daemon still runs"
+    );
     Ok(())
 }
 

@@ -1,7 +1,9 @@
-//! `cargo kernels [--json] [--limit SECONDS] [--case NAME]... [KERNEL...]`: programs and guests under the pager on Debian's kernels, each in a machine of QEMU's.
+//! `cargo kernels [--json] [--limit SECONDS] [--case NAME]... [KERNEL...]`: programs and guests under the
+//! pager on Debian's kernels, each in a machine of QEMU's.
 //!
-//! A KERNEL is the start of a release (`6.1`), `newest`, or one of these with `-pku` behind it for a processor without protection keys. The table
-//! goes to standard output, progress to standard error; the exit code is 1 where anything differs.
+//! A KERNEL is the start of a release (`6.1`), `newest`, or one of these with `-pku` behind it for a
+//! processor without protection keys. The table goes to standard output, progress to standard error; the exit
+//! code is 1 where anything differs.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,7 +25,8 @@ const TOOLS: [Tool; 3] = [
     Tool { path: initramfs::BUSYBOX, package: "busybox-static" },
     Tool { path: "/usr/bin/xz", package: "xz-utils" },
 ];
-/// The longest time for one kernel: three times what it takes on two idle processors, and no more than a busy machine was seen to take.
+/// The longest time for one kernel: three times what it takes on two idle processors, and no more than a busy
+/// machine was seen to take.
 const LIMIT: Duration = Duration::from_secs(5400);
 
 struct Options {
@@ -57,11 +60,14 @@ fn options() -> Result<Options> {
             "--json" => options.json = true,
             "--case" => options.cases.push(words.next().context("--case takes a name")?),
             "--limit" => {
-                let seconds = words.next().and_then(|word| word.parse().ok()).context("--limit takes seconds")?;
+                let seconds =
+                    words.next().and_then(|word| word.parse().ok()).context("--limit takes seconds")?;
                 options.limit = Duration::from_secs(seconds);
             }
             word if word.starts_with('-') => {
-                bail!("unknown option {word}: cargo kernels [--json] [--limit S] [--case NAME]... [KERNEL...]")
+                bail!(
+                    "unknown option {word}: cargo kernels [--json] [--limit S] [--case NAME]... [KERNEL...]"
+                )
             }
             kernel => options.plans.push(Plan::parse(kernel)),
         }
@@ -88,7 +94,8 @@ fn compare(options: &Options) -> Result<bool> {
     Ok(columns.iter().all(Column::is_good))
 }
 
-/// Puts the programs and guests together where a machine finds them, out of the way of the next build; ours among them.
+/// Puts the programs and guests together where a machine finds them, out of the way of the next build; ours
+/// among them.
 fn programs() -> Result<PathBuf> {
     let folder = binaries::target().join("kernels/programs");
     std::fs::create_dir_all(folder.join("guests")).context("cannot make the folder of programs")?;

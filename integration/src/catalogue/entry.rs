@@ -1,4 +1,5 @@
-//! One program of the list, and reading the list: TOML of nothing but `[[program]]` tables with strings in them.
+//! One program of the list, and reading the list: TOML of nothing but `[[program]]` tables with strings in
+//! them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -128,8 +129,7 @@ mod tests {
 
     #[test]
     fn strings_of_one_line_and_of_several() {
-        let text =
-            "# a list\n\n[[program]]\nname = 'a'\npackage = 'p'\nneeds = 'sh'\ncommand = '''\necho 'x'\ntrue\n'''\n";
+        let text = "# a list\n\n[[program]]\nname = 'a'\npackage = 'p'\nneeds = 'sh'\ncommand = '''\necho 'x'\ntrue\n'''\n";
         let entries = parse(text);
         assert_eq!(entries.len(), 1);
         assert_eq!((entries[0].command.as_str(), entries[0].size), ("echo 'x'\ntrue\n", Size::Full));

@@ -1,7 +1,7 @@
 //! Running an entry natively and under the pager at parts of its native peak.
 //!
-//! The first native run warms the page cache and counts for nothing but its peak. Then native and paged runs take turns, so that both see the same
-//! machine, and times are compared with the median of the native ones.
+//! The first native run warms the page cache and counts for nothing but its peak. Then native and paged runs
+//! take turns, so that both see the same machine, and times are compared with the median of the native ones.
 
 use std::path::Path;
 use std::time::Duration;
@@ -103,8 +103,9 @@ pub fn measure(entry: &Entry) -> Measured {
     }
     times.sort_unstable();
     let native = times[times.len() / 2];
-    let caps =
-        runs.into_iter().map(|(cap, elapsed)| AtCap { ratio: elapsed.as_secs_f64() / native.as_secs_f64(), ..cap });
+    let caps = runs
+        .into_iter()
+        .map(|(cap, elapsed)| AtCap { ratio: elapsed.as_secs_f64() / native.as_secs_f64(), ..cap });
     Measured::Ran { native_peak_bytes, native, caps: caps.collect() }
 }
 
@@ -114,7 +115,13 @@ fn native(entry: &Entry, folder: &Path, peak_file: &Path) -> Outcome {
 }
 
 /// A paged run, and its time; how that compares is known only once all native runs are done.
-fn at_cap(entry: &Entry, inputs: &Path, native: &Outcome, percent: u64, native_peak: u64) -> (AtCap, Duration) {
+fn at_cap(
+    entry: &Entry,
+    inputs: &Path,
+    native: &Outcome,
+    percent: u64,
+    native_peak: u64,
+) -> (AtCap, Duration) {
     let cap_bytes = (native_peak * percent / 100).max(SMALLEST_CAP);
     let limit = (native.elapsed * SLOWDOWN + GRACE).min(LONGEST);
     let paged: PagedOutcome = in_copy(inputs, |folder| {
@@ -132,13 +139,18 @@ fn verdict(native: &Outcome, paged: &Outcome, cap_bytes: u64) -> Verdict {
         return Verdict::Different(format!("{:?} and not {:?}: {}", paged.end, native.end, said(paged)));
     }
     if paged.stdout != native.stdout {
-        return Verdict::Different(format!("output differs: {}", first_difference(&native.stdout, &paged.stdout)));
+        return Verdict::Different(format!(
+            "output differs: {}",
+            first_difference(&native.stdout, &paged.stdout)
+        ));
     }
     let largest = paged.resident.largest_descendant();
     match largest.filter(|largest| largest.bytes > cap_bytes + STATED_SLACK_BYTES) {
-        Some(largest) => {
-            Verdict::Different(format!("{} held {} KiB over the cap", largest.name, (largest.bytes - cap_bytes) >> 10))
-        }
+        Some(largest) => Verdict::Different(format!(
+            "{} held {} KiB over the cap",
+            largest.name,
+            (largest.bytes - cap_bytes) >> 10
+        )),
         None => Verdict::Same,
     }
 }
@@ -147,12 +159,20 @@ fn first_difference(native: &[u8], paged: &[u8]) -> String {
     let (native, paged) = (String::from_utf8_lossy(native), String::from_utf8_lossy(paged));
     let pair = native.lines().zip(paged.lines()).find(|(one, other)| one != other);
     let cut = |line: &str| line.chars().take(120).collect::<String>();
-    pair.map_or_else(|| "one ends early".to_owned(), |(one, other)| format!("{:?} became {:?}", cut(one), cut(other)))
+    pair.map_or_else(
+        || "one ends early".to_owned(),
+        |(one, other)| format!("{:?} became {:?}", cut(one), cut(other)),
+    )
 }
 
 fn said(outcome: &Outcome) -> String {
     let words = outcome.complaint();
-    let line = words.lines().rev().find(|line| line.starts_with("pager")).or(words.lines().last()).unwrap_or_default();
+    let line = words
+        .lines()
+        .rev()
+        .find(|line| line.starts_with("pager"))
+        .or(words.lines().last())
+        .unwrap_or_default();
     format!("{:?}: {}", outcome.end, line.chars().take(200).collect::<String>())
 }
 

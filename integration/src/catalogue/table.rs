@@ -35,7 +35,8 @@ impl Row {
     #[must_use]
     pub fn find(document: &str, name: &str) -> Option<Self> {
         let line = document.lines().find(|line| line.starts_with(&format!("| {name} |")))?;
-        let is_reason = |line: &&str| [" at ", ": "].iter().any(|after| line.starts_with(&format!("- {name}{after}")));
+        let is_reason =
+            |line: &&str| [" at ", ": "].iter().any(|after| line.starts_with(&format!("- {name}{after}")));
         let reasons = document.lines().filter(is_reason).map(|line| format!("{line}\n")).collect();
         Some(Self { name: name.to_owned(), line: format!("{line}\n"), reasons })
     }
@@ -81,7 +82,10 @@ fn line(entry: &Entry, measured: &Measured, commit: &str) -> String {
             format!("| {name} | skipped: not installed (`{}`) | | | | | | |\n", entry.installation())
         }
         Measured::Unusable(_) => {
-            format!("| {name} | {} | not usable natively here, see below | | | | | {commit} |\n", entry.version())
+            format!(
+                "| {name} | {} | not usable natively here, see below | | | | | {commit} |\n",
+                entry.version()
+            )
         }
         Measured::Ran { native_peak_bytes, native, caps } => {
             let (version, peak, time) = (entry.version(), native_peak_bytes >> 10, native.as_millis());
@@ -127,7 +131,11 @@ pub fn summary(rows: &[(Entry, Measured)]) -> String {
     let count = |test: &dyn Fn(&Measured) -> bool| rows.iter().filter(|(_, measured)| test(measured)).count();
     let (ran, passed, skipped) =
         (count(&ran), count(&passed), count(&|measured| matches!(measured, Measured::Skipped)));
-    format!("{} programs: {passed} the same at {PERCENTS:?} %, {} not, {skipped} skipped", rows.len(), ran - passed)
+    format!(
+        "{} programs: {passed} the same at {PERCENTS:?} %, {} not, {skipped} skipped",
+        rows.len(),
+        ran - passed
+    )
 }
 
 #[cfg(test)]
@@ -166,7 +174,11 @@ mod tests {
             ratio: 1.5,
             faults: None,
         };
-        let ran = Measured::Ran { native_peak_bytes: 2 << 20, native: Duration::from_millis(5), caps: vec![different] };
+        let ran = Measured::Ran {
+            native_peak_bytes: 2 << 20,
+            native: Duration::from_millis(5),
+            caps: vec![different],
+        };
         let first = Row::new(entry, &ran, "abc");
         let text = document(std::slice::from_ref(&first));
         assert_eq!(Row::after(&text, entry, &Measured::Skipped, "def"), first);

@@ -1,7 +1,8 @@
-//! The differential runner: one program of random operations (`guests/differential.c`), natively and under the pager, compared line by line.
+//! The differential runner: one program of random operations (`guests/differential.c`), natively and under
+//! the pager, compared line by line.
 //!
-//! A difference is shrunk by leaving out steps: each step draws its numbers from the seed and its own number alone, so what is left does the same
-//! as before.
+//! A difference is shrunk by leaving out steps: each step draws its numbers from the seed and its own number
+//! alone, so what is left does the same as before.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -51,8 +52,19 @@ pub struct Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Sequence { kind, seed, steps, pages } = self.sequence;
-        writeln!(f, "differential {seed} {steps} {pages} {} ({kind:?}) differs with {}", kind.bits(), self.setting)?;
-        writeln!(f, "  native {}\n  paged  {}\n  shrunk to {} steps:", self.native, self.paged, self.minimal.len())?;
+        writeln!(
+            f,
+            "differential {seed} {steps} {pages} {} ({kind:?}) differs with {}",
+            kind.bits(),
+            self.setting
+        )?;
+        writeln!(
+            f,
+            "  native {}\n  paged  {}\n  shrunk to {} steps:",
+            self.native,
+            self.paged,
+            self.minimal.len()
+        )?;
         self.minimal.iter().try_for_each(|line| writeln!(f, "    {line}"))
     }
 }

@@ -1,4 +1,5 @@
-//! A file's page mapped by its toucher: SIGSEGV on a guard marker, markers of 64 KiB lifted and the chunk populated.
+//! A file's page mapped by its toucher: SIGSEGV on a guard marker, markers of 64 KiB lifted and the chunk
+//! populated.
 
 use std::fs::File;
 use std::sync::atomic::{AtomicUsize, Ordering};

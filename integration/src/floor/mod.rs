@@ -1,7 +1,8 @@
 //! Hand-written minimal fault handlers: the floors that the pager's own fault path is measured against.
 //!
-//! Each does the least that can resolve one kind of fault and nothing else: no page table, no cap, no counts, one region
-//! for the whole process, one region at a time. All of the crate's `unsafe` but one `pre_exec` lives here.
+//! Each does the least that can resolve one kind of fault and nothing else: no page table, no cap, no counts,
+//! one region for the whole process, one region at a time. All of the crate's `unsafe` but one `pre_exec`
+//! lives here.
 
 mod guard_map;
 mod handler_thread;
@@ -18,8 +19,8 @@ use std::fs::File;
 pub use region::{PAGE_BYTES, Region};
 pub use touches::{Order, Touch};
 
-/// Nanoseconds for each first touch of `pages` private pages, filled in the faulting thread by SIGBUS and UFFDIO_COPY from
-/// a page in memory.
+/// Nanoseconds for each first touch of `pages` private pages, filled in the faulting thread by SIGBUS and
+/// UFFDIO_COPY from a page in memory.
 ///
 /// # Panics
 ///
@@ -49,7 +50,8 @@ pub fn handler_thread(pages: usize, order: Order) -> f64 {
     handler_thread::measure(pages, order)
 }
 
-/// Nanoseconds for each first touch of `pages` pages of `file`, mapped behind guard markers that SIGSEGV lifts by 64 KiB.
+/// Nanoseconds for each first touch of `pages` pages of `file`, mapped behind guard markers that SIGSEGV
+/// lifts by 64 KiB.
 ///
 /// # Panics
 ///

@@ -24,7 +24,8 @@ impl Region {
     /// When the kernel refuses.
     #[must_use]
     pub fn anonymous(pages: usize) -> Self {
-        let region = Self::map(pages, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1);
+        let region =
+            Self::map(pages, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1);
         region.advise(0, pages, libc::MADV_NOHUGEPAGE);
         region
     }
@@ -82,7 +83,8 @@ impl Region {
     pub fn advise(&self, first: usize, pages: usize, advice: i32) {
         assert!(first + pages <= self.pages, "the advice leaves the region");
         // SAFETY: the range lies in this mapping, which nobody holds references into.
-        let result = unsafe { libc::madvise(self.start.add(first * PAGE_BYTES).cast(), pages * PAGE_BYTES, advice) };
+        let result =
+            unsafe { libc::madvise(self.start.add(first * PAGE_BYTES).cast(), pages * PAGE_BYTES, advice) };
         assert_eq!(result, 0, "madvise {advice}: {}", std::io::Error::last_os_error());
     }
 

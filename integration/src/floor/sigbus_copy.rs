@@ -8,8 +8,8 @@ use super::region::{PAGE_BYTES, Region};
 use super::touches::{Order, Touch, time_touches};
 use super::{signals, userfault};
 
-/// The descriptor, the page of contents, the file it is read from (-1: none) and the region's start. Written before the
-/// handler can run, by the one measuring thread.
+/// The descriptor, the page of contents, the file it is read from (-1: none) and the region's start. Written
+/// before the handler can run, by the one measuring thread.
 static DESCRIPTOR: AtomicI32 = AtomicI32::new(-1);
 static CONTENTS: AtomicUsize = AtomicUsize::new(0);
 static SOURCE: AtomicI32 = AtomicI32::new(-1);
@@ -33,13 +33,15 @@ extern "C" fn fill(_signal: i32, info: *mut libc::siginfo_t, _context: *mut libc
     let (source, contents) = (SOURCE.load(Ordering::Relaxed), CONTENTS.load(Ordering::Relaxed));
     if source >= 0 {
         let offset = (page - START.load(Ordering::Relaxed)) as i64;
-        // SAFETY: `contents` is a page of this module's own that only this handler uses while it is installed.
+        // SAFETY: `contents` is a page of this module's own that only this handler uses while it is
+        // installed.
         let got = unsafe { libc::pread(source, contents as *mut libc::c_void, PAGE_BYTES, offset) };
         if got != PAGE_BYTES as isize {
             signals::give_up();
         }
     }
-    // SAFETY: the descriptor watches the measured region, the only one that can raise SIGBUS now; contents is a page.
+    // SAFETY: the descriptor watches the measured region, the only one that can raise SIGBUS now; contents is
+    // a page.
     if !unsafe { userfault::copy_page(DESCRIPTOR.load(Ordering::Relaxed), page, contents) } {
         signals::give_up();
     }

@@ -5,7 +5,8 @@ use std::time::Instant;
 use super::region::Region;
 pub use super::touch::Touch;
 
-/// The order in which pages are touched; a permutation that no neighbour batching can follow, or every one in turn.
+/// The order in which pages are touched; a permutation that no neighbour batching can follow, or every one in
+/// turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// Ascending.

@@ -1,5 +1,5 @@
-//! What is compared on each kernel: twenty programs of the distribution, the guests for memory, signals and processes, and the tables of
-//! `pager/docs/CONTAINERS.md`.
+//! What is compared on each kernel: twenty programs of the distribution, the guests for memory, signals and
+//! processes, and the tables of `pager/docs/CONTAINERS.md`.
 
 use std::path::Path;
 
@@ -86,7 +86,11 @@ pub const PROGRAMS: [Case; 20] = [
     shell("xz", "6M", "seq 1 9999 | xz -2 | xz -dc | cksum"),
     shell("grep", "2M", "seq 1 30000 | grep -E '(1|7)+3$' | cksum; grep -c root /etc/passwd"),
     shell("sed", "2M", "seq 1 9999 | sed -e 's/\\(.\\)\\(.\\)/\\2\\1/;3d' | cksum"),
-    shell("awk", "2M", "seq 1 9999 | awk '{ sum[$1 % 97] += $1 } END { for (i = 0; i < 97; i++) print i, sum[i] }'"),
+    shell(
+        "awk",
+        "2M",
+        "seq 1 9999 | awk '{ sum[$1 % 97] += $1 } END { for (i = 0; i < 97; i++) print i, sum[i] }'",
+    ),
     shell("diff", "2M", "seq 1 3000 > a; seq 1 3 3000 > b; diff a b | cksum"),
     shell("dd", "2M", "dd if=/dev/zero bs=64k count=16 2>/dev/null | cksum"),
     shell(
@@ -94,7 +98,11 @@ pub const PROGRAMS: [Case; 20] = [
         "2M",
         "bash -c 'for i in {1..300}; do x[i]=$((i * i)); done; echo ${x[@]} | cksum; trap \"echo bye\" EXIT'",
     ),
-    shell("dash", "2M", "for i in 1 2 3 4 5 6 7 8; do (echo $i; test $i -gt 4) || printf '%s ' $(expr $i + 1); done"),
+    shell(
+        "dash",
+        "2M",
+        "for i in 1 2 3 4 5 6 7 8; do (echo $i; test $i -gt 4) || printf '%s ' $(expr $i + 1); done",
+    ),
     shell(
         "perl",
         "2M",
@@ -117,14 +125,22 @@ print(sorted(q.get() for _ in t), subprocess.run([\"/bin/echo\", \"child\"], cap
             cap: "6M",
         },
     },
-    shell("git", "2M", "git init -q r && cd r && echo a > a && git add a && git ls-files -s && git status --short"),
+    shell(
+        "git",
+        "2M",
+        "git init -q r && cd r && echo a > a && git add a && git ls-files -s && git status --short",
+    ),
     shell(
         "sqlite3",
         "2M",
         "sqlite3 :memory: 'create table t(a,b); with recursive c(x) as (select 1 union all select x+1 from c \
            where x < 2000) insert into t select x, x*x from c; create index i on t(b); select count(*), sum(b) from t;'",
     ),
-    shell("gcc", "6M", "echo 'int main(void) { return 42; }' > m.c; gcc -S -O1 -o - m.c; gcc -o m m.c && ./m; echo $?"),
+    shell(
+        "gcc",
+        "6M",
+        "echo 'int main(void) { return 42; }' > m.c; gcc -S -O1 -o - m.c; gcc -o m m.c && ./m; echo $?",
+    ),
 ];
 
 /// The guests: what differs between kernels first.
@@ -169,7 +185,8 @@ pub fn all() -> Vec<Case> {
     // Their names alone: the filter is no part of them.
     let places = places::all(Path::new("")).into_iter().enumerate();
     let places = places.map(|(at, place)| Case { name: place.name, command: Command::Place(at) });
-    let deeds = DEEDS.iter().enumerate().map(|(at, deed)| Case { name: deed.name, command: Command::Deed(at) });
+    let deeds =
+        DEEDS.iter().enumerate().map(|(at, deed)| Case { name: deed.name, command: Command::Deed(at) });
     PROGRAMS.into_iter().chain(GUESTS).chain(places).chain(deeds).collect()
 }
 

@@ -12,7 +12,8 @@ const INIT: &str = include_str!("init.sh");
 const FOLDER: u32 = 0o040_755;
 const PROGRAM: u32 = 0o100_755;
 
-/// Writes the archive for `modules` to `path`: it has the program `kernels` of the folder `programs` compare `cases`, or all where there are none.
+/// Writes the archive for `modules` to `path`: it has the program `kernels` of the folder `programs` compare
+/// `cases`, or all where there are none.
 ///
 /// # Errors
 ///
@@ -45,7 +46,8 @@ impl Archive {
     fn add(&mut self, name: &str, mode: u32, contents: &[u8]) {
         self.entries += 1;
         let (inode, links, size, name_size) = (self.entries, 1, contents.len(), name.len() + 1);
-        // Magic, inode, mode, uid, gid, links, time, size, device, special device (major and minor each), length of the name, check sum.
+        // Magic, inode, mode, uid, gid, links, time, size, device, special device (major and minor each),
+        // length of the name, check sum.
         let numbers = [inode, mode as usize, 0, 0, links, 0, size, 0, 0, 0, 0, name_size, 0];
         self.bytes.extend(b"070701");
         numbers.iter().for_each(|number| self.bytes.extend(format!("{number:08x}").bytes()));

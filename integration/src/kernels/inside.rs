@@ -63,7 +63,10 @@ impl Doctor {
     fn ask() -> Doctor {
         let outcome = Run::new(binaries::pager()).args(["doctor", "--json"]).limit(NATIVE_LIMIT).outcome();
         let told = serde_json::from_slice(&outcome.stdout);
-        Doctor { told: told.unwrap_or_else(|error| json!({ "error": format!("{error}: {}", outcome.complaint()) })) }
+        Doctor {
+            told: told
+                .unwrap_or_else(|error| json!({ "error": format!("{error}: {}", outcome.complaint()) })),
+        }
     }
 
     fn can_run(&self) -> bool {
@@ -75,7 +78,8 @@ impl Doctor {
         features.any(|feature| feature["name"] == name && feature["present"] == true)
     }
 
-    /// Whether this is what the doctor says of `--engine thread` where a page cannot be poisoned: it ends the program over one that cannot be read.
+    /// Whether this is what the doctor says of `--engine thread` where a page cannot be poisoned: it ends the
+    /// program over one that cannot be read.
     fn ends_over_a_page(&self, setting: &Setting, paged: &Outcome) -> bool {
         let said = paged.complaint().contains("before Linux 6.6 --engine thread cannot tell the program");
         setting.engine == "thread" && !self.has("userfaultfd_poison") && paged.end == End::Signal(9) && said
@@ -99,11 +103,13 @@ fn compare(case: &Case, doctor: &Doctor) {
     }
     let begin = Instant::now();
     if let Some(checked) = as_told(case, doctor) {
-        let (verdict, detail) = checked.map_or_else(|detail| ("different", detail), |()| ("same", String::new()));
+        let (verdict, detail) =
+            checked.map_or_else(|detail| ("different", detail), |()| ("same", String::new()));
         let seconds = HashMap::from([("all", begin.elapsed().as_secs_f64())]);
         return tell(&json!({ "case": case.name, "verdict": verdict, "detail": detail, "seconds": seconds }));
     }
-    let native = in_folder(|folder| prepared(case, Run::new(program(case)), folder).limit(NATIVE_LIMIT).outcome());
+    let native =
+        in_folder(|folder| prepared(case, Run::new(program(case)), folder).limit(NATIVE_LIMIT).outcome());
     if matches!(native.end, End::Overdue | End::Code(99 | 126 | 127)) {
         let detail = format!("natively: {:?}: {}", native.end, last_line(&native));
         return tell(&json!({ "case": case.name, "verdict": "different", "detail": detail }));
@@ -131,7 +137,9 @@ fn compare(case: &Case, doctor: &Doctor) {
         (true, true) => "same",
     };
     let detail = different.join("; ");
-    tell(&json!({ "case": case.name, "verdict": verdict, "detail": detail, "refused": refused, "seconds": seconds }));
+    tell(
+        &json!({ "case": case.name, "verdict": verdict, "detail": detail, "refused": refused, "seconds": seconds }),
+    );
 }
 
 /// Whether it is as the table of containers tells; nothing where `case` is not of that table.
@@ -169,7 +177,8 @@ fn prepared(case: &Case, run: Run, folder: &Scratch) -> Run {
     run.folder(folder.path())
 }
 
-/// How a paged run differs from the native one; on a kernel that lacks something, from the refusal that names it.
+/// How a paged run differs from the native one; on a kernel that lacks something, from the refusal that names
+/// it.
 fn difference(native: &Outcome, paged: &Outcome, lacks: &[String]) -> Option<String> {
     if !lacks.is_empty() {
         let named = lacks.iter().any(|name| paged.complaint().contains(name.as_str()));
@@ -191,6 +200,7 @@ fn difference(native: &Outcome, paged: &Outcome, lacks: &[String]) -> Option<Str
 /// What a program complained of last, or the pager before its report.
 fn last_line(outcome: &Outcome) -> String {
     let words = outcome.complaint();
-    let line = words.lines().find(|line| line.starts_with("pager")).or(words.lines().last()).unwrap_or_default();
+    let line =
+        words.lines().find(|line| line.starts_with("pager")).or(words.lines().last()).unwrap_or_default();
     line.chars().take(200).collect()
 }

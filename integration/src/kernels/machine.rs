@@ -1,4 +1,5 @@
-//! A machine that QEMU emulates, and what it tells: a line of JSON for each comparison, on its second serial port.
+//! A machine that QEMU emulates, and what it tells: a line of JSON for each comparison, on its second serial
+//! port.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,9 @@
-//! Running the pager on other kernels: Debian's, each in a machine that QEMU emulates, on this machine's own root.
+//! Running the pager on other kernels: Debian's, each in a machine that QEMU emulates, on this machine's own
+//! root.
 //!
-//! [`package`] fetches and unpacks a kernel without installing it, [`initramfs`] packs what mounts the host's root read-only over 9p, [`machine`] runs
-//! it and reads what comes back line by line, [`case`] lists what is compared, [`inside`] compares it there, [`table`] shows what came out.
+//! [`package`] fetches and unpacks a kernel without installing it, [`initramfs`] packs what mounts the host's
+//! root read-only over 9p, [`machine`] runs it and reads what comes back line by line, [`case`] lists what is
+//! compared, [`inside`] compares it there, [`table`] shows what came out.
 
 pub mod case;
 pub mod initramfs;
@@ -13,7 +15,8 @@ pub mod table;
 
 use std::fmt;
 
-/// The processor that a machine has. QEMU 7.2 takes an `iretq` of user mode for the kernel's where SMAP is on: none has it.
+/// The processor that a machine has. QEMU 7.2 takes an `iretq` of user mode for the kernel's where SMAP is
+/// on: none has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Processor {
     /// With protection keys, as every current server.
@@ -43,7 +46,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What is tried when nothing is asked for: Debian's releases from the last before the pager's oldest to the newest there is.
+    /// What is tried when nothing is asked for: Debian's releases from the last before the pager's oldest to
+    /// the newest there is.
     #[must_use]
     pub fn all() -> Vec<Plan> {
         let keys = ["5.10", "6.1", "6.12", "newest"].map(|kernel| (kernel, Processor::Keys));

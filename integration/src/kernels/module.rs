@@ -41,7 +41,8 @@ fn find(folder: &Path, files: &mut BTreeMap<String, PathBuf>) -> Result<()> {
         let path = entry?.path();
         if path.is_dir() {
             find(&path, files)?;
-        } else if let Some((name, _)) = path.file_name().and_then(OsStr::to_str).and_then(|name| name.split_once(".ko"))
+        } else if let Some((name, _)) =
+            path.file_name().and_then(OsStr::to_str).and_then(|name| name.split_once(".ko"))
         {
             files.insert(name.replace('-', "_"), path.clone());
         }
@@ -67,7 +68,8 @@ fn unpacked(path: &Path) -> Result<Vec<u8>> {
         Some("zst") => "zstd",
         _ => return fs::read(path).with_context(|| format!("cannot read {}", path.display())),
     };
-    let output = Command::new(tool).arg("-dc").arg(path).output().with_context(|| format!("cannot start {tool}"))?;
+    let output =
+        Command::new(tool).arg("-dc").arg(path).output().with_context(|| format!("cannot start {tool}"))?;
     ensure!(output.status.success(), "{tool} cannot unpack {}", path.display());
     Ok(output.stdout)
 }

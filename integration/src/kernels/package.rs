@@ -1,4 +1,5 @@
-//! Debian's kernels: found, fetched and unpacked by apt and dpkg, with lists and sources of their own; nothing is installed.
+//! Debian's kernels: found, fetched and unpacked by apt and dpkg, with lists and sources of their own;
+//! nothing is installed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,8 @@ impl Store {
         Ok(Store { folder: folder.to_owned() })
     }
 
-    /// The newest kernel whose release starts with `wish`, or of all for `newest`; fetched unless it is there.
+    /// The newest kernel whose release starts with `wish`, or of all for `newest`; fetched unless it is
+    /// there.
     ///
     /// # Errors
     ///
@@ -62,7 +64,8 @@ impl Store {
     pub fn kernel(&self, wish: &str) -> Result<Kernel> {
         self.update()?;
         let names = self.apt("apt-cache", &["pkgnames", "linux-image-"], UPDATE_LIMIT)?;
-        let release = choose(&names, wish).with_context(|| format!("apt knows no linux-image package for {wish:?}"))?;
+        let release =
+            choose(&names, wish).with_context(|| format!("apt knows no linux-image package for {wish:?}"))?;
         let root = self.folder.join(&release);
         if !root.exists() {
             self.unpack(&release, &root).with_context(|| format!("the kernel {release} cannot be had"))?;
@@ -72,7 +75,9 @@ impl Store {
 
     fn update(&self) -> Result<()> {
         let mark = self.folder.join("apt/updated");
-        let age = fs::metadata(&mark).and_then(|data| data.modified()).map(|at| SystemTime::now().duration_since(at));
+        let age = fs::metadata(&mark)
+            .and_then(|data| data.modified())
+            .map(|at| SystemTime::now().duration_since(at));
         if matches!(age, Ok(Ok(age)) if age < STALE) {
             return Ok(());
         }
@@ -88,7 +93,12 @@ impl Store {
             self.apt("apt-get", &["download", "-q", &package], DOWNLOAD_LIMIT)?;
             let archives = fs::read_dir(&download)?.flatten().map(|entry| entry.path());
             for archive in archives {
-                let done = Command::new("dpkg-deb").arg("-x").arg(&archive).arg(&part).status().context("dpkg-deb")?;
+                let done = Command::new("dpkg-deb")
+                    .arg("-x")
+                    .arg(&archive)
+                    .arg(&part)
+                    .status()
+                    .context("dpkg-deb")?;
                 ensure!(done.success(), "dpkg-deb cannot unpack {}", archive.display());
                 fs::remove_file(&archive)?;
             }
@@ -101,7 +111,8 @@ impl Store {
         let image = format!("linux-image-{release}-amd64");
         let shown = self.apt("apt-cache", &["show", "--no-all-versions", &image], UPDATE_LIMIT)?;
         let depends = shown.lines().find_map(|line| line.strip_prefix("Depends: ")).unwrap_or_default();
-        let names = depends.split([',', ' ']).filter(|word| word.ends_with(release) || word.ends_with("-amd64"));
+        let names =
+            depends.split([',', ' ']).filter(|word| word.ends_with(release) || word.ends_with("-amd64"));
         let parts: Vec<String> = names
             .filter(|name| name.starts_with("linux-binary-") || name.starts_with("linux-modules-"))
             .map(str::to_owned)
@@ -124,7 +135,12 @@ impl Store {
         let run = options.iter().fold(Run::new(program), |run, option| run.args(["-o", option]));
         let outcome = run.args(arguments).folder(&self.folder.join("download")).limit(limit).outcome();
         if outcome.end != End::Code(0) {
-            bail!("{program} {} ended with {:?}: {}", arguments.join(" "), outcome.end, outcome.complaint().trim());
+            bail!(
+                "{program} {} ended with {:?}: {}",
+                arguments.join(" "),
+                outcome.end,
+                outcome.complaint().trim()
+            );
         }
         Ok(String::from_utf8_lossy(&outcome.stdout).into_owned())
     }
@@ -135,7 +151,9 @@ fn choose(names: &str, wish: &str) -> Option<String> {
     let releases = names.lines().filter_map(|name| name.strip_prefix("linux-image-")?.strip_suffix("-amd64"));
     let plain = releases.filter(|release| {
         let rare = ["cloud", "rt", "deb11"].iter().any(|word| release.contains(word));
-        release.starts_with(|first: char| first.is_ascii_digit()) && release.matches('.').count() >= 2 && !rare
+        release.starts_with(|first: char| first.is_ascii_digit())
+            && release.matches('.').count() >= 2
+            && !rare
     });
     let fits = |release: &&str| wish == "newest" || release.starts_with(&format!("{wish}."));
     plain.filter(fits).max_by_key(|release| numbers(release)).map(str::to_owned)
@@ -146,7 +164,8 @@ fn numbers(release: &str) -> Vec<u64> {
     release.split(|sign: char| !sign.is_ascii_digit()).filter_map(|part| part.parse().ok()).collect()
 }
 
-/// Where the unpacked kernel has its files: before and after `/usr` was merged, and with the image beside the modules.
+/// Where the unpacked kernel has its files: before and after `/usr` was merged, and with the image beside the
+/// modules.
 fn ready(release: &str, root: &Path) -> Result<Kernel> {
     let full = format!("{release}-amd64");
     let modules = ["lib/modules", "usr/lib/modules"].map(|folder| root.join(folder).join(&full));

@@ -41,7 +41,11 @@ impl Column {
     }
 
     fn doctor(&self) -> &Value {
-        self.told.iter().map(|value| &value["doctor"]).find(|doctor| doctor.is_object()).unwrap_or(&Value::Null)
+        self.told
+            .iter()
+            .map(|value| &value["doctor"])
+            .find(|doctor| doctor.is_object())
+            .unwrap_or(&Value::Null)
     }
 
     fn lacks(&self) -> Vec<&str> {
@@ -119,7 +123,8 @@ mod tests {
             failure: failure.map(str::to_owned),
             ..Column::default()
         };
-        let (good, bad, broken) = (column("refused", None), column("different", None), column("same", Some("silent")));
+        let (good, bad, broken) =
+            (column("refused", None), column("different", None), column("same", Some("silent")));
         assert_eq!([good.is_good(), bad.is_good(), broken.is_good()], [true, false, false]);
         let text = markdown(&[good.clone(), bad, broken]);
         assert!(text.contains("| sort | same* | DIFFERS | same |"), "{text}");

@@ -4,7 +4,9 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use pager_core::addr::{PageNum, PageRange};
-use pager_core::area::{Area, AreaTree, Backing, ForkPolicy, Growth, Holding, Key, Locking, Protection, Role, Sealing};
+use pager_core::area::{
+    Area, AreaTree, Backing, ForkPolicy, Growth, Holding, Key, Locking, Protection, Role, Sealing,
+};
 use pager_core::entry::{Dirt, Entry};
 use pager_core::table::PageTable;
 
@@ -76,7 +78,8 @@ fn entries(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("page table");
     for pages in [1_000u64, 1_000_000] {
         let table = PageTable::new();
-        (0..pages).for_each(|page| table.entry(PageNum(BASE + page)).overwrite(Entry::Resident(Dirt::Dirty, None)));
+        (0..pages)
+            .for_each(|page| table.entry(PageNum(BASE + page)).overwrite(Entry::Resident(Dirt::Dirty, None)));
         let mut next = scattered(pages);
         group.bench_function(BenchmarkId::new("load", pages), |bencher| {
             bencher.iter(|| table.entry(black_box(PageNum(BASE + next()))).load());
@@ -91,7 +94,11 @@ fn entries(criterion: &mut Criterion) {
         });
     }
     group.bench_function("first touch of a leaf", |bencher| {
-        bencher.iter_batched_ref(PageTable::new, |table| table.entry(PageNum(BASE)).load(), BatchSize::LargeInput);
+        bencher.iter_batched_ref(
+            PageTable::new,
+            |table| table.entry(PageNum(BASE)).load(),
+            BatchSize::LargeInput,
+        );
     });
     group.finish();
 }

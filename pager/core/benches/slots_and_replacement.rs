@@ -25,7 +25,9 @@ fn replacement(criterion: &mut Criterion) {
                     out.clear();
                     policy.victims(BATCH, |_| true, &mut out);
                     for _ in 0..BATCH {
-                        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                        state = state
+                            .wrapping_mul(6_364_136_223_846_793_005)
+                            .wrapping_add(1_442_695_040_888_963_407);
                         policy.installed(PageNum((state >> 33) % (cap * 2)), Install::First);
                     }
                 });

@@ -1,8 +1,9 @@
 //! One page table entry: where a page is, in eight bytes that can be swapped atomically.
 //!
-//! The three states of the old text are here by name: *valid* is [`Entry::Resident`], *empty* is [`Entry::Empty`], *non-empty but invalid* is
-//! [`Entry::Swapped`], which tells the swap file and the place in it. The fourth, [`Entry::Busy`], is owned by the one thread that fills or
-//! evicts the page; everybody else waits for it to change.
+//! The three states of the old text are here by name: *valid* is [`Entry::Resident`], *empty* is
+//! [`Entry::Empty`], *non-empty but invalid* is [`Entry::Swapped`], which tells the swap file and the place
+//! in it. The fourth, [`Entry::Busy`], is owned by the one thread that fills or evicts the page; everybody
+//! else waits for it to change.
 //!
 //! | from | to | who makes the edge |
 //! |---|---|---|
@@ -13,8 +14,8 @@
 //! | Empty, Guard | Busy, then the other | madvise, which lays and lifts guards |
 //! | Busy | what it was | the same thread, when it gives up (I/O error, pinned page) |
 //!
-//! The low 32 bits hold all state, so they can serve as a futex word; the high 32 bits hold the slot's index, or the row of a mapped
-//! page's image.
+//! The low 32 bits hold all state, so they can serve as a futex word; the high 32 bits hold the slot's index,
+//! or the row of a mapped page's image.
 
 /// A place in a swap file.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -23,8 +24,8 @@ pub struct SwapSlot {
     pub file: u8,
     /// Which page of that file.
     pub index: u32,
-    /// Part of the checksum of what was written there. The slots' maps are shared by all processes of a run, this is not: a process that wrote over
-    /// the maps cannot make another take foreign contents for its own.
+    /// Part of the checksum of what was written there. The slots' maps are shared by all processes of a run,
+    /// this is not: a process that wrote over the maps cannot make another take foreign contents for its own.
     pub tag: u16,
 }
 
@@ -47,7 +48,8 @@ pub struct ImageRow(pub u16);
 /// Whether memory holds what no file holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dirt {
-    /// Memory equals its backing or its slot; private pages are write-protected so that the first write is seen.
+    /// Memory equals its backing or its slot; private pages are write-protected so that the first write is
+    /// seen.
     Clean,
     /// Memory is the only copy.
     Dirty,
@@ -60,8 +62,9 @@ pub enum Entry {
     Empty,
     /// In memory. A clean page may keep the slot it came from (the swap cache).
     Resident(Dirt, Option<SwapSlot>),
-    /// In memory as a page of the image file itself, mapped through: always clean, dropped without being written. The file is named, so that who
-    /// evicts the page can count it there without a look at the areas, whose lock it may not take.
+    /// In memory as a page of the image file itself, mapped through: always clean, dropped without being
+    /// written. The file is named, so that who evicts the page can count it there without a look at the
+    /// areas, whose lock it may not take.
     Mapped(ImageRow),
     /// Evicted while it held only zeros: nothing is kept, and whatever backs the area is not asked again.
     Zero,
@@ -84,7 +87,8 @@ const HAS_SLOT: u64 = 1 << 3;
 const THROUGH: u64 = 1 << 5;
 /// Set beside a busy tag by those who sleep on it.
 pub(crate) const WAITED_FOR: u64 = 1 << 4;
-/// Set beside any state: the page was written to when it was last in memory, so the next read is likely followed by a write.
+/// Set beside any state: the page was written to when it was last in memory, so the next read is likely
+/// followed by a write.
 pub(crate) const WRITER: u64 = 1 << 6;
 const TAG_LOW_SHIFT: u32 = 8;
 const FILE_SHIFT: u32 = 16;

@@ -1,7 +1,7 @@
 //! What a fault asks for: the classification, as data.
 //!
-//! Decides from what is known about a page; does nothing about it. The runtime acts on the [`Plan`] and, where that took I/O, classifies
-//! again, because area and entry may have changed meanwhile.
+//! Decides from what is known about a page; does nothing about it. The runtime acts on the [`Plan`] and,
+//! where that took I/O, classifies again, because area and entry may have changed meanwhile.
 
 use crate::addr::{PAGE_SIZE, PageNum, PageRange};
 use crate::area::{Access, Area, Backing, Holding, ImageId, PageSource};
@@ -16,9 +16,11 @@ pub enum Plan {
     Guarded,
     /// The area does not allow this: the program's own SIGSEGV, `SEGV_ACCERR`.
     Denied,
-    /// Another thread has done it meanwhile: just return. Again and again on one page it means that entry and kernel disagree.
+    /// Another thread has done it meanwhile: just return. Again and again on one page it means that entry and
+    /// kernel disagree.
     AlreadyThere,
-    /// First write to a clean private page: it becomes dirty, its slot (if any) is given up, its write protection is lifted.
+    /// First write to a clean private page: it becomes dirty, its slot (if any) is given up, its write
+    /// protection is lifted.
     Unprotect,
     /// Install zeros.
     FillZero,
@@ -43,8 +45,8 @@ pub enum Plan {
 
 /// Classifies an `access` to `page`, given the `area` that holds it, if any, and the page's `entry`.
 ///
-/// Whether the access is allowed at all comes before what state the page is in: nobody waits for, or reads, a page only to be refused. An
-/// area that is left to the kernel comes before both.
+/// Whether the access is allowed at all comes before what state the page is in: nobody waits for, or reads, a
+/// page only to be refused. An area that is left to the kernel comes before both.
 pub fn classify(area: Option<&Area>, page: PageNum, entry: Entry, access: Access) -> Plan {
     let Some(area) = area else { return Plan::NoArea };
     if matches!(area.holding, Holding::Kernel(_)) {
@@ -65,13 +67,15 @@ pub fn classify(area: Option<&Area>, page: PageNum, entry: Entry, access: Access
         Entry::Empty if area.holding.lets_through() => Plan::MapThrough,
         Entry::Empty => match area.backing_at(page) {
             PageSource::Zero => Plan::FillZero,
-            PageSource::Image { image, offset, valid_bytes } => Plan::FillImage { image, offset, valid_bytes },
+            PageSource::Image { image, offset, valid_bytes } => {
+                Plan::FillImage { image, offset, valid_bytes }
+            }
         },
     }
 }
 
-/// The pages worth bringing in together with `page`: those of its aligned chunk of `chunk_pages` that lie in the area and come from the same
-/// source, the image or zeros. Always contains `page`.
+/// The pages worth bringing in together with `page`: those of its aligned chunk of `chunk_pages` that lie in
+/// the area and come from the same source, the image or zeros. Always contains `page`.
 ///
 /// # Panics
 /// In debug builds, for a page outside the area.

@@ -1,4 +1,5 @@
-//! Whether a process hears what the supervisor or `pager limit` has to say: a poke is a signal, which ends a process that has no handler for it.
+//! Whether a process hears what the supervisor or `pager limit` has to say: a poke is a signal, which ends a
+//! process that has no handler for it.
 
 use core::sync::atomic::Ordering;
 
@@ -22,8 +23,8 @@ impl Process {
         self.hearing.store(Hearing::Listens as u32, Ordering::SeqCst);
     }
 
-    /// From now on it cannot. Who is about to poke it is given `patience` chances to have done so: whoever got stuck in the middle would be waited
-    /// for in vain. A signal that was sent is pending afterwards.
+    /// From now on it cannot. Who is about to poke it is given `patience` chances to have done so: whoever
+    /// got stuck in the middle would be waited for in vain. A signal that was sent is pending afterwards.
     pub fn stop_listening(&self, patience: u32, give_way: impl Fn()) {
         for _ in 0..patience {
             let (listens, deaf) = (Hearing::Listens as u32, Hearing::Deaf as u32);
@@ -49,8 +50,9 @@ impl Process {
 }
 
 impl Process {
-    /// Takes note that the signal of a poke has come; whether one was under way. The kernel drops what a queued signal
-    /// says where its receiver's user has as many pending as RLIMIT_SIGPENDING allows, and delivers it bare.
+    /// Takes note that the signal of a poke has come; whether one was under way. The kernel drops what a
+    /// queued signal says where its receiver's user has as many pending as RLIMIT_SIGPENDING allows, and
+    /// delivers it bare.
     pub fn take_poke(&self) -> bool {
         self.unanswered.swap(0, Ordering::SeqCst) == 1
     }

@@ -1,8 +1,9 @@
 //! Demand paging as plain data.
 //!
-//! What can be decided about a paged program without asking the kernel lives here: which area an address belongs to, what a page table
-//! entry says, which page goes next when the cap is reached, which swap slot is free, what an ELF file wants mapped, which memory a system
-//! call will touch. No I/O, no clock, no `unsafe`; `pager-runtime` acts on the decisions inside the program's threads.
+//! What can be decided about a paged program without asking the kernel lives here: which area an address
+//! belongs to, what a page table entry says, which page goes next when the cap is reached, which swap slot is
+//! free, what an ELF file wants mapped, which memory a system call will touch. No I/O, no clock, no `unsafe`;
+//! `pager-runtime` acts on the decisions inside the program's threads.
 //!
 //! The crate is `no_std`, because the runtime that uses it has no C library below it.
 #![cfg_attr(not(test), no_std)]

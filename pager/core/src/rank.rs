@@ -1,12 +1,14 @@
 //! The order in which a thread takes locks, as numbers that can be compared.
 //!
-//! A thread that takes each lock only while all that it holds come before it in one order cannot be part of a deadlock of locks. [`Rank`] states the
-//! order; [`HeldRanks`] is a thread's own note of what it holds, which the locks of the runtime ask on every acquisition in debug builds.
+//! A thread that takes each lock only while all that it holds come before it in one order cannot be part of a
+//! deadlock of locks. [`Rank`] states the order; [`HeldRanks`] is a thread's own note of what it holds, which
+//! the locks of the runtime ask on every acquisition in debug builds.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// The locks of the runtime, outermost first: a thread may take one only while all that it holds stand above it here.
+/// The locks of the runtime, outermost first: a thread may take one only while all that it holds stand above
+/// it here.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u8)]
 pub enum Rank {
@@ -70,7 +72,8 @@ impl fmt::Display for OutOfOrder {
     }
 }
 
-/// The ranks that one thread holds. Only its thread changes it, also from a signal handler, which leaves it as it found it.
+/// The ranks that one thread holds. Only its thread changes it, also from a signal handler, which leaves it
+/// as it found it.
 #[derive(Default, Debug)]
 pub struct HeldRanks(AtomicU32);
 
@@ -125,7 +128,8 @@ mod tests {
             for (behind, second) in Rank::ALL.into_iter().enumerate() {
                 let held = HeldRanks::none();
                 held.take(first).expect("nothing is held");
-                let expected = if behind > at { Ok(()) } else { Err(OutOfOrder { wanted: second, held: first }) };
+                let expected =
+                    if behind > at { Ok(()) } else { Err(OutOfOrder { wanted: second, held: first }) };
                 assert_eq!(held.take(second), expected);
             }
         }

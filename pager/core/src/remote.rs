@@ -1,4 +1,5 @@
-//! What a process of the run asks another one for whose memory it accesses: to bring pages in, which the kernel cannot do for it.
+//! What a process of the run asks another one for whose memory it accesses: to bring pages in, which the
+//! kernel cannot do for it.
 //!
 //! The request travels inside a queued signal, the answer by the process's slot in the control block.
 
@@ -15,7 +16,8 @@ pub const MOST_PAGES: u64 = 64;
 pub enum Right {
     /// As the program itself may access it.
     Program,
-    /// As a debugger, which reads what the program may not read and writes to private pages that the program may not write to (FOLL_FORCE).
+    /// As a debugger, which reads what the program may not read and writes to private pages that the program
+    /// may not write to (FOLL_FORCE).
     Debugger,
 }
 

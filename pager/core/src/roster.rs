@@ -1,7 +1,8 @@
 //! The roster: one row for each process of a run, from its start to after its end, in the control block.
 //!
-//! Rows are taken in order and never again, so what a process did can be read after it is gone. When all are taken, later processes are only
-//! counted. A row is written by its process; its end by whoever learns of it first: the process itself, its parent's wait, the supervisor.
+//! Rows are taken in order and never again, so what a process did can be read after it is gone. When all are
+//! taken, later processes are only counted. A row is written by its process; its end by whoever learns of it
+//! first: the process itself, its parent's wait, the supervisor.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -146,7 +147,8 @@ impl Roster {
         self.asked.load(Ordering::Relaxed).saturating_sub(ROWS as u64)
     }
 
-    /// The last row of the process that is `pid` in `space`, if it may still run. In the supervisor's, 0, that is any process.
+    /// The last row of the process that is `pid` in `space`, if it may still run. In the supervisor's, 0,
+    /// that is any process.
     pub fn of(&self, pid: u32, space: u32) -> Option<&Row> {
         let of_it = |row: &&Row| match space {
             0 => row.outer.load(Ordering::Acquire) == pid,
@@ -220,7 +222,10 @@ mod tests {
             unmanaged_shared: zero(),
             unmanaged_huge: zero(),
             unmanaged_device: zero(),
-            program: Text { len: AtomicU32::new(0), bytes: [const { core::sync::atomic::AtomicU8::new(0) }; 256] },
+            program: Text {
+                len: AtomicU32::new(0),
+                bytes: [const { core::sync::atomic::AtomicU8::new(0) }; 256],
+            },
         }
     }
 

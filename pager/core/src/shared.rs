@@ -1,7 +1,8 @@
 //! The control block: what the supervisor and every process of a run share through one memory file.
 //!
-//! The supervisor lays it out and fills in the [`Settings`]; processes count into it; anybody may read it at any time. All of it is plain
-//! atomics, so a process that is killed leaves it readable. Offsets of the variable parts (swap maps) are given in the header.
+//! The supervisor lays it out and fills in the [`Settings`]; processes count into it; anybody may read it at
+//! any time. All of it is plain atomics, so a process that is killed leaves it readable. Offsets of the
+//! variable parts (swap maps) are given in the header.
 
 use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
@@ -11,8 +12,9 @@ use crate::text::Text;
 
 /// First word of a control block; changes with its layout.
 pub const MAGIC: u64 = 0x7067_7231_0000_0006;
-/// Name of the environment entry by which a process finds its run: see `parse_run` of the runtime's start; -1 stands for no
-/// slots, no row and no ticket (a claim to a slot, see [`Process::ticket`]). Removed before the program sees it.
+/// Name of the environment entry by which a process finds its run: see `parse_run` of the runtime's start; -1
+/// stands for no slots, no row and no ticket (a claim to a slot, see [`Process::ticket`]). Removed before the
+/// program sees it.
 pub const ENVIRONMENT_KEY: &str = "__PAGER";
 /// Value of a queued SIGSEGV that asks a process to keep to its cap at once.
 pub const POKE: u64 = 0x0070_6167_6572_0001;
@@ -26,8 +28,9 @@ pub const IMAGES: usize = 512;
 pub const PROCESSES: usize = 1024;
 /// Process id in a slot that is being claimed, or kept for a child about to be forked.
 ///
-/// In a PID namespace of its own a process has another number than the supervisor knows it by: its slot says this until the supervisor has asked the
-/// kernel who holds the lock on the slot's byte of the control file, see [`lock_byte`].
+/// In a PID namespace of its own a process has another number than the supervisor knows it by: its slot says
+/// this until the supervisor has asked the kernel who holds the lock on the slot's byte of the control file,
+/// see [`lock_byte`].
 pub const CLAIMING: u32 = u32::MAX;
 /// Process id in a slot that the supervisor is about to free, since nobody took it in time.
 pub const ABANDONED: u32 = u32::MAX - 1;
@@ -60,7 +63,8 @@ pub struct Control {
 /// What the user asked for.
 #[repr(C)]
 pub struct Settings {
-    /// Most resident pages of one process, or of all together under [`Children::Share`]; `u64::MAX` for no cap.
+    /// Most resident pages of one process, or of all together under [`Children::Share`]; `u64::MAX` for no
+    /// cap.
     pub cap_pages: AtomicU64,
     /// Pages mapped by one image fault (1 in exact mode).
     pub fault_around_pages: AtomicU64,
@@ -78,15 +82,20 @@ pub struct Settings {
     pub root: Text,
     /// Descriptor of the runtime image, for exec.
     pub runtime_fd: AtomicI64,
-    /// Descriptor of a second file with the same contents, that a process maps in the place of the one that was executed.
+    /// Descriptor of a second file with the same contents, that a process maps in the place of the one that
+    /// was executed.
     pub runtime_copy_fd: AtomicI64,
-    /// Descriptor, in every process, of the reading end of the lifeline: when nobody has the other end any more the run is to end.
+    /// Descriptor, in every process, of the reading end of the lifeline: when nobody has the other end any
+    /// more the run is to end.
     pub lifeline_fd: AtomicI64,
-    /// Descriptor, in every process, of the hatch's inner end: a socket through which descriptors pass between supervisor and processes.
+    /// Descriptor, in every process, of the hatch's inner end: a socket through which descriptors pass
+    /// between supervisor and processes.
     pub hatch_fd: AtomicI64,
-    /// Descriptor, in every process, of `/dev/userfaultfd`, from which userfaultfds come where the system call is refused; -1 for none.
+    /// Descriptor, in every process, of `/dev/userfaultfd`, from which userfaultfds come where the system
+    /// call is refused; -1 for none.
     pub userfault_fd: AtomicI64,
-    /// Nanoseconds in a tick of the processor's time stamp counter, times 2^32; measured by the first process. 0 until then.
+    /// Nanoseconds in a tick of the processor's time stamp counter, times 2^32; measured by the first
+    /// process. 0 until then.
     pub tick_multiplier: AtomicU64,
     /// [`Engine`] as a number.
     pub engine: AtomicU32,
@@ -108,8 +117,9 @@ pub struct Settings {
     pub spaces: AtomicU32,
 }
 
-/// Descriptors of the pager have this number or a higher one, where the limits let them: a fork copies the table up to the highest open number
-/// (4,000: nothing that can be measured beside the fork; 20,000: 45 us), and few programs have as many.
+/// Descriptors of the pager have this number or a higher one, where the limits let them: a fork copies the
+/// table up to the highest open number (4,000: nothing that can be measured beside the fork; 20,000: 45 us),
+/// and few programs have as many.
 pub const OWN_DESCRIPTORS: u32 = 4096;
 
 /// What becomes of the processes that the first one starts.
@@ -130,9 +140,11 @@ pub enum Children {
 pub enum FillMode {
     /// The file's own pages are mapped, a chunk at a time.
     MapThrough = 0,
-    /// Each page is read (`pread` of 4096 bytes) into a private page: every byte is seen by whoever serves the file.
+    /// Each page is read (`pread` of 4096 bytes) into a private page: every byte is seen by whoever serves
+    /// the file.
     Exact = 1,
-    /// Runs of pages are read into private pages: for kernels that cannot guard the mapping of a file (before Linux 6.15).
+    /// Runs of pages are read into private pages: for kernels that cannot guard the mapping of a file (before
+    /// Linux 6.15).
     Read = 2,
 }
 
@@ -140,14 +152,15 @@ pub enum FillMode {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Engine {
-    /// The quickest for each kind of page: userfaultfd's SIGBUS for private ones, guard markers' SIGSEGV for those of a file.
+    /// The quickest for each kind of page: userfaultfd's SIGBUS for private ones, guard markers' SIGSEGV for
+    /// those of a file.
     Auto = 0,
     /// SIGSEGV for all: guard markers on private memory too.
     Sigsegv = 1,
     /// SIGBUS for all: pages of files are copied into private memory.
     Uffd = 2,
-    /// No signal at all: a thread of the runtime's is told of each fault and resolves it, while the program's thread sleeps. Slow; the oracle
-    /// that the others are compared with.
+    /// No signal at all: a thread of the runtime's is told of each fault and resolves it, while the program's
+    /// thread sleeps. Slow; the oracle that the others are compared with.
     Thread = 3,
 }
 
@@ -237,7 +250,8 @@ pub struct Counts {
     pub io_errors: AtomicU64,
     /// Pages resident now, over all processes.
     pub resident_now: AtomicU64,
-    /// Largest peak of a process whose slot was since taken again (by the next process, or by itself at exec).
+    /// Largest peak of a process whose slot was since taken again (by the next process, or by itself at
+    /// exec).
     pub resident_peak: AtomicU64,
     /// Room for counters to come.
     pub reserved: [AtomicU64; 30],
@@ -304,7 +318,8 @@ pub struct Image {
 /// A process of the run.
 #[repr(C)]
 pub struct Process {
-    /// Process id, as the supervisor knows it; 0 for a free slot, [`CLAIMING`] while being claimed, [`ABANDONED`] before it is freed.
+    /// Process id, as the supervisor knows it; 0 for a free slot, [`CLAIMING`] while being claimed,
+    /// [`ABANDONED`] before it is freed.
     pub pid: AtomicU32,
     /// One more than the number of the process's row in the roster; 0 where it has none.
     pub row: AtomicU32,
@@ -322,15 +337,17 @@ pub struct Process {
     pub hearing: AtomicU32,
     /// 1 from just before a poke is sent until the process gets it, see [`Process::take_poke`].
     pub unanswered: AtomicU32,
-    /// The number of the last request for pages ([`crate::remote`]) that was answered; its lowest bit says that the first page is there.
+    /// The number of the last request for pages ([`crate::remote`]) that was answered; its lowest bit says
+    /// that the first page is there.
     pub answered: AtomicU64,
     /// Path of the program it runs.
     pub program: Text,
 }
 
-/// The byte of the control file that the holder of slot `index` locks (fcntl(2), F_SETLK), where its process numbers are not the supervisor's. The
-/// kernel says who has the lock in the numbers of whoever asks, and drops it when that process ends. No two are neighbours: those of one process,
-/// or of two that share their descriptors, would become one lock.
+/// The byte of the control file that the holder of slot `index` locks (fcntl(2), F_SETLK), where its process
+/// numbers are not the supervisor's. The kernel says who has the lock in the numbers of whoever asks, and
+/// drops it when that process ends. No two are neighbours: those of one process, or of two that share their
+/// descriptors, would become one lock.
 pub const fn lock_byte(index: usize) -> u64 {
     2 * index as u64
 }

@@ -1,15 +1,16 @@
 //! Swap slots: which pages of a swap file are taken, and by how many.
 //!
-//! The map is borrowed atomics, so it can lie in memory that all processes of a run share: a forked child co-owns its parent's slots. Every
-//! operation is lock-free, and a process that is killed in the middle of one loses at most the slots it was about to get. Does no I/O and
-//! keeps no contents; where the checksum of a slot is kept is the caller's business.
+//! The map is borrowed atomics, so it can lie in memory that all processes of a run share: a forked child
+//! co-owns its parent's slots. Every operation is lock-free, and a process that is killed in the middle of
+//! one loses at most the slots it was about to get. Does no I/O and keeps no contents; where the checksum of
+//! a slot is kept is the caller's business.
 
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::addr::PAGE_SIZE;
 
-/// How far past the first free slot a search for a long run goes on, in slots. Beyond that a shorter run will do: it costs one more write,
-/// a longer search costs every eviction.
+/// How far past the first free slot a search for a long run goes on, in slots. Beyond that a shorter run will
+/// do: it costs one more write, a longer search costs every eviction.
 const SEARCH_SLOTS: u32 = 4096;
 
 /// Consecutive slots, at least one.
@@ -62,9 +63,10 @@ pub struct SlotMap<'a> {
 }
 
 impl SlotMap<'_> {
-    /// Takes up to `wanted` consecutive free slots, each with one owner: the first run of `wanted` at or after the hint (next fit, so that
-    /// what is evicted together lies together), or the longest seen within a bounded search. `None` only if a pass over the whole map found
-    /// every slot taken, or if none is wanted.
+    /// Takes up to `wanted` consecutive free slots, each with one owner: the first run of `wanted` at or
+    /// after the hint (next fit, so that what is evicted together lies together), or the longest seen within
+    /// a bounded search. `None` only if a pass over the whole map found every slot taken, or if none is
+    /// wanted.
     pub fn allocate(&self, wanted: u32) -> Option<SlotRun> {
         if wanted == 0 {
             return None;
@@ -90,8 +92,8 @@ impl SlotMap<'_> {
         }
     }
 
-    /// Takes an owner away. Releasing a free slot or one outside the map is an error of the caller: debug builds panic, others change nothing
-    /// and answer [`Released::StillOwned`].
+    /// Takes an owner away. Releasing a free slot or one outside the map is an error of the caller: debug
+    /// builds panic, others change nothing and answer [`Released::StillOwned`].
     pub fn release(&self, slot: u32) -> Released {
         let before = self.owners.get(slot as usize).and_then(|cell| {
             cell.fetch_update(Ordering::AcqRel, Ordering::Acquire, |owners| owners.checked_sub(1)).ok()
@@ -109,16 +111,16 @@ impl SlotMap<'_> {
         self.owners.get(slot as usize).map_or(0, |cell| cell.load(Ordering::Acquire))
     }
 
-    /// Where to search: at the hint, or from the map's start again once most of what lies before the hint is free. So a swap file grows to
-    /// about twice what is in it at once, however much passes through it.
+    /// Where to search: at the hint, or from the map's start again once most of what lies before the hint is
+    /// free. So a swap file grows to about twice what is in it at once, however much passes through it.
     fn start(&self) -> u64 {
         let hint = self.hint.load(Ordering::Relaxed);
         let used = self.used.load(Ordering::Relaxed);
         if hint > used.saturating_mul(2).saturating_add(u64::from(SEARCH_SLOTS)) { 0 } else { hint }
     }
 
-    /// The first run of `wanted` free slots from the hint on and around the end of the map, or the longest seen when the search has gone on
-    /// long enough after the first free slot.
+    /// The first run of `wanted` free slots from the hint on and around the end of the map, or the longest
+    /// seen when the search has gone on long enough after the first free slot.
     fn search(&self, wanted: u32) -> Option<SlotRun> {
         let slots = u32::try_from(self.owners.len()).unwrap_or(u32::MAX);
         let from = self.start().checked_rem(u64::from(slots))? as u32;
@@ -155,7 +157,8 @@ impl SlotMap<'_> {
     /// Takes as many slots from the start of `run` as are still free.
     fn claim(&self, run: SlotRun) -> Option<SlotRun> {
         let cells = &self.owners[run.first as usize..][..run.count as usize];
-        let take = |cell: &&AtomicU8| cell.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        let take =
+            |cell: &&AtomicU8| cell.compare_exchange(0, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok();
         let count = cells.iter().take_while(take).count() as u32;
         (count > 0).then_some(SlotRun { first: run.first, count })
     }

@@ -1,8 +1,9 @@
 //! The page table: a four-level tree from page number to entry, readable and changeable without a lock.
 //!
-//! Shaped like the processor's own table, but with leaves of 64 entries (512 bytes, 256 KiB of address space): a program that touches a page here and
-//! a page there costs an eighth of what leaves of 4 KiB would. Nodes appear on first use and stay until the table is dropped. Does *not* know areas,
-//! kernel mappings or frames.
+//! Shaped like the processor's own table, but with leaves of 64 entries (512 bytes, 256 KiB of address
+//! space): a program that touches a page here and a page there costs an eighth of what leaves of 4 KiB would.
+//! Nodes appear on first use and stay until the table is dropped. Does *not* know areas, kernel mappings or
+//! frames.
 
 use alloc::boxed::Box;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -21,7 +22,8 @@ const FANOUT: usize = 1 << BITS[1];
 const ENTRIES: usize = 1 << BITS[3];
 
 struct Leaf([EntryCell; ENTRIES]);
-/// In the memory of another process a node is an array of addresses, and a leaf one of entries: see [`PageTable::entry_elsewhere`].
+/// In the memory of another process a node is an array of addresses, and a leaf one of entries: see
+/// [`PageTable::entry_elsewhere`].
 const _: () = assert!(size_of::<OnceBox<Leaf>>() == 8 && size_of::<EntryCell>() == 8);
 struct Node<T, const N: usize = FANOUT>([OnceBox<T>; N]);
 
@@ -79,7 +81,8 @@ impl PageTable {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// A node, its bytes counted. Two threads may make the same one, and one of them is dropped at once: the count errs upwards.
+    /// A node, its bytes counted. Two threads may make the same one, and one of them is dropped at once: the
+    /// count errs upwards.
     fn counted<T>(&self, make: fn() -> Box<T>) -> Box<T> {
         self.bytes.fetch_add(size_of::<T>(), Ordering::Relaxed);
         make()
@@ -115,8 +118,9 @@ impl PageTable {
         .flatten()
     }
 
-    /// The entry of `page` in another process's table, which lies at `table` there; `word` reads a word of its memory. Where no leaf holds it, the entry
-    /// is empty; nothing where a word cannot be read or makes no sense.
+    /// The entry of `page` in another process's table, which lies at `table` there; `word` reads a word of
+    /// its memory. Where no leaf holds it, the entry is empty; nothing where a word cannot be read or makes
+    /// no sense.
     pub fn entry_elsewhere(table: u64, page: PageNum, word: impl Fn(u64) -> Option<u64>) -> Option<Entry> {
         let mut node = table + core::mem::offset_of!(PageTable, root) as u64;
         let indices = indices(page);
@@ -135,13 +139,15 @@ impl PageTable {
         self.root.0[l3].get()?.0[l2].get()?.0[l1].get()
     }
 
-    /// The first leaf at or behind `page` that has pages before `end`, and the first page to look at in it. Each node's holes are passed over in
-    /// one go: to find out at every hole anew where it lies made the walk of a small program's table a tenth of its fork.
+    /// The first leaf at or behind `page` that has pages before `end`, and the first page to look at in it.
+    /// Each node's holes are passed over in one go: to find out at every hole anew where it lies made the
+    /// walk of a small program's table a tenth of its fork.
     fn next_leaf(&self, mut page: PageNum, end: PageNum) -> Option<(PageNum, &Leaf)> {
         while page < end {
             let [l3, l2, l1, _] = indices(page);
-            let behind =
-                |level: usize, nodes: usize| PageNum(((page.0 >> BELOW[level]) + nodes as u64) << BELOW[level]);
+            let behind = |level: usize, nodes: usize| {
+                PageNum(((page.0 >> BELOW[level]) + nodes as u64) << BELOW[level])
+            };
             page = match self.root.hole(l3) {
                 Hole::None(node) => match node.hole(l2) {
                     Hole::None(node) => match node.hole(l1) {
@@ -164,8 +170,8 @@ fn indices(page: PageNum) -> [usize; 4] {
 
 /// An entry in the table.
 ///
-/// All orderings are sequentially consistent: a thread that pins a range and then finds the page resident must be seen by whoever makes the
-/// entry busy and then looks for pins.
+/// All orderings are sequentially consistent: a thread that pins a range and then finds the page resident
+/// must be seen by whoever makes the entry busy and then looks for pins.
 pub struct EntryCell(AtomicU64);
 
 /// What [`EntryCell::settle`] left behind.
@@ -231,14 +237,17 @@ impl EntryCell {
         };
     }
 
-    /// Announces a sleeper: the futex word and the value to sleep on, or `None` if the entry is not busy any more.
+    /// Announces a sleeper: the futex word and the value to sleep on, or `None` if the entry is not busy any
+    /// more.
     pub fn wait_word(&self) -> Option<(&AtomicU64, u32)> {
         let seen = self.0.load(Ordering::SeqCst);
         if !matches!(Entry::unpack(seen), Entry::Busy(_)) {
             return None;
         }
         let marked = seen | WAITED_FOR;
-        if seen != marked && self.0.compare_exchange(seen, marked, Ordering::SeqCst, Ordering::SeqCst).is_err() {
+        if seen != marked
+            && self.0.compare_exchange(seen, marked, Ordering::SeqCst, Ordering::SeqCst).is_err()
+        {
             return self.wait_word();
         }
         Some((&self.0, marked as u32))
@@ -249,7 +258,8 @@ impl EntryCell {
         &self.0
     }
 
-    /// Sets the entry with no regard to its owner: for a forked child, whose other threads are gone, and for entries no thread can reach.
+    /// Sets the entry with no regard to its owner: for a forked child, whose other threads are gone, and for
+    /// entries no thread can reach.
     pub fn overwrite(&self, next: Entry) {
         self.0.store(next.pack(), Ordering::SeqCst);
     }
@@ -269,8 +279,11 @@ mod tests {
             let _ = table.entry(PageNum(page)).settle(Entry::Resident(Dirt::Dirty, None));
         }
         let all = PageRange::new(PageNum(0), PageNum(1 << 36)).unwrap();
-        let found: Vec<u64> =
-            table.existing_in(all).filter(|(_, cell)| cell.load().is_resident()).map(|(page, _)| page.0).collect();
+        let found: Vec<u64> = table
+            .existing_in(all)
+            .filter(|(_, cell)| cell.load().is_resident())
+            .map(|(page, _)| page.0)
+            .collect();
         assert_eq!(found, pages);
     }
 

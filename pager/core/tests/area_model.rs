@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::area::{
-    Access, Area, AreaError, AreaTree, Backing, ForkPolicy, Growth, Holding, ImageId, KernelReason, Key, Locking,
-    PageSource, Protection, Role, Sealing,
+    Access, Area, AreaError, AreaTree, Backing, ForkPolicy, Growth, Holding, ImageId, KernelReason, Key,
+    Locking, PageSource, Protection, Role, Sealing,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -48,7 +48,9 @@ impl Record {
         let backing = match (self.image, next.image) {
             (None, None) => true,
             (Some((image, offset, valid)), Some((next_image, next_offset, next_valid))) => {
-                image == next_image && offset + PAGE_SIZE == next_offset && (valid == PAGE_SIZE || next_valid == 0)
+                image == next_image
+                    && offset + PAGE_SIZE == next_offset
+                    && (valid == PAGE_SIZE || next_valid == 0)
             }
             _ => false,
         };
@@ -95,22 +97,26 @@ fn area() -> impl Strategy<Value = Area> {
     ];
     let holding = prop_oneof![Just(Holding::Private), Just(Holding::Kernel(KernelReason::Shared))];
     let key = prop_oneof![4 => Just(Key::Number(0)), 1 => Just(Key::Number(3)), 1 => Just(Key::ExecuteOnly)];
-    (range(), protection(), holding, backing, key).prop_map(|(range, protection, holding, backing, key)| Area {
-        range,
-        protection,
-        holding,
-        backing: match backing {
-            None => Backing::Zero,
-            Some((image, shift, valid)) => {
-                Backing::Image { image: ImageId(image), offset: (range.start().0 + shift / 2) * PAGE_SIZE, valid }
-            }
-        },
-        fork: ForkPolicy::Copy,
-        role: Role::Mapping,
-        locking: Locking::Pageable,
-        growth: Growth::Fixed,
-        sealing: Sealing::Open,
-        key,
+    (range(), protection(), holding, backing, key).prop_map(|(range, protection, holding, backing, key)| {
+        Area {
+            range,
+            protection,
+            holding,
+            backing: match backing {
+                None => Backing::Zero,
+                Some((image, shift, valid)) => Backing::Image {
+                    image: ImageId(image),
+                    offset: (range.start().0 + shift / 2) * PAGE_SIZE,
+                    valid,
+                },
+            },
+            fork: ForkPolicy::Copy,
+            role: Role::Mapping,
+            locking: Locking::Pageable,
+            growth: Growth::Fixed,
+            sealing: Sealing::Open,
+            key,
+        }
     })
 }
 
@@ -173,7 +179,9 @@ fn apply(tree: &mut AreaTree, model: &mut Model, step: &Step) {
             tree.update(*range, |area| area.backing = Backing::Zero);
             change(model, *range, |record| record.image = None);
         }
-        Step::Overlapping(range) => check_pieces(&tree.overlapping(*range).collect::<Vec<_>>(), *range, model),
+        Step::Overlapping(range) => {
+            check_pieces(&tree.overlapping(*range).collect::<Vec<_>>(), *range, model)
+        }
         Step::Covers(range) => {
             assert_eq!(tree.covers(*range), range.iter().all(|page| model.contains_key(&page.0)));
         }
@@ -285,7 +293,8 @@ fn file_offsets_near_the_end_of_numbers_do_not_panic() {
 #[test]
 fn write_or_execute_alone_can_be_read() {
     let allowed = |bits: u64| {
-        [Access::Read, Access::Write, Access::Execute].map(|access| Protection::from_prot(bits).allows(access))
+        [Access::Read, Access::Write, Access::Execute]
+            .map(|access| Protection::from_prot(bits).allows(access))
     };
     assert_eq!(allowed(0), [false, false, false]);
     assert_eq!(allowed(1), [true, false, false]);

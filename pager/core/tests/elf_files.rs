@@ -28,7 +28,8 @@ fn programs_of_this_machine() {
         assert_eq!(text, b"/lib64/ld-linux-x86-64.so.2\0", "{path}");
         assert_eq!(program.phdr_vaddr, Some(program.header.phoff), "{path}");
         assert!(!program.stack_executable, "{path}");
-        let text_of_entry = program.pieces(0).find(|piece| piece.range.contains(PageNum(program.header.entry >> 12)));
+        let text_of_entry =
+            program.pieces(0).find(|piece| piece.range.contains(PageNum(program.header.entry >> 12)));
         assert!(text_of_entry.unwrap().protection.contains(Protection::EXEC), "{path}");
     }
 }
@@ -42,7 +43,8 @@ fn the_interpreter_of_this_machine() {
     assert_eq!(program.span().start(), PageNum(0));
 }
 
-/// What /proc/self/maps says of this very program is what its pieces say, but for what relocation protected later.
+/// What /proc/self/maps says of this very program is what its pieces say, but for what relocation protected
+/// later.
 #[test]
 fn the_kernel_maps_what_the_pieces_say() {
     let file = std::fs::read("/proc/self/exe").unwrap();
@@ -73,9 +75,13 @@ fn the_kernel_maps_what_the_pieces_say() {
 fn an_ordinary_program_becomes_these_areas() {
     let file = build::ordinary();
     let read = Protection::READ;
-    let file_piece =
-        |range, offset, valid, protection| Piece { range, backing: PieceBacking::File { offset, valid }, protection };
-    let zero = Piece { range: pages(0x14, 0x16), backing: PieceBacking::Zero, protection: read | Protection::WRITE };
+    let file_piece = |range, offset, valid, protection| Piece {
+        range,
+        backing: PieceBacking::File { offset, valid },
+        protection,
+    };
+    let zero =
+        Piece { range: pages(0x14, 0x16), backing: PieceBacking::Zero, protection: read | Protection::WRITE };
     let expected = [
         // Where zeros do not begin in the last page, the file shows through up to its end.
         file_piece(pages(0x10, 0x11), 0, 0x600, read),
@@ -115,13 +121,19 @@ fn a_page_that_two_segments_share_is_the_later_ones() {
     let file = elf(3, &[load(R | X, 0, 0, 0x1120, 0x1120), load(R | W, 0x1120, 0x1120, 0x20, 0x20)], 0x1140);
     let [text, data] = all_pieces(&file, 0)[..] else { panic!("two pieces") };
     assert_eq!((text.range, text.backing), (pages(0, 1), PieceBacking::File { offset: 0, valid: 0x1000 }));
-    assert_eq!((data.range, data.backing), (pages(1, 2), PieceBacking::File { offset: 0x1000, valid: 0x140 }));
+    assert_eq!(
+        (data.range, data.backing),
+        (pages(1, 2), PieceBacking::File { offset: 0x1000, valid: 0x140 })
+    );
 }
 
 #[test]
 fn a_bias_out_of_user_space_yields_nothing() {
     let program = parse(&build::ordinary()).unwrap();
-    assert_eq!(program.pieces(0x7fff_ffff_e000).filter(|piece| piece.range.end().0 > 0x7_ffff_ffff).count(), 0);
+    assert_eq!(
+        program.pieces(0x7fff_ffff_e000).filter(|piece| piece.range.end().0 > 0x7_ffff_ffff).count(),
+        0
+    );
     assert_eq!(pieces(&program.segments[0], u64::MAX - 0xfff).count(), 0);
 }
 
@@ -174,7 +186,11 @@ fn every_wrong_header_has_its_error() {
     }
     let wrapping = with_bytes(32, &u64::MAX.to_le_bytes());
     assert_eq!(parse(&wrapping), Err(ElfError::TableOutsideFile { offset: u64::MAX }));
-    assert_eq!(parse(&with_bytes(56, &[1, 0])).unwrap_err(), ElfError::NoSegment, "only the interpreter is left");
+    assert_eq!(
+        parse(&with_bytes(56, &[1, 0])).unwrap_err(),
+        ElfError::NoSegment,
+        "only the interpreter is left"
+    );
 }
 
 #[test]
@@ -186,9 +202,15 @@ fn every_wrong_segment_has_its_error() {
         (with_segment(|ph| ph.offset = 0x1400), ElfError::Truncated { segment, end: 0x1480 }),
         (with_segment(|ph| ph.offset = u64::MAX), ElfError::Truncated { segment, end: u64::MAX }),
         (with_segment(|ph| ph.vaddr = 0x13ff), ElfError::NotCongruent { segment, vaddr: 0x13ff }),
-        (with_segment(|ph| (ph.vaddr, ph.offset) = (0x13ff, 0x3ff)), ElfError::Overlap { segment, vaddr: 0x13ff }),
+        (
+            with_segment(|ph| (ph.vaddr, ph.offset) = (0x13ff, 0x3ff)),
+            ElfError::Overlap { segment, vaddr: 0x13ff },
+        ),
         (with_segment(|ph| ph.memsz = 1 << 47), ElfError::OutsideUser { segment, vaddr: 0x2400 }),
-        (with_segment(|ph| ph.vaddr = u64::MAX - 0x7f), ElfError::OutsideUser { segment, vaddr: u64::MAX - 0x7f }),
+        (
+            with_segment(|ph| ph.vaddr = u64::MAX - 0x7f),
+            ElfError::OutsideUser { segment, vaddr: u64::MAX - 0x7f },
+        ),
     ];
     for (file, error) in cases {
         assert_eq!(parse(&file), Err(error));

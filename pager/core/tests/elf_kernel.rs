@@ -1,5 +1,5 @@
-//! That this kernel maps a segment as `elf::pieces` says, where the two could be thought to differ. Assumes that `CARGO_TARGET_TMPDIR` may
-//! hold programs.
+//! That this kernel maps a segment as `elf::pieces` says, where the two could be thought to differ. Assumes
+//! that `CARGO_TARGET_TMPDIR` may hold programs.
 
 mod elf_support;
 
@@ -17,8 +17,8 @@ const BASE: u64 = 0x40_0000;
 /// What the file holds after the segment's 0x100 bytes.
 const FILLER: i32 = 0xa5;
 
-/// A program of one segment which stores to its second page, whose bytes are all past `filesz`, and exits with a byte of the
-/// first, after `filesz`.
+/// A program of one segment which stores to its second page, whose bytes are all past `filesz`, and exits
+/// with a byte of the first, after `filesz`.
 fn program(flags: u32) -> Vec<u8> {
     let code: [u8; 23] = [
         0xc6, 0x04, 0x25, 0x00, 0x18, 0x40, 0x00, 0x01, // mov byte ptr [0x401800], 1
@@ -65,5 +65,9 @@ fn bss_is_mapped_as_the_kernel_maps_it() {
     let writable = program(R | W | X);
     let pieces: Vec<_> = parse(&writable).unwrap().pieces(0).collect();
     assert_eq!(pieces[0].backing, PieceBacking::File { offset: 0, valid: 0x100 });
-    assert_eq!(run("writable-bss", &writable), Some(0), "the page before it is zeroed from where the file bytes end");
+    assert_eq!(
+        run("writable-bss", &writable),
+        Some(0),
+        "the page before it is zeroed from where the file bytes end"
+    );
 }

@@ -21,7 +21,11 @@ fn the_seed_corpus_is_the_one_the_builder_makes() {
         if std::env::var_os("UPDATE_SEEDS").is_some() {
             std::fs::write(&path, made).unwrap();
         }
-        assert!(std::fs::read(&path).unwrap() == *made, "{} differs: run with UPDATE_SEEDS=1", path.display());
+        assert!(
+            std::fs::read(&path).unwrap() == *made,
+            "{} differs: run with UPDATE_SEEDS=1",
+            path.display()
+        );
     }
 }
 

@@ -2,7 +2,8 @@
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
 use pager_core::area::{
-    Access, Area, Backing, ForkPolicy, Growth, Holding, ImageId, KernelReason, Key, Locking, Protection, Role, Sealing,
+    Access, Area, Backing, ForkPolicy, Growth, Holding, ImageId, KernelReason, Key, Locking, Protection,
+    Role, Sealing,
 };
 use pager_core::entry::{Dirt, Entry, ImageRow, SwapSlot};
 use pager_core::fault::{Plan, around, classify};
@@ -96,7 +97,11 @@ fn every_combination_has_its_plan() {
                     for (backing, fill) in backings() {
                         let area = area(Protection::from_prot(prot), holding, backing);
                         let plan = classify(Some(&area), page, entry, access);
-                        assert_eq!(plan, expected(&area, entry, access, fill), "{area:?} {entry:?} {access:?}");
+                        assert_eq!(
+                            plan,
+                            expected(&area, entry, access, fill),
+                            "{area:?} {entry:?} {access:?}"
+                        );
                         combinations += 1;
                     }
                 }

@@ -56,7 +56,11 @@ impl Queue {
     }
 }
 
-fn run(policy: &mut impl Policy, steps: &[Step], mut compare: impl FnMut(&Step, &HashSet<u64>, &[u64], usize)) {
+fn run(
+    policy: &mut impl Policy,
+    steps: &[Step],
+    mut compare: impl FnMut(&Step, &HashSet<u64>, &[u64], usize),
+) {
     let mut resident: HashSet<u64> = HashSet::new();
     let mut tracked: BTreeSet<u64> = BTreeSet::new();
     for step in steps {
@@ -195,7 +199,8 @@ fn without_a_cap_nothing_is_tracked() {
     assert_eq!((policy.len(), policy.memory_bytes()), (0, 0));
 }
 
-/// A program that maps, touches and unmaps for ever, or whose pages are installed again and again, must not make the queues grow.
+/// A program that maps, touches and unmaps for ever, or whose pages are installed again and again, must not
+/// make the queues grow.
 #[test]
 fn churn_does_not_grow_the_memory() {
     let mut policy = TwoQueue::new(1000);
@@ -240,7 +245,8 @@ fn a_page_costs_at_most_sixteen_bytes() {
             if policy.len() == cap {
                 drain(&mut policy, 32);
             }
-            // Scattered over more than the cap, now and then one that is tracked still: queues, holes and ghosts all fill.
+            // Scattered over more than the cap, now and then one that is tracked still: queues, holes and
+            // ghosts all fill.
             let mixed = round.wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let page = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 20;
             policy.installed(PageNum(page % (cap as u64 * 4 / 3)), Install::First);

@@ -1,4 +1,5 @@
-//! How many misses each policy has on traces of known shape, beside policies that see every reference and one that sees the future.
+//! How many misses each policy has on traces of known shape, beside policies that see every reference and one
+//! that sees the future.
 //!
 //! Run with `--nocapture` for the table. Only relations that must hold whatever the tuning are asserted.
 
@@ -25,7 +26,8 @@ impl Random {
     }
 }
 
-/// `len` references to `pages` pages, the rank-th most used with a probability of `1 / rank^skew`; ranks are scattered over the pages.
+/// `len` references to `pages` pages, the rank-th most used with a probability of `1 / rank^skew`; ranks are
+/// scattered over the pages.
 fn zipf(pages: usize, skew: f64, len: usize, random: &mut Random) -> Vec<u64> {
     let mut sums = Vec::with_capacity(pages);
     let mut sum = 0.0;
@@ -257,7 +259,9 @@ fn pages_that_are_out_of_use_go_though_they_had_been_in_use_much() {
     let cap = CAP as u64;
     for batch in [1, 32] {
         let after = misses(TwoQueue::new(cap), batch, &moved_on) - misses(TwoQueue::new(cap), batch, &before);
-        println!("{after} misses in 100 rounds over 900 pages, which all fit, victims taken {batch} at a time");
+        println!(
+            "{after} misses in 100 rounds over 900 pages, which all fit, victims taken {batch} at a time"
+        );
         assert!(after < 30 * 900);
     }
 }

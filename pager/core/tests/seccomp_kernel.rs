@@ -1,11 +1,14 @@
-//! That `seccomp` checks, runs and combines filters as this kernel does: random ones, which a C program installs and makes calls under. Assumes gcc,
-//! a kernel with seccomp, and that `CARGO_TARGET_TMPDIR` may hold programs.
+//! That `seccomp` checks, runs and combines filters as this kernel does: random ones, which a C program
+//! installs and makes calls under. Assumes gcc, a kernel with seccomp, and that `CARGO_TARGET_TMPDIR` may
+//! hold programs.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use pager_core::seccomp::{ARCH_X86_64, Action, Data, Filter, INSTRUCTION_BYTES, Instruction, Verdict, path_has_room};
+use pager_core::seccomp::{
+    ARCH_X86_64, Action, Data, Filter, INSTRUCTION_BYTES, Instruction, Verdict, path_has_room,
+};
 
 const SEED: &str = "20261201";
 const SETS: &str = "2000";
@@ -23,7 +26,8 @@ static GUEST: LazyLock<PathBuf> = LazyLock::new(build);
 fn build() -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../integration/guests/seccomp_verdicts.c");
     let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("seccomp_verdicts");
-    let status = Command::new("gcc").args(["-O1", "-static", "-no-pie", "-o"]).arg(&program).arg(source).status();
+    let status =
+        Command::new("gcc").args(["-O1", "-static", "-no-pie", "-o"]).arg(&program).arg(source).status();
     assert!(status.expect("gcc can be started (apt-get install gcc libc6-dev)").success());
     program
 }
@@ -58,7 +62,8 @@ impl Places {
     }
 
     fn probe(&self, installed: &[Filter], probe: usize) -> String {
-        let verdict = self.judge(installed, PROBES[probe], std::array::from_fn(|index| argument(probe, index)));
+        let verdict =
+            self.judge(installed, PROBES[probe], std::array::from_fn(|index| argument(probe, index)));
         match verdict.action {
             Action::Allow | Action::Log => "A".into(),
             Action::Errno => format!("E{}", verdict.errno()),
@@ -81,7 +86,9 @@ impl Places {
                 (Action::Errno, _) if verdict.errno() == 0 => panic!("the guest takes that for success"),
                 (Action::Errno, _) => errno = verdict.errno().into(),
                 (Action::Notify | Action::Trace, _) => errno = 38,
-                (Action::KillThread | Action::KillProcess, _) => return format!("{} died 1031:", installed.len()),
+                (Action::KillThread | Action::KillProcess, _) => {
+                    return format!("{} died 1031:", installed.len());
+                }
                 (Action::Trap, _) => errno = -1,
             }
             if errno != 0 {
@@ -117,7 +124,8 @@ fn random_filters_answer_as_the_kernel_does() {
     assert!(installed > sets / 2, "too few of the filters are valid: {installed}");
 }
 
-/// The kernel counts the instructions of its translation. As many of them are taken on top of each other as the model says.
+/// The kernel counts the instructions of its translation. As many of them are taken on top of each other as
+/// the model says.
 #[test]
 fn as_many_filters_fit_as_the_kernel_takes() {
     let told = Command::new(&*GUEST).arg("depths").output().expect("the guest can be started");

@@ -1,14 +1,16 @@
 //! The call table against strace's view of real calls. Assumes Linux with strace, and ptrace allowed.
 //!
-//! strace prints what it read behind a pointer: a string, a structure in braces, an array in brackets. Where it prints one of these, the
-//! row must have a pointer; where the row has one, strace must print one of these, an address or NULL.
+//! strace prints what it read behind a pointer: a string, a structure in braces, an array in brackets. Where
+//! it prints one of these, the row must have a pointer; where the row has one, strace must print one of
+//! these, an address or NULL.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use pager_core::calls::{ROWS, Route, Row, Shape, row};
 
-/// Programs that make many kinds of calls: a shell with pipes and redirections, and a Python script for sockets, polling and signals.
+/// Programs that make many kinds of calls: a shell with pipes and redirections, and a Python script for
+/// sockets, polling and signals.
 const SHELL: &str = "cd \"$0\" && ls -la / > l && cp -p l m && mv m n && ln -s n o && ln n p && readlink o && stat -f . && sort l | head -2 && \
      dd if=l of=q bs=100 count=2 && touch -d @1 q && truncate -s 9000 q && chmod 600 q && mkdir d && rmdir d && find . -newer l && \
      nice timeout 5 sleep 0.01 && df . && date && id && uname -a && rm -f n o";
@@ -46,18 +48,25 @@ fn the_table_agrees_with_strace_about_real_calls() {
 
     let by_name: BTreeMap<&str, &Row> = (0..ROWS as u64).filter_map(row).map(|row| (row.name, row)).collect();
     let kinds: BTreeSet<&str> = calls.iter().map(|call| call.name.as_str()).collect();
-    assert!(calls.len() > 2000 && kinds.len() > 80, "{} calls of {} kinds: {kinds:?}", calls.len(), kinds.len());
+    assert!(
+        calls.len() > 2000 && kinds.len() > 80,
+        "{} calls of {} kinds: {kinds:?}",
+        calls.len(),
+        kinds.len()
+    );
     println!("{} calls of {} kinds", calls.len(), kinds.len());
-    let wrong: BTreeSet<String> =
-        calls.iter().filter_map(|call| disagreement(by_name.get(call.name.as_str()).copied(), call)).collect();
+    let wrong: BTreeSet<String> = calls
+        .iter()
+        .filter_map(|call| disagreement(by_name.get(call.name.as_str()).copied(), call))
+        .collect();
     assert!(wrong.is_empty(), "{}", wrong.into_iter().collect::<Vec<_>>().join("\n"));
 }
 
 /// What strace and `row` disagree about, one line.
 fn disagreement(row: Option<&Row>, call: &Seen) -> Option<String> {
     let Some(row) = row else { return Some(format!("no row for {}", call.name)) };
-    // Refused calls and areas' calls touch nothing by the table; strace gives clone's arguments in an order of its own, and rt_sigreturn the
-    // frame on the stack; one pointer of futex's row stands for all.
+    // Refused calls and areas' calls touch nothing by the table; strace gives clone's arguments in an order
+    // of its own, and rt_sigreturn the frame on the stack; one pointer of futex's row stands for all.
     if matches!(row.route, Route::Refused(_) | Route::Managed(_))
         || matches!(row.name, "clone" | "rt_sigreturn" | "futex")
     {
@@ -69,7 +78,8 @@ fn disagreement(row: Option<&Row>, call: &Seen) -> Option<String> {
             None => !looks_followed(text),
             Some(shape) => looks_followed(text) || looks_like_address(text) || depends_on_arguments(shape),
         };
-        (!agrees).then(|| format!("{} argument {at}: strace prints {text}, the row says {pointer:?}", row.name))
+        (!agrees)
+            .then(|| format!("{} argument {at}: strace prints {text}, the row says {pointer:?}", row.name))
     })
 }
 
@@ -84,10 +94,14 @@ fn looks_like_address(text: &str) -> bool {
 
 /// Arguments that are pointers for some commands only.
 fn depends_on_arguments(shape: Shape) -> bool {
-    matches!(shape, Shape::Ioctl | Shape::Fcntl | Shape::Prctl | Shape::ArchPrctl | Shape::Keyctl | Shape::CloneTid)
+    matches!(
+        shape,
+        Shape::Ioctl | Shape::Fcntl | Shape::Prctl | Shape::ArchPrctl | Shape::Keyctl | Shape::CloneTid
+    )
 }
 
-/// The calls of a command and of all that it starts, those that ended with an error or were cut by the process's end left out.
+/// The calls of a command and of all that it starts, those that ended with an error or were cut by the
+/// process's end left out.
 fn trace(command: &[&str], folder: &str) -> Vec<Seen> {
     let log = format!("{folder}/strace.log");
     let output = Command::new("strace")
@@ -101,7 +115,8 @@ fn trace(command: &[&str], folder: &str) -> Vec<Seen> {
     log.lines().filter_map(|line| parse(line, &mut halves)).collect()
 }
 
-/// One line of `strace -f -o`: `PID name(arguments) = result`, or half of it while another thread's call came between.
+/// One line of `strace -f -o`: `PID name(arguments) = result`, or half of it while another thread's call came
+/// between.
 fn parse<'a>(line: &'a str, halves: &mut BTreeMap<&'a str, &'a str>) -> Option<Seen> {
     let (pid, rest) = line.split_once(' ')?;
     let rest = rest.trim_start();
@@ -116,7 +131,8 @@ fn parse<'a>(line: &'a str, halves: &mut BTreeMap<&'a str, &'a str>) -> Option<S
     let (name, rest) = whole.split_once('(')?;
     let (arguments, result) = rest.rsplit_once(" = ")?;
     let arguments = arguments.trim_end().strip_suffix(')')?;
-    let done = !result.starts_with(['-', '?']) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let done = !result.starts_with(['-', '?'])
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     done.then(|| Seen { name: name.to_owned(), arguments: split(arguments) })
 }
 

@@ -29,8 +29,9 @@ fn entry() -> impl Strategy<Value = Entry> {
 
 /// Page numbers at the edges of nodes of every level, and anywhere.
 fn page() -> impl Strategy<Value = u64> {
-    let edge = (0..4usize, 0..3u64, 0..3u64)
-        .prop_map(|(level, nth, near)| (nth.saturating_mul(1 << [0, 6, 15, 24][level]) + near).saturating_sub(1));
+    let edge = (0..4usize, 0..3u64, 0..3u64).prop_map(|(level, nth, near)| {
+        (nth.saturating_mul(1 << [0, 6, 15, 24][level]) + near).saturating_sub(1)
+    });
     prop_oneof![3 => edge, 1 => 0..1u64 << 36]
 }
 
@@ -106,7 +107,8 @@ proptest! {
     }
 }
 
-/// Threads take and settle the same few entries; a counter that only the owner touches shows whether two ever owned one at once.
+/// Threads take and settle the same few entries; a counter that only the owner touches shows whether two ever
+/// owned one at once.
 #[test]
 fn a_busy_entry_has_one_owner() {
     const PAGES: u64 = 3;
@@ -128,7 +130,8 @@ fn a_busy_entry_has_one_owner() {
                     if cell.take(seen) {
                         assert_eq!(owned[page as usize].fetch_add(1, Ordering::SeqCst), 0);
                         owned[page as usize].fetch_sub(1, Ordering::SeqCst);
-                        let next = if round % 2 == 0 { Entry::Resident(Dirt::Dirty, None) } else { Entry::Empty };
+                        let next =
+                            if round % 2 == 0 { Entry::Resident(Dirt::Dirty, None) } else { Entry::Empty };
                         let _: Waiters = cell.settle(next);
                     }
                 }

@@ -1,7 +1,8 @@
 //! The runtime's own part of the address space, and its heap.
 //!
-//! Everything the runtime maps lies in one range far from the program's, so that one comparison keeps the program's memory calls off it. None of
-//! it is paged: the pager must not page the memory that it needs to page.
+//! Everything the runtime maps lies in one range far from the program's, so that one comparison keeps the
+//! program's memory calls off it. None of it is paged: the pager must not page the memory that it needs to
+//! page.
 
 use alloc::alloc::{GlobalAlloc, Layout};
 use core::ops::Range;
@@ -15,8 +16,8 @@ use crate::sys::file::Fd;
 use crate::sys::memory::{self, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, MAP_SHARED};
 use crate::sys::memory::{PROT_READ, PROT_WRITE};
 
-/// Where the runtime image is linked, and all that it maps. Sanitizers know which addresses a program may have: this is below where the kernel puts
-/// position-independent programs, which all of them allow.
+/// Where the runtime image is linked, and all that it maps. Sanitizers know which addresses a program may
+/// have: this is below where the kernel puts position-independent programs, which all of them allow.
 pub const RESERVED: Range<u64> = 0x5500_0000_0000..0x5540_0000_0000;
 /// First address behind the image for mappings.
 const FIRST: u64 = 0x5501_0000_0000;
@@ -42,14 +43,17 @@ pub fn reserves(addr: u64, len: u64) -> bool {
 pub fn map(len: u64, align: u64) -> Result<u64, Errno> {
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     let addr = match map_with(len, align, PROT_READ | PROT_WRITE, flags, -1) {
-        Err(Errno::ENOMEM) => return SPARE.lock().take(len.next_multiple_of(PAGE_SIZE), align).ok_or(Errno::ENOMEM),
+        Err(Errno::ENOMEM) => {
+            return SPARE.lock().take(len.next_multiple_of(PAGE_SIZE), align).ok_or(Errno::ENOMEM);
+        }
         addr => addr?,
     };
     let _ = memory::madvise(addr, len, memory::MADV_DONTDUMP);
     Ok(addr)
 }
 
-/// Memory for when the kernel gives none: the program has all the mappings, or all the address space, that it may have.
+/// Memory for when the kernel gives none: the program has all the mappings, or all the address space, that it
+/// may have.
 struct Spare(Range<u64>);
 
 static SPARE: Mutex<Spare> = Mutex::new(Rank::Spare, Spare(0..0));
@@ -124,7 +128,8 @@ struct Heap {
 // SAFETY: the raw pointers are only followed under the heap's lock.
 unsafe impl Send for Heap {}
 
-static HEAP: Mutex<Heap> = Mutex::new(Rank::Heap, Heap { free: [core::ptr::null_mut(); CLASSES], cursor: 0, end: 0 });
+static HEAP: Mutex<Heap> =
+    Mutex::new(Rank::Heap, Heap { free: [core::ptr::null_mut(); CLASSES], cursor: 0, end: 0 });
 
 /// Bytes of the heap's blocks, free ones of the size classes with them: they stay.
 static HEAP_BYTES: AtomicU64 = AtomicU64::new(0);
@@ -139,7 +144,8 @@ pub fn heap_lock() -> &'static RawMutex {
     HEAP.raw()
 }
 
-/// The global allocator: size classes over [`map`]. A block goes back to the list of its class and is never returned to the kernel.
+/// The global allocator: size classes over [`map`]. A block goes back to the list of its class and is never
+/// returned to the kernel.
 pub struct RuntimeHeap;
 
 fn class_of(layout: &Layout) -> Option<usize> {
@@ -177,14 +183,16 @@ impl Heap {
     }
 }
 
-// SAFETY: blocks of a class are disjoint, aligned to their size up to a page (mapped ones to a page), and used by one owner until freed.
+// SAFETY: blocks of a class are disjoint, aligned to their size up to a page (mapped ones to a page), and
+// used by one owner until freed.
 unsafe impl GlobalAlloc for RuntimeHeap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         match class_of(&layout) {
             Some(class) => HEAP.lock().take(class),
             None => match map(layout.size() as u64, (layout.align() as u64).max(PAGE_SIZE)) {
                 Ok(addr) => {
-                    HEAP_BYTES.fetch_add((layout.size() as u64).next_multiple_of(PAGE_SIZE), Ordering::Relaxed);
+                    HEAP_BYTES
+                        .fetch_add((layout.size() as u64).next_multiple_of(PAGE_SIZE), Ordering::Relaxed);
                     addr as *mut u8
                 }
                 Err(_) => core::ptr::null_mut(),

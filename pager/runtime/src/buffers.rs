@@ -1,4 +1,5 @@
-//! Bounce buffers: where pages are on their way between files and the program, and records whose buffers are large against the cap.
+//! Bounce buffers: where pages are on their way between files and the program, and records whose buffers are
+//! large against the cap.
 
 use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
@@ -27,7 +28,8 @@ struct Pool {
     records: Vec<(u64, u64)>,
 }
 
-static POOL: Mutex<Pool> = Mutex::new(Rank::Buffers, Pool { warm: Vec::new(), cold: Vec::new(), records: Vec::new() });
+static POOL: Mutex<Pool> =
+    Mutex::new(Rank::Buffers, Pool { warm: Vec::new(), cold: Vec::new(), records: Vec::new() });
 
 /// The pool's lock, to be held across a fork.
 pub fn pool_lock() -> &'static RawMutex {
@@ -129,7 +131,8 @@ impl DerefMut for RecordBuffer {
 impl Drop for RecordBuffer {
     fn drop(&mut self) {
         if self.capacity > RECORD_WARM {
-            let _ = memory::madvise(self.addr + RECORD_WARM, self.capacity - RECORD_WARM, memory::MADV_DONTNEED);
+            let _ =
+                memory::madvise(self.addr + RECORD_WARM, self.capacity - RECORD_WARM, memory::MADV_DONTNEED);
         }
         POOL.lock().records.push((self.addr, self.capacity));
     }

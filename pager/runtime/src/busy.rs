@@ -1,7 +1,7 @@
 //! Busy entries: one thread changes a page, everybody else waits on its entry.
 //!
-//! A busy page stays in its area: memory calls wait for it. How many there are is counted, for those who want the process
-//! at rest.
+//! A busy page stays in its area: memory calls wait for it. How many there are is counted, for those who want
+//! the process at rest.
 
 use core::sync::atomic::Ordering;
 
@@ -28,13 +28,15 @@ pub fn settle(page: PageNum, next: Entry) {
     SPACE.busy.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// Makes an entry busy if it says `seen`, when the process is not at rest; it will not be before the entry is settled.
+/// Makes an entry busy if it says `seen`, when the process is not at rest; it will not be before the entry is
+/// settled.
 pub fn take_at_work(page: PageNum, seen: Entry) -> bool {
     let _areas = SPACE.areas.read();
     take(page, seen)
 }
 
-/// Makes an entry busy if it says `seen`. The lock of the areas must be held, or that of the queue: who wants the process at rest takes both.
+/// Makes an entry busy if it says `seen`. The lock of the areas must be held, or that of the queue: who wants
+/// the process at rest takes both.
 pub fn take(page: PageNum, seen: Entry) -> bool {
     SPACE.busy.fetch_add(1, Ordering::SeqCst);
     let taken = SPACE.table.entry(page).take(seen);

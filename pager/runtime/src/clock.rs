@@ -1,5 +1,6 @@
-//! Time without system calls: the processor's counter, scaled once per run. A program may have every read of the counter fault (PR_SET_TSC of
-//! prctl(2)); from then on the kernel is asked, and its time is scaled to the counter's.
+//! Time without system calls: the processor's counter, scaled once per run. A program may have every read of
+//! the counter fault (PR_SET_TSC of prctl(2)); from then on the kernel is asked, and its time is scaled to
+//! the counter's.
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -40,7 +41,8 @@ pub fn forbid_counter() {
     }
 }
 
-/// Finds out whether the counter may be read, which exec leaves as it was, and measures its rate if no process of the run has done so.
+/// Finds out whether the counter may be read, which exec leaves as it was, and measures its rate if no
+/// process of the run has done so.
 pub fn calibrate() {
     let multiplier = &control::settings().tick_multiplier;
     if task::is_counter_forbidden() {

@@ -1,7 +1,7 @@
 //! The control file, as this process has it mapped: the run's settings and counters, and this process's slot.
 //!
-//! Set once, before the process has a second thread; a forked child inherits it and takes a slot of its own. All of it is
-//! atomics that other processes change at any time.
+//! Set once, before the process has a second thread; a forked child inherits it and takes a slot of its own.
+//! All of it is atomics that other processes change at any time.
 
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
@@ -94,7 +94,8 @@ pub fn is_owner() -> bool {
     OWNER.load(Ordering::Relaxed) == task::pid()
 }
 
-/// Notes that a process of the run traces another, or is about to: from then on waits are looked at, and exec asks who traces.
+/// Notes that a process of the run traces another, or is about to: from then on waits are looked at, and exec
+/// asks who traces.
 pub fn note_tracing() {
     settings().tracing.store(1, Ordering::Relaxed);
 }
@@ -104,13 +105,14 @@ pub fn is_tracing() -> bool {
     settings().tracing.load(Ordering::Relaxed) != 0
 }
 
-/// The cap that the user set: of this process, or of all of the run together. What is fitted to it stays as it is while the part changes.
+/// The cap that the user set: of this process, or of all of the run together. What is fitted to it stays as
+/// it is while the part changes.
 pub fn cap() -> u64 {
     settings().cap_pages.load(Ordering::Relaxed)
 }
 
-/// Whether this process is about to be copied, or is a copy that has not taken itself over yet: what it lacks reads as zeros then. Read by other
-/// processes of the run.
+/// Whether this process is about to be copied, or is a copy that has not taken itself over yet: what it lacks
+/// reads as zeros then. Read by other processes of the run.
 static FORKING: AtomicU64 = AtomicU64::new(0);
 
 /// Notes that the process is about to be copied, or that this is over.
@@ -118,7 +120,8 @@ pub fn note_forking(forking: bool) {
     FORKING.store(forking.into(), Ordering::SeqCst);
 }
 
-/// What is to be read of a process of the run to find its slot: where its control block and its slot are mapped, and whether it is being forked.
+/// What is to be read of a process of the run to find its slot: where its control block and its slot are
+/// mapped, and whether it is being forked.
 pub fn landmarks() -> [u64; 3] {
     [CONTROL.as_ptr() as u64, PROCESS.as_ptr() as u64, FORKING.as_ptr() as u64]
 }

@@ -1,6 +1,8 @@
-//! This process's part of a cap that all processes of the run share: the [`Pool`], as the rest of the runtime uses it.
+//! This process's part of a cap that all processes of the run share: the [`Pool`], as the rest of the runtime
+//! uses it.
 //!
-//! Nothing here waits and no lock is needed. Where every process has the cap to itself, nothing here does anything.
+//! Nothing here waits and no lock is needed. Where every process has the cap to itself, nothing here does
+//! anything.
 
 use core::sync::atomic::Ordering;
 
@@ -68,8 +70,8 @@ pub fn open(slot: &Process, opening: Opening) {
     }
 }
 
-/// Takes credit for `pages` as far as there is some, and takes off what is owed to others: how much. The caller evicts down to what is left, then
-/// calls [`pay`].
+/// Takes credit for `pages` as far as there is some, and takes off what is owed to others: how much. The
+/// caller evicts down to what is left, then calls [`pay`].
 pub fn settle(pages: u64, occasion: Occasion) -> u64 {
     if !shared() {
         return 0;
@@ -92,8 +94,8 @@ pub fn lower(pages: u64) {
     }
 }
 
-/// Sets credit for a child with `pages` aside: how much. What the pool did not have was taken from this process, which has to evict down to what is
-/// left before it forks.
+/// Sets credit for a child with `pages` aside: how much. What the pool did not have was taken from this
+/// process, which has to evict down to what is left before it forks.
 pub fn endow(pages: u64) -> u64 {
     if shared() { common().endow(account(), pages) } else { 0 }
 }
@@ -111,7 +113,8 @@ pub fn take_back(endowment: u64) {
     common().give(endowment);
 }
 
-/// Charges a forked child for what it has beyond its endowment: what other threads of its parent brought in meanwhile.
+/// Charges a forked child for what it has beyond its endowment: what other threads of its parent brought in
+/// meanwhile.
 pub fn adopt(pages: u64) {
     if shared() {
         let more = pages.saturating_sub(held());
@@ -132,8 +135,8 @@ pub fn leave() {
     }
 }
 
-/// Whether the cap has no room for one more process, or the run none for its account. Those that were just killed take up room until
-/// the supervisor finds out, for which there is some time.
+/// Whether the cap has no room for one more process, or the run none for its account. Those that were just
+/// killed take up room until the supervisor finds out, for which there is some time.
 pub fn is_full() -> bool {
     if !shared() {
         return false;

@@ -1,10 +1,12 @@
 //! The engine: how a missing private page makes itself known.
 //!
-//! Private memory is registered with userfaultfd under every engine. Under [`Engine::Sigsegv`] a guard marker lies on each missing page as well, so the
-//! touch is a SIGSEGV; the registration underneath closes the moments between a marker and a page, where a touch is a SIGBUS and waits.
+//! Private memory is registered with userfaultfd under every engine. Under [`Engine::Sigsegv`] a guard marker
+//! lies on each missing page as well, so the touch is a SIGSEGV; the registration underneath closes the
+//! moments between a marker and a page, where a touch is a SIGBUS and waits.
 //!
-//! Markers lie in the kernel's page tables, 8 bytes for each page: none are laid on memory that the program may not touch (they come when it may), and
-//! none on more than `MOST_MARKED` in one go. What a program reserves by the terabyte stays without, and its first touches are SIGBUS.
+//! Markers lie in the kernel's page tables, 8 bytes for each page: none are laid on memory that the program
+//! may not touch (they come when it may), and none on more than `MOST_MARKED` in one go. What a program
+//! reserves by the terabyte stays without, and its first touches are SIGBUS.
 
 use core::sync::atomic::Ordering;
 
@@ -62,7 +64,8 @@ pub fn mark(range: PageRange, protection: Protection) {
 
 /// Called when the program may touch memory that it could not: marks what is missing in it.
 ///
-/// The writers' lock of the areas must be held, so that no fill begins; what is in memory or under way stays as it is.
+/// The writers' lock of the areas must be held, so that no fill begins; what is in memory or under way stays
+/// as it is.
 pub fn mark_missing(range: PageRange, protection: Protection) {
     if !takes_markers(range, protection) {
         return;

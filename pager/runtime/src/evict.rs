@@ -1,8 +1,10 @@
 //! Making room: which pages leave, in batches.
 //!
-//! Order for a batch, and why: the entries are made busy (nobody else changes the pages), then pinned pages are handed back (a thread that pins
-//! first publishes the pin, then looks at the entry), dirty runs are write-protected (a writer faults and waits; where there are other threads), copied,
-//! written to swap, and only then all are dropped with one call and the entries settled. A page can be read until it is dropped, and never loses a write.
+//! Order for a batch, and why: the entries are made busy (nobody else changes the pages), then pinned pages
+//! are handed back (a thread that pins first publishes the pin, then looks at the entry), dirty runs are
+//! write-protected (a writer faults and waits; where there are other threads), copied, written to swap, and
+//! only then all are dropped with one call and the entries settled. A page can be read until it is dropped,
+//! and never loses a write.
 
 use alloc::vec::Vec;
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
@@ -50,7 +52,8 @@ const _: () = assert!(LARGEST_BATCH <= BUFFER_PAGES as u64, "a batch is written 
 
 /// Counts `pages` as resident and evicts until all fit under the cap.
 ///
-/// Where everything else is pinned or busy the cap is exceeded by at most what is: progress comes before the cap.
+/// Where everything else is pinned or busy the cap is exceeded by at most what is: progress comes before the
+/// cap.
 pub fn make_room(pages: u64) {
     make_room_on(Occasion::Fault, pages);
 }
@@ -68,7 +71,8 @@ fn make_room_on(occasion: Occasion, pages: u64) {
     residency::note_settled(now);
 }
 
-/// Sets aside what a child will have of a shared cap, and evicts what there is then no room for in both: how much it is.
+/// Sets aside what a child will have of a shared cap, and evicts what there is then no room for in both: how
+/// much it is.
 pub fn endow() -> u64 {
     let endowment = credit::endow(residency::with_overhead(residency::now()));
     shrink(residency::now());
@@ -95,7 +99,8 @@ fn evict(wanted: usize) -> usize {
     let mut victims = choose(wanted);
     hand_back_pinned(&mut victims);
     victims.sort_unstable_by_key(|victim| victim.page);
-    let (mapped, private): (Vec<_>, Vec<_>) = victims.iter().partition(|victim| matches!(victim.was, Entry::Mapped(_)));
+    let (mapped, private): (Vec<_>, Vec<_>) =
+        victims.iter().partition(|victim| matches!(victim.was, Entry::Mapped(_)));
     unmap(&mapped);
     let mut gone = mapped.len();
     for batch in private.chunks(BUFFER_PAGES) {
@@ -170,12 +175,17 @@ fn runs(victims: &[Victim]) -> impl Iterator<Item = PageRange> + '_ {
 
 /// Evicts private pages, at most a buffer of them, sorted; how many went.
 fn swap_out(victims: &[Victim]) -> usize {
-    let dirty: Vec<Victim> =
-        victims.iter().copied().filter(|victim| matches!(victim.was, Entry::Resident(Dirt::Dirty, _))).collect();
+    let dirty: Vec<Victim> = victims
+        .iter()
+        .copied()
+        .filter(|victim| matches!(victim.was, Entry::Resident(Dirt::Dirty, _)))
+        .collect();
     // A thread that is alone is here, and does not write.
     let writers = if thread::is_alone() { &[][..] } else { &dirty[..] };
     for run in runs(writers) {
-        if let Err(errno) = uffd::protect(space::uffd(), run.start().start().0, run.bytes(), Install::Protected) {
+        if let Err(errno) =
+            uffd::protect(space::uffd(), run.start().start().0, run.bytes(), Install::Protected)
+        {
             die::internal(format_args!("cannot protect {run:?}: {errno:?}"));
         }
     }
@@ -192,10 +202,12 @@ fn swap_out(victims: &[Victim]) -> usize {
     after.len()
 }
 
-/// Records that the pages of `after`, all of them `victims`, leave with those next entries: a run of neighbours that leave alike is one event.
+/// Records that the pages of `after`, all of them `victims`, leave with those next entries: a run of
+/// neighbours that leave alike is one event.
 fn record_departures(victims: &[Victim], after: &[(PageNum, Entry)]) {
     let how = |(page, next): &(PageNum, Entry)| {
-        let was = victims.iter().find(|victim| victim.page == *page).map_or(Entry::Empty, |victim| victim.was);
+        let was =
+            victims.iter().find(|victim| victim.page == *page).map_or(Entry::Empty, |victim| victim.was);
         record::departure(was, *next)
     };
     for run in after.chunk_by(|a, b| a.0.0 + 1 == b.0.0 && how(a) == how(b)) {
@@ -232,7 +244,8 @@ fn save(dirty: &[Victim], after: &mut Vec<(PageNum, Entry)>) {
 /// Writes the first pages to as long a run of slots as there is; how many were dealt with.
 fn write_some(pages: &[PageNum], contents: &[u8], after: &mut Vec<(PageNum, Entry)>) -> usize {
     let Some((swap, run)) = swap::allocate(pages.len() as u32) else { no_swap() };
-    let (pages, contents) = (&pages[..run.count as usize], &contents[..run.count as usize * PAGE_SIZE as usize]);
+    let (pages, contents) =
+        (&pages[..run.count as usize], &contents[..run.count as usize * PAGE_SIZE as usize]);
     let slots = match swap.write(run, contents) {
         Ok(slots) => slots,
         Err(errno) => {
@@ -262,7 +275,8 @@ fn keep(pages: &[PageNum]) {
     }
 }
 
-/// All swap is taken, or cannot be written: as the kernel's out-of-memory killer, end this program and say why.
+/// All swap is taken, or cannot be written: as the kernel's out-of-memory killer, end this program and say
+/// why.
 fn no_swap() -> ! {
     swap::report_none();
     lifeline::end()
@@ -270,7 +284,8 @@ fn no_swap() -> ! {
 
 /// Reads a page that is present, whatever the program may do with it.
 fn copy_out(page: PageNum, into: &mut [u8]) {
-    // The server of faults takes no signal, and an access that is refused would be one: the kernel reads for it.
+    // The server of faults takes no signal, and an access that is refused would be one: the kernel reads for
+    // it.
     let copied = if engine::has_server() {
         memory::read_own(page.start().0, into).unwrap_or(0)
     } else {
@@ -280,7 +295,8 @@ fn copy_out(page: PageNum, into: &mut [u8]) {
     if copied == PAGE_SIZE {
         return;
     }
-    // No read access: the kernel's own way in does not ask for it. The process's own file has no memory once its first thread has ended.
+    // No read access: the kernel's own way in does not ask for it. The process's own file has no memory once
+    // its first thread has ended.
     let open = || file::open(b"/proc/thread-self/mem\0", file::O_RDONLY | file::O_CLOEXEC);
     let got = limits::with_descriptors(open).and_then(|fd| {
         let got = file::pread_all(fd, into, page.start().0);

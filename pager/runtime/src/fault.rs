@@ -1,7 +1,8 @@
 //! Resolving a fault: find the area, look at the entry, act, let the instruction run again.
 //!
-//! Decided under the readers' lock of the areas, where the pages concerned are made busy; done without it. A busy entry keeps everybody else out:
-//! memory calls wait for it, so an area stays as long as a fill in it is under way.
+//! Decided under the readers' lock of the areas, where the pages concerned are made busy; done without it. A
+//! busy entry keeps everybody else out: memory calls wait for it, so an area stays as long as a fill in it is
+//! under way.
 
 use core::sync::atomic::Ordering;
 
@@ -38,8 +39,8 @@ pub fn make_resident(addr: VirtAddr, access: Access) -> Outcome {
 
 /// The same by the right of whoever wants the page.
 ///
-/// No lock may be held. A page of a file that is let through has to be a private one before a debugger writes to it: see
-/// [`crate::memory::protect::make_private_page`].
+/// No lock may be held. A page of a file that is let through has to be a private one before a debugger writes
+/// to it: see [`crate::memory::protect::make_private_page`].
 pub fn make_resident_by(addr: VirtAddr, access: Access, right: Right) -> Outcome {
     match bring_in(addr, access, right, || ()) {
         Outcome::Spurious => Outcome::Resolved,
@@ -59,8 +60,8 @@ pub fn on_fault(addr: VirtAddr, access: Access) -> Outcome {
     }
 }
 
-/// Acts until the page is there, or cannot be. `Spurious` is one that nothing had to be done or waited for. `at_first_wait` is called before
-/// the first wait for another thread.
+/// Acts until the page is there, or cannot be. `Spurious` is one that nothing had to be done or waited for.
+/// `at_first_wait` is called before the first wait for another thread.
 #[inline(always)]
 fn bring_in(addr: VirtAddr, access: Access, right: Right, at_first_wait: impl Fn()) -> Outcome {
     if addr.0 >= pager_core::addr::USER_END {
@@ -83,8 +84,8 @@ fn bring_in(addr: VirtAddr, access: Access, right: Right, at_first_wait: impl Fn
     }
 }
 
-/// A page of the file itself goes without our doing when the file ends before it, and one in a hole may find no place on the disk when it is
-/// written to: then it cannot be had.
+/// A page of the file itself goes without our doing when the file ends before it, and one in a hole may find
+/// no place on the disk when it is written to: then it cannot be had.
 fn still_there(page: PageNum, access: Access) -> Outcome {
     let seen = SPACE.table.existing(page).map_or(Entry::Empty, EntryCell::load);
     if !matches!(seen, Entry::Mapped(_)) || !take_at_work(page, seen) {
@@ -95,8 +96,8 @@ fn still_there(page: PageNum, access: Access) -> Outcome {
     if there { Outcome::Spurious } else { Outcome::Unreadable }
 }
 
-/// To Linux the fetch of an instruction is a read until the page is there: contents that cannot be had come before the missing permission, unless
-/// the area permits nothing at all.
+/// To Linux the fetch of an instruction is a read until the page is there: contents that cannot be had come
+/// before the missing permission, unless the area permits nothing at all.
 fn denied_fetch(addr: VirtAddr) -> Outcome {
     let readable = match make_resident(addr, Access::Read) {
         Outcome::Resolved => still_there(addr.page(), Access::Read),
@@ -143,9 +144,11 @@ fn take_neighbours(area: &Area, page: PageNum, entry: Entry, plan: Plan) -> Page
     let share = (residency::reach() / 4 / thread::count()).max(1);
     let streams = &mut Block::current().own().streams;
     let fault_around = control::settings().fault_around_pages.load(Ordering::Relaxed).clamp(1, share);
-    // Text and read-only data that have to be read are touched here and there, as those that are mapped through are.
-    let reads_around =
-        matches!(plan, Plan::FillImage { .. }) && !area.protection.contains(Protection::WRITE) && fault_around > 1;
+    // Text and read-only data that have to be read are touched here and there, as those that are mapped
+    // through are.
+    let reads_around = matches!(plan, Plan::FillImage { .. })
+        && !area.protection.contains(Protection::WRITE)
+        && fault_around > 1;
     let near = if area.holding.lets_through() {
         around(area, page, fault_around)
     } else if reads_around {
@@ -155,7 +158,9 @@ fn take_neighbours(area: &Area, page: PageNum, entry: Entry, plan: Plan) -> Page
         let ahead = PageRange::with_count(page, window).and_then(|ahead| ahead.intersect(area.range));
         let same = around(area, page, WINDOW * 2);
         ahead.map_or(PageRange::single(page), |ahead| match plan {
-            Plan::FillZero | Plan::FillImage { .. } => ahead.intersect(same).unwrap_or(PageRange::single(page)),
+            Plan::FillZero | Plan::FillImage { .. } => {
+                ahead.intersect(same).unwrap_or(PageRange::single(page))
+            }
             _ => ahead,
         })
     };
@@ -179,7 +184,9 @@ fn take_like(page: PageNum, entry: Entry, plan: Plan, other: PageNum) -> bool {
     let alike = match (plan, seen) {
         (Plan::SwapIn(first), Entry::Swapped(slot)) => follows(first, slot, other.0.wrapping_sub(page.0)),
         (Plan::Unprotect, Entry::Resident(Dirt::Clean, _)) => true,
-        (Plan::FillZero | Plan::FillImage { .. } | Plan::MapThrough, Entry::Empty | Entry::Zero) => entry == seen,
+        (Plan::FillZero | Plan::FillImage { .. } | Plan::MapThrough, Entry::Empty | Entry::Zero) => {
+            entry == seen
+        }
         _ => false,
     };
     alike && take(other, seen)

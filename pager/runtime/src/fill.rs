@@ -1,4 +1,5 @@
-//! Bringing pages in: zeros, pages of an image (read or mapped through), swap slots; and lifting a write protection.
+//! Bringing pages in: zeros, pages of an image (read or mapped through), swap slots; and lifting a write
+//! protection.
 //!
 //! Called with every page of the run busy; leaves every one of them settled. No lock is held.
 
@@ -69,8 +70,8 @@ fn installs(work: &Fill) -> Install {
     if work.access == Access::Write { Install::Writable } else { Install::Protected }
 }
 
-/// The same for pages that come back from swap: a page that was written to while it was last in memory will be again, and letting it do so at
-/// once spares the second fault. One time in sixteen it has to show it.
+/// The same for pages that come back from swap: a page that was written to while it was last in memory will
+/// be again, and letting it do so at once spares the second fault. One time in sixteen it has to show it.
 fn installs_again(work: &Fill) -> Install {
     const LEARNING: u64 = 16;
     match SPACE.table.entry(work.page).habit() {
@@ -134,7 +135,8 @@ fn install(run: PageRange, from: *const u8, how: Install) {
     }
 }
 
-/// Has the pages tracked, before they are settled: at no moment is a page resident and not in the queue while nothing is busy.
+/// Has the pages tracked, before they are settled: at no moment is a page resident and not in the queue while
+/// nothing is busy.
 fn arrived(run: PageRange, touched: PageNum, how: Arrival) {
     let cap = control::cap();
     if cap == u64::MAX {
@@ -167,7 +169,8 @@ fn fill_image(work: &Fill, image: ImageId, offset: u64, valid_bytes: u32) -> Out
         pooled = Buffer::take();
         &mut pooled[..work.run.bytes() as usize]
     };
-    // Whole pages are read, so that what is counted here is what the file's server counts; what is not the program's is cleared.
+    // Whole pages are read, so that what is counted here is what the file's server counts; what is not the
+    // program's is cleared.
     let read = read_pages(fd, &mut buffer[..bytes.next_multiple_of(PAGE_SIZE) as usize], first_offset);
     let got = *read.as_ref().unwrap_or(&0);
     let valid = got.min(bytes as usize);
@@ -182,8 +185,8 @@ fn fill_image(work: &Fill, image: ImageId, offset: u64, valid_bytes: u32) -> Out
     finish_image(work, present, buffer.as_ptr(), row)
 }
 
-/// Has a file in memory get pages for its holes among what was read from `offset` on: it does so when a mapping of it is touched, and not when it is
-/// read. Other processes see that by mincore.
+/// Has a file in memory get pages for its holes among what was read from `offset` on: it does so when a
+/// mapping of it is touched, and not when it is read. Other processes see that by mincore.
 fn fill_holes(fd: file::Fd, offset: u64, read: &[u8]) {
     let has_hole = read.chunks(PAGE_SIZE as usize).any(|page| page.iter().all(|byte| *byte == 0));
     if has_hole
@@ -312,10 +315,12 @@ fn map_through(work: &Fill) -> Outcome {
     counted(work, run)
 }
 
-/// Lifts the markers of a shared mapping, and has the kernel bring in the page that was touched, with what of its neighbours is cached. The others are
-/// the kernel's to bring in when they are touched: to ask for them would fill holes of a file in memory.
+/// Lifts the markers of a shared mapping, and has the kernel bring in the page that was touched, with what of
+/// its neighbours is cached. The others are the kernel's to bring in when they are touched: to ask for them
+/// would fill holes of a file in memory.
 ///
-/// A page past the end of the file is let through as well: the file may grow by the very call that reads the page, or by another process.
+/// A page past the end of the file is let through as well: the file may grow by the very call that reads the
+/// page, or by another process.
 fn let_through(work: &Fill) -> Outcome {
     let run = work.run;
     if markers::remove(run).is_err() {
@@ -380,7 +385,8 @@ pub fn populate_for(access: Access) -> u64 {
     if access == Access::Write { MADV_POPULATE_WRITE } else { MADV_POPULATE_READ }
 }
 
-/// Whether the kernel has a page for an access that the area allows, to where there is no marker. The page must be busy.
+/// Whether the kernel has a page for an access that the area allows, to where there is no marker. The page
+/// must be busy.
 pub fn can_be_had(page: PageNum, access: Access) -> bool {
     let _keys = keys::open_all();
     match memory::madvise(page.start().0, PAGE_SIZE, populate_for(access)) {

@@ -1,13 +1,17 @@
-//! The assembly: where threads come into the runtime and leave it, and the two instructions that may be interrupted or fault on purpose.
+//! The assembly: where threads come into the runtime and leave it, and the two instructions that may be
+//! interrupted or fault on purpose.
 //!
 //! Three stretches of code are known by address to the signal handlers in [`crate::signals::arrive`]:
 //! - `copy`: one `rep movsb` between the program's memory and ours. A fault in it ends the copy early.
-//! - `interruptible`: from the look at the thread's inbox to the `syscall` instruction. A signal that arrives in between, or that makes the
-//!   kernel back up to the instruction, sends the thread to an abort label: no signal is lost between the check and the call (qemu's safe_syscall).
-//!   Which of the two it was decides what the program sees: rcx is zero until `syscall` puts the address behind itself there.
-//! - `leave`: from the look at the inbox to `rt_sigreturn` or `iretq`. A signal that arrives in between starts it over.
+//! - `interruptible`: from the look at the thread's inbox to the `syscall` instruction. A signal that arrives
+//!   in between, or that makes the kernel back up to the instruction, sends the thread to an abort label: no
+//!   signal is lost between the check and the call (qemu's safe_syscall). Which of the two it was decides
+//!   what the program sees: rcx is zero until `syscall` puts the address behind itself there.
+//! - `leave`: from the look at the inbox to `rt_sigreturn` or `iretq`. A signal that arrives in between
+//!   starts it over.
 //!
-//! A plain answered call leaves by `iretq`, without `rt_sigreturn`: its mask was never changed (`docs/decisions/0005-answers-without-sigreturn.md`).
+//! A plain answered call leaves by `iretq`, without `rt_sigreturn`: its mask was never changed
+//! (`docs/decisions/0005-answers-without-sigreturn.md`).
 
 use core::arch::global_asm;
 use core::ops::Range;
@@ -18,7 +22,8 @@ use crate::sys::Errno;
 use crate::sys::signal::{EFLAGS_ALIGNMENT, EFLAGS_PROGRAM_ALONE};
 use crate::sys::signal::{FP_SW_BYTES, FP_XSTATE_MAGIC1, MachineContext, UContext};
 
-/// What stands in a context's `uc_link`, which the kernel leaves at zero, when it can be left without `rt_sigreturn`.
+/// What stands in a context's `uc_link`, which the kernel leaves at zero, when it can be left without
+/// `rt_sigreturn`.
 pub const ANSWERED: u64 = 1;
 /// Where in the FPU state the kernel says which features it holds.
 pub const FP_SW_FEATURES: u64 = FP_SW_BYTES + 8;
@@ -150,7 +155,8 @@ pub fn call_off(machine: &mut MachineContext) {
     }
 }
 
-/// Not on processors that enter the kernel by FRED: there a call that was never begun cannot be told from one that was backed up.
+/// Not on processors that enter the kernel by FRED: there a call that was never begun cannot be told from one
+/// that was backed up.
 fn syscall_marks_rcx() -> bool {
     let mark: u64;
     // SAFETY: getpid touches no memory.
@@ -163,7 +169,8 @@ fn syscall_marks_rcx() -> bool {
     mark != 0
 }
 
-/// Whether a thread of the runtime that was interrupted at `rip` was in an interruptible call, where it holds nothing.
+/// Whether a thread of the runtime that was interrupted at `rip` was in an interruptible call, where it holds
+/// nothing.
 pub fn waits_in_kernel(rip: u64) -> bool {
     let call = &raw const pager_interruptible_call as u64;
     (call..=call + SYSCALL_BYTES).contains(&rip)
@@ -180,7 +187,8 @@ pub fn leave_windows() -> [(Range<u64>, u64); 2] {
     [(start..last, start), (last..last + 1, &raw const pager_return_again as u64)]
 }
 
-/// Says that `context` is that of a call with its result in place, and otherwise as the kernel made it: neither its mask nor its stack changed.
+/// Says that `context` is that of a call with its result in place, and otherwise as the kernel made it:
+/// neither its mask nor its stack changed.
 pub fn answered(context: &mut UContext) {
     let fp = context.machine.fpstate;
     if fp == 0 {
@@ -199,7 +207,8 @@ pub fn restorer() -> u64 {
     pager_leave as *const () as u64
 }
 
-/// Turns the check for alignment and the nested-task flag off for this thread, until the program's flags are restored.
+/// Turns the check for alignment and the nested-task flag off for this thread, until the program's flags are
+/// restored.
 pub fn clear_program_flags() {
     const KEPT: i32 = !(EFLAGS_PROGRAM_ALONE as i32);
     // SAFETY: changes two flags of this thread; the two pushes and pops are balanced.
@@ -209,7 +218,8 @@ pub fn clear_program_flags() {
 /// Has the processor raise SIGBUS.
 pub fn access_unaligned() {
     const ALIGNMENT: i32 = EFLAGS_ALIGNMENT as i32;
-    // SAFETY: reads from the stack, and changes one flag of this thread for as long; the pushes and pops are balanced.
+    // SAFETY: reads from the stack, and changes one flag of this thread for as long; the pushes and pops are
+    // balanced.
     unsafe {
         core::arch::asm!(
             "pushfq", "or dword ptr [rsp], {alignment}", "popfq", "mov {read:e}, [rsp - 31]", "pushfq",
@@ -229,8 +239,8 @@ pub unsafe fn copy(to: u64, from: u64, len: u64) -> u64 {
     len - unsafe { pager_copy(to, from, len) }
 }
 
-/// Makes a call that a signal may interrupt: ERESTARTNOINTR if one came before the kernel began, ERESTARTSYS if the kernel wants the call made
-/// again after one.
+/// Makes a call that a signal may interrupt: ERESTARTNOINTR if one came before the kernel began, ERESTARTSYS
+/// if the kernel wants the call made again after one.
 ///
 /// # Safety
 /// As [`crate::sys::syscall`].
@@ -243,7 +253,8 @@ pub unsafe fn interruptible(number: u64, args: &[u64; 6], pending: *const u32) -
 /// Goes back to the program (or to the interrupted part of the runtime) as the frame says.
 ///
 /// # Safety
-/// 1. `context` lies in a frame on the current thread's block with valid FPU state, and nothing above the frame is needed any more.
+/// 1. `context` lies in a frame on the current thread's block with valid FPU state, and nothing above the
+///    frame is needed any more.
 pub unsafe fn resume(context: *mut UContext) -> ! {
     // SAFETY: 1, by the caller.
     unsafe { pager_resume(context) }

@@ -58,10 +58,9 @@ impl Images {
     /// # Errors
     /// EMFILE where no descriptor is left, ENOMEM for more than 65,535 images.
     pub fn enter(&mut self, fd: Fd, stat: &Stat, path: &[u8], use_of: Use) -> Result<ImageId, Errno> {
-        let known = self
-            .images
-            .iter()
-            .position(|image| matches!(image, Some(image) if image.device == stat.device && image.inode == stat.inode));
+        let known = self.images.iter().position(
+            |image| matches!(image, Some(image) if image.device == stat.device && image.inode == stat.inode),
+        );
         let at = match known {
             Some(at) => at,
             None => self.add(stat, path)?,
@@ -101,7 +100,8 @@ impl Images {
         self.images.get(usize::from(id.0)).copied().flatten()?.fd
     }
 
-    /// The number of the image's row in the control block; that of the row for all others where it has none of its own.
+    /// The number of the image's row in the control block; that of the row for all others where it has none
+    /// of its own.
     pub fn row_number(&self, id: ImageId) -> ImageRow {
         let at = self.images.get(usize::from(id.0)).copied().flatten().map_or(ROWS - 1, |image| image.row);
         ImageRow(at as u16)

@@ -1,9 +1,11 @@
 //! Protection keys: the PKRU register, which says what of the memory with each key a thread may not touch.
 //!
-//! The kernel keeps which keys are allocated and which memory has which; the areas keep the latter too ([`pager_core::area::Key`]). This module owns
-//! the register. The kernel gives every signal handler the register that a process starts with, and restores the program's from the frame. Meanwhile
-//! - a call of the program is made under the program's register ([`as_program`]), so that the kernel refuses the buffers that it refuses natively,
-//!   and what the call does to the register is noted in the frame ([`note_changes`]);
+//! The kernel keeps which keys are allocated and which memory has which; the areas keep the latter too
+//! ([`pager_core::area::Key`]). This module owns the register. The kernel gives every signal handler the
+//! register that a process starts with, and restores the program's from the frame. Meanwhile
+//! - a call of the program is made under the program's register ([`as_program`]), so that the kernel refuses
+//!   the buffers that it refuses natively, and what the call does to the register is noted in the frame
+//!   ([`note_changes`]);
 //! - fills, write-outs and signal frames are made with all keys open ([`open_all`]), as the kernel does.
 //!
 //! Key 0, which the runtime's own memory has, stays open all the while.
@@ -18,7 +20,8 @@ use crate::sys::Errno;
 use crate::sys::memory::{self, PROT_NONE};
 use crate::sys::signal::UContext;
 
-/// Where in the extended state of a frame the register stands; 0 on processors without keys, or where the kernel does not use them.
+/// Where in the extended state of a frame the register stands; 0 on processors without keys, or where the
+/// kernel does not use them.
 static OFFSET: AtomicU32 = AtomicU32::new(0);
 
 /// Bits of the register for key 0. Each key has two: no access at all, and no writes.
@@ -108,8 +111,8 @@ pub fn as_program(context: &UContext) -> u32 {
     wanted
 }
 
-/// Has the program go on with what a call has done to the register since [`as_program`]: pkey_alloc sets the new key's bits, and mmap and mprotect
-/// those of the key for memory that may only be executed.
+/// Has the program go on with what a call has done to the register since [`as_program`]: pkey_alloc sets the
+/// new key's bits, and mmap and mprotect those of the key for memory that may only be executed.
 pub fn note_changes(context: &UContext, entered: u32) {
     let Some(place) = Place::of(context) else { return };
     let now = read();
@@ -141,7 +144,11 @@ impl Place {
 
     fn read(&self) -> u32 {
         // SAFETY: with keys in use the kernel's frames hold the register; the frame is this thread's.
-        if unsafe { self.present.read() } & (1 << COMPONENT) == 0 { 0 } else { unsafe { self.register.read() } }
+        if unsafe { self.present.read() } & (1 << COMPONENT) == 0 {
+            0
+        } else {
+            unsafe { self.register.read() }
+        }
     }
 
     fn write(&self, value: u32) {
@@ -160,6 +167,7 @@ fn read() -> u32 {
 }
 
 fn write(value: u32) {
-    // SAFETY: only where there are keys. Key 0, which all memory of the runtime has, is open in every value that is written.
+    // SAFETY: only where there are keys. Key 0, which all memory of the runtime has, is open in every value
+    // that is written.
     unsafe { asm!("wrpkru", in("ecx") 0, in("eax") value, in("edx") 0, options(nostack)) };
 }

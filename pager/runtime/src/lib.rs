@@ -1,7 +1,8 @@
 //! What runs inside the paged program's threads.
 //!
-//! The runtime is a freestanding image that `pager run` executes in place of a program. It loads the program beside itself, traps its system calls,
-//! resolves its faults in the thread that faulted, and is never paged. No C library, no thread-local storage, no stack or heap of the program's.
+//! The runtime is a freestanding image that `pager run` executes in place of a program. It loads the program
+//! beside itself, traps its system calls, resolves its faults in the thread that faulted, and is never paged.
+//! No C library, no thread-local storage, no stack or heap of the program's.
 //!
 //! | module | owns |
 //! |---|---|
@@ -19,7 +20,8 @@
 //! | [`space`], [`queue`], [`images`], [`program`], [`swap`], [`thread`] | what is known of the program |
 //! | [`sys`], [`arena`], [`lock`], [`buffers`], [`user`], [`window`], [`keys`], [`clock`], [`die`] | what all of it stands on |
 #![no_std]
-// Internal to this project: every item is public for the image's sake, and each module's head says what it promises.
+// Internal to this project: every item is public for the image's sake, and each module's head says what it
+// promises.
 #![allow(missing_docs)]
 
 extern crate alloc;

@@ -1,13 +1,16 @@
 //! The lifeline: has the kernel end this process when nobody is left who would.
 //!
-//! The supervisor and its keeper hold the writing end of a pipe that nobody ever writes to. Each process of the run opens the reading end and asks
-//! for SIGKILL when something happens there (O_ASYNC, F_SETOWN, F_SETSIG of fcntl(2)): that is when the last writer is gone. The request belongs to
-//! the open file, which a fork would share, so every process opens one of its own, that exec closes; all inherit a common one, to open it from.
+//! The supervisor and its keeper hold the writing end of a pipe that nobody ever writes to. Each process of
+//! the run opens the reading end and asks for SIGKILL when something happens there (O_ASYNC, F_SETOWN,
+//! F_SETSIG of fcntl(2)): that is when the last writer is gone. The request belongs to the open file, which a
+//! fork would share, so every process opens one of its own, that exec closes; all inherit a common one, to
+//! open it from.
 //!
-//! Daemons outlive a run that ends by itself: the supervisor then puts the writing end in the hatch, a socket that all inherit and nobody reads,
-//! where it stays open for as long as one of them is there.
+//! Daemons outlive a run that ends by itself: the supervisor then puts the writing end in the hatch, a socket
+//! that all inherit and nobody reads, where it stays open for as long as one of them is there.
 //!
-//! A process that finds no way to open it (a chroot without `/proc`, no descriptors) goes without. Not here: what the keeper does.
+//! A process that finds no way to open it (a chroot without `/proc`, no descriptors) goes without. Not here:
+//! what the keeper does.
 
 use core::sync::atomic::{AtomicI32, Ordering};
 
@@ -47,9 +50,11 @@ pub fn take_hold() -> bool {
     is_held
 }
 
-/// Opens one for a child about to be forked: the first look of a new process at its `/proc/self` costs it ten times as much.
+/// Opens one for a child about to be forked: the first look of a new process at its `/proc/self` costs it ten
+/// times as much.
 ///
-/// The writers' lock of the areas must be held until [`drop_spare`], or until the child has it, and the limits' lock now.
+/// The writers' lock of the areas must be held until [`drop_spare`], or until the child has it, and the
+/// limits' lock now.
 pub fn open_spare() {
     SPARE.store(limits::with_descriptors_at_rest(open).map_or(NONE, |fd| fd.0), Ordering::Relaxed);
 }
@@ -111,7 +116,8 @@ fn is_same(fd: Fd, common: Fd) -> bool {
 /// Whether the kernel has taken the request.
 fn hold(fd: Fd) -> bool {
     OWN.store(fd.0, Ordering::Relaxed);
-    // The first process of a PID namespace takes no SIGKILL from inside, but signals that it has a handler for.
+    // The first process of a PID namespace takes no SIGKILL from inside, but signals that it has a handler
+    // for.
     let signal = if task::pid() == FIRST_OF_NAMESPACE { SIGSEGV } else { SIGKILL };
     if file::signal_on_change(fd, task::pid(), signal).is_err() {
         return false;

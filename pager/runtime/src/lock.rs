@@ -1,8 +1,9 @@
 //! Locks of the runtime: sleeping, without thread-local state, and able to be held all at once.
 //!
-//! **Order**: that of [`Rank`], which each lock is made with. With the feature `lock-order`, which `pager` built for debugging has its image built
-//! with, each acquisition is checked against what the thread holds, and one out of order ends the process.
-//! No lock is held while a file is read or written or while the program's memory is touched.
+//! **Order**: that of [`Rank`], which each lock is made with. With the feature `lock-order`, which `pager`
+//! built for debugging has its image built with, each acquisition is checked against what the thread holds,
+//! and one out of order ends the process. No lock is held while a file is read or written or while the
+//! program's memory is touched.
 
 use core::cell::UnsafeCell;
 use core::ops::{Deref, DerefMut};
@@ -174,14 +175,16 @@ const WRITER: u32 = 1 << 31;
 /// More than there can be threads.
 const MOST_READERS: u32 = 1 << 23;
 
-/// Data that many threads read or one writes; a waiting writer keeps new readers out, so readers must not nest.
+/// Data that many threads read or one writes; a waiting writer keeps new readers out, so readers must not
+/// nest.
 pub struct RwLock<T> {
     writer: RawMutex,
     state: AtomicU32,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: shared references are handed out only while no writer is in, a unique one only while nobody else is.
+// SAFETY: shared references are handed out only while no writer is in, a unique one only while nobody else
+// is.
 unsafe impl<T: Send + Sync> Sync for RwLock<T> {}
 
 impl<T> RwLock<T> {
@@ -197,7 +200,11 @@ impl<T> RwLock<T> {
                 overwritten(state);
             } else if state & WRITER != 0 {
                 futex::wait(&self.state, state);
-            } else if self.state.compare_exchange_weak(state, state + 1, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            } else if self
+                .state
+                .compare_exchange_weak(state, state + 1, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+            {
                 return ReadGuard(self);
             }
         }

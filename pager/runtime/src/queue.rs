@@ -10,7 +10,8 @@ use pager_core::table::{EntryCell, PageTable};
 
 use crate::control;
 
-/// The process's resident pages in the order in which they may have to go. Nothing is tracked while there is no cap.
+/// The process's resident pages in the order in which they may have to go. Nothing is tracked while there is
+/// no cap.
 ///
 /// `table` is the page table of those pages, in every method.
 pub struct Queue {

@@ -1,7 +1,8 @@
 //! Which faults belong to a sequential run, and how far ahead of it to fill.
 //!
-//! Pure: knows page numbers only. A fault right where a run was filled to doubles the run's window; a fault anywhere else starts a new run
-//! with a window of one page, so random access costs nothing extra. Several runs are followed at once, as a merge has several inputs.
+//! Pure: knows page numbers only. A fault right where a run was filled to doubles the run's window; a fault
+//! anywhere else starts a new run with a window of one page, so random access costs nothing extra. Several
+//! runs are followed at once, as a merge has several inputs.
 
 use pager_core::addr::PageNum;
 

@@ -1,10 +1,11 @@
 //! Recording: what happens to pages, handed to the supervisor through a ring in the control file.
 //!
-//! Off unless the run was started with `--record`; then an event costs a look at the time stamp counter and some fifty bytes of stores. It
-//! never waits and never fails: what finds no room in the ring is dropped and counted there.
+//! Off unless the run was started with `--record`; then an event costs a look at the time stamp counter and
+//! some fifty bytes of stores. It never waits and never fails: what finds no room in the ring is dropped and
+//! counted there.
 //!
-//! Order: an event is noted by the thread that caused it, a fault when it is done. Where several threads run, an eviction may therefore be
-//! noted before the fault that brought the page in.
+//! Order: an event is noted by the thread that caused it, a fault when it is done. Where several threads run,
+//! an eviction may therefore be noted before the fault that brought the page in.
 
 use core::slice;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -23,7 +24,8 @@ use crate::images::IMAGES;
 use crate::thread::Block;
 use crate::work::Fill;
 
-/// Where the ring lies in this process; null while nothing is recorded. Set before the process has a second thread, never changed.
+/// Where the ring lies in this process; null while nothing is recorded. Set before the process has a second
+/// thread, never changed.
 static HEAD: AtomicPtr<Head> = AtomicPtr::new(core::ptr::null_mut());
 /// How many cells follow the head.
 static CELLS: AtomicUsize = AtomicUsize::new(0);
@@ -46,8 +48,9 @@ fn ring() -> Option<Ring<'static>> {
     if head.is_null() {
         return None;
     }
-    // SAFETY: (1) `learn` took the place from the supervisor's layout, which has room for a head and `CELLS` cells there, aligned to 64 bytes;
-    // (2) the control file is mapped for as long as the process lives and cannot shrink; (3) all of it is atomics.
+    // SAFETY: (1) `learn` took the place from the supervisor's layout, which has room for a head and `CELLS`
+    // cells there, aligned to 64 bytes; (2) the control file is mapped for as long as the process lives and
+    // cannot shrink; (3) all of it is atomics.
     let (head, cells) =
         unsafe { (&*head, slice::from_raw_parts(head.add(1).cast::<Cell>(), CELLS.load(Ordering::Relaxed))) };
     Some(Ring::new(head, cells))

@@ -44,14 +44,15 @@ const ALLOWANCE: u64 = 1 << 20;
 /// What of a thread's block is ever touched.
 const BLOCK_TOUCHED: u64 = 24 << 10;
 
-/// Pages that the heap (the page table of a widely scattered program, the queue of a large one) and the blocks of many threads take beyond their
-/// allowance.
+/// Pages that the heap (the page table of a widely scattered program, the queue of a large one) and the
+/// blocks of many threads take beyond their allowance.
 fn overhead() -> u64 {
     let own = arena::heap_bytes() + thread::count() * BLOCK_TOUCHED;
     own.saturating_sub(ALLOWANCE) / PAGE_SIZE
 }
 
-/// Pages that the program's memory may take now: the cap, or this process's part of it, less the overhead, but never less than half of it.
+/// Pages that the program's memory may take now: the cap, or this process's part of it, less the overhead,
+/// but never less than half of it.
 pub fn room() -> u64 {
     let cap = if credit::shared() { credit::held() } else { control::cap() };
     if cap == u64::MAX { cap } else { cap.saturating_sub(overhead()).max(cap / 2).max(1) }

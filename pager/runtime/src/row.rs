@@ -1,7 +1,7 @@
 //! This process's row of the roster: what the report tells of it, see [`pager_core::roster`].
 //!
-//! A process without a row (all were taken) goes uncounted. A forked child takes a row of its own; a program that is executed goes on with the
-//! row of the one before, whose number it finds in its passport.
+//! A process without a row (all were taken) goes uncounted. A forked child takes a row of its own; a program
+//! that is executed goes on with the row of the one before, whose number it finds in its passport.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -40,7 +40,8 @@ pub fn take_up(left: Option<usize>) {
     }
 }
 
-/// Notes this process's row, in its slot too: by that the supervisor finds the row of a process whose number it has learnt.
+/// Notes this process's row, in its slot too: by that the supervisor finds the row of a process whose number
+/// it has learnt.
 fn keep(row: Option<usize>) {
     ROW.store(row.unwrap_or(NONE), Ordering::Relaxed);
     control::process().row.store(row.map_or(0, |row| row as u32 + 1), Ordering::Release);
@@ -81,9 +82,12 @@ pub fn become_native(path: &[u8]) -> Option<Before> {
     let (roster, pid) = (control::roster(), task::pid());
     let own = own().filter(|_| control::is_owner());
     let before = match own {
-        Some(row) => {
-            Before { row, start: row.start.load(Ordering::Relaxed), pid, swap: row.swap_now.swap(0, Ordering::Relaxed) }
-        }
+        Some(row) => Before {
+            row,
+            start: row.start.load(Ordering::Relaxed),
+            pid,
+            swap: row.swap_now.swap(0, Ordering::Relaxed),
+        },
         None => Before {
             row: &roster.rows[roster.take(0, slot::space(), task::parent(), Start::Native)?],
             start: 0,

@@ -1,7 +1,7 @@
 //! The thread that resolves faults under [`pager_core::shared::Engine::Thread`].
 //!
-//! It belongs to the process but not to the program: its system calls are not trapped, it takes no signal, and it never touches a page that is
-//! not there.
+//! It belongs to the process but not to the program: its system calls are not trapped, it takes no signal,
+//! and it never touches a page that is not there.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -60,7 +60,8 @@ fn resolve(message: &uffd::Message) {
     clock::record_fault(begin);
 }
 
-/// A page cannot be had and this kernel has no way to tell a thread that waits for a message: the process is killed.
+/// A page cannot be had and this kernel has no way to tell a thread that waits for a message: the process is
+/// killed.
 fn no_poison(addr: VirtAddr) -> ! {
     die::say(format_args!(
         "page {:#x} cannot be read, and before Linux 6.6 --engine thread cannot tell the program, which is killed; \

@@ -1,7 +1,8 @@
-//! This process's slot in the control file: claimed, kept for a child, handed over; and whose process numbers it has.
+//! This process's slot in the control file: claimed, kept for a child, handed over; and whose process numbers
+//! it has.
 //!
-//! In a PID namespace of its own a process has other numbers than the supervisor. It locks its slot's byte of the control
-//! file then, and the supervisor asks the kernel who has the lock.
+//! In a PID namespace of its own a process has other numbers than the supervisor. It locks its slot's byte of
+//! the control file then, and the supervisor asks the kernel who has the lock.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,13 +15,16 @@ use crate::die;
 use crate::sys::file;
 use crate::sys::task;
 
-/// The process's claim to its slot, for the program that it executes. None in a lodger, whose slot is its parent's.
+/// The process's claim to its slot, for the program that it executes. None in a lodger, whose slot is its
+/// parent's.
 pub fn ticket() -> Option<i64> {
-    let index = control::must_control().processes.iter().position(|slot| core::ptr::eq(slot, control::process()));
+    let index =
+        control::must_control().processes.iter().position(|slot| core::ptr::eq(slot, control::process()));
     index.filter(|_| control::is_owner()).map(|index| control::process().ticket(index))
 }
 
-/// Takes up the slot that `ticket` names, which the program before had, or any; where all are taken, the last one is shared.
+/// Takes up the slot that `ticket` names, which the program before had, or any; where all are taken, the last
+/// one is shared.
 pub fn claim(ticket: Option<i64>) {
     let slots = &control::must_control().processes;
     let own = ticket
@@ -46,7 +50,8 @@ pub struct Kept {
     generation: u32,
 }
 
-/// Keeps a slot for a child about to be forked, with what was set aside for it: a child that is killed before it runs any code is found there.
+/// Keeps a slot for a child about to be forked, with what was set aside for it: a child that is killed before
+/// it runs any code is found there.
 pub fn keep(endowment: u64) -> Option<Kept> {
     let slot = control::must_control().processes.iter().find(|slot| take_over(slot, 0, CLAIMING))?;
     credit::open(slot, Opening::Endowed(endowment));
@@ -59,7 +64,8 @@ pub fn take(kept: Option<Kept>) {
     let Some(Kept { slot, generation }) = kept else { return claim(None) };
     control::use_slot(slot);
     lock_slot(slot);
-    // The supervisor gives a slot to others that nobody takes in time. It looks for the lock after it has said so.
+    // The supervisor gives a slot to others that nobody takes in time. It looks for the lock after it has
+    // said so.
     if !slot.is_held(generation) {
         return claim(None);
     }
@@ -68,7 +74,8 @@ pub fn take(kept: Option<Kept>) {
     }
 }
 
-/// Notes for whom the slot was kept, unless the child has done so. Where this process has other numbers than the supervisor, the child's lock tells.
+/// Notes for whom the slot was kept, unless the child has done so. Where this process has other numbers than
+/// the supervisor, the child's lock tells.
 pub fn hand_over(kept: Kept, pid: u32) {
     if space() == 0 && kept.slot.is_held(kept.generation) {
         take_over(kept.slot, CLAIMING, pid);
@@ -91,7 +98,10 @@ fn take_over(slot: &Process, holder: u32, pid: u32) -> bool {
 
 fn renew(slot: &Process) {
     slot.hearing.store(Hearing::Deaf as u32, Ordering::SeqCst);
-    control::must_control().counts.resident_peak.fetch_max(slot.peak.load(Ordering::Relaxed), Ordering::Relaxed);
+    control::must_control()
+        .counts
+        .resident_peak
+        .fetch_max(slot.peak.load(Ordering::Relaxed), Ordering::Relaxed);
     slot.generation.fetch_add(1, Ordering::SeqCst);
     slot.row.store(0, Ordering::Relaxed);
     slot.resident.store(0, Ordering::Relaxed);
@@ -110,7 +120,8 @@ fn lock_slot(slot: &Process) {
     }
 }
 
-/// Which numbers processes have here: 0 for the supervisor's, else those of a PID namespace that one of the run made or entered.
+/// Which numbers processes have here: 0 for the supervisor's, else those of a PID namespace that one of the
+/// run made or entered.
 static SPACE: AtomicU32 = AtomicU32::new(0);
 
 /// The PID namespace, as the run counts them; 0 for the supervisor's.
@@ -123,7 +134,8 @@ pub fn continue_in(space: u32) {
     SPACE.store(space, Ordering::Relaxed);
 }
 
-/// Notes the PID namespace of a process that was just forked in `before`'s, or into one of its own: then it does not see its parent.
+/// Notes the PID namespace of a process that was just forked in `before`'s, or into one of its own: then it
+/// does not see its parent.
 pub fn enter_space(before: u32) {
     SPACE.store(space_within(before), Ordering::Relaxed);
 }

@@ -68,7 +68,8 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
     slot::continue_in(space);
     slot::claim(ticket);
     if slot::note_first() && is_held {
-        // The supervisor asked for SIGKILL at its own end, for as long as there was no lifeline: the program would see that.
+        // The supervisor asked for SIGKILL at its own end, for as long as there was no lifeline: the program
+        // would see that.
         task::outlive_parent();
     }
     row::take_up(row);
@@ -79,8 +80,14 @@ pub unsafe extern "C" fn start(stack: *const u64) -> ! {
         Ok(block) => block,
         Err(errno) => die::internal(format_args!("this process cannot be prepared: {errno:?}")),
     };
-    let job =
-        alloc::boxed::Box::leak(alloc::boxed::Box::new(Job { inherited, program_fd, filename, comm, path, itself }));
+    let job = alloc::boxed::Box::leak(alloc::boxed::Box::new(Job {
+        inherited,
+        program_fd,
+        filename,
+        comm,
+        path,
+        itself,
+    }));
     // SAFETY: the block is new; `run` never returns.
     unsafe { gate::on_stack(block.stack_top(), run, job as *mut Job as u64) }
 }
@@ -105,7 +112,8 @@ unsafe extern "C" fn run(job: u64) -> ! {
         Comm::OfFile => name_process(file_name(&program::PATH.lock()), &job.path),
     }
     record::executed();
-    let executed = Executed { fd: job.program_fd, path: &job.path, filename: &job.filename, itself: job.itself };
+    let executed =
+        Executed { fd: job.program_fd, path: &job.path, filename: &job.filename, itself: job.itself };
     let ready = load::load(&executed, &job.inherited);
     file::close(job.program_fd);
     if let Err(errno) = task::dispatch_on(gate::text()) {
@@ -215,8 +223,8 @@ struct Passport<'a> {
     path: &'a [u8],
 }
 
-/// `CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:FILTERS_FD:IGNORED:TICKET:SPACE:COMM:DESCRIPTORS:LENGTH:` and the file name, so many bytes long, and the
-/// path; what there is not is -1.
+/// `CONTROL_FD:PROGRAM_FD:SLOTS_FD:ROW:FILTERS_FD:IGNORED:TICKET:SPACE:COMM:DESCRIPTORS:LENGTH:` and the file
+/// name, so many bytes long, and the path; what there is not is -1.
 fn parse_run(run: &[u8]) -> Option<Passport<'_>> {
     let mut parts = run.splitn(12, |byte| *byte == b':');
     let mut number = || core::str::from_utf8(parts.next()?).ok()?.parse::<i64>().ok();

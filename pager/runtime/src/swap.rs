@@ -18,7 +18,8 @@ use crate::row;
 use crate::sys::file::{self, Fd};
 use crate::sys::{Errno, memory, task};
 
-/// Where a swap file and its maps are. Copied out of the control block once: another process may write over that, and its mistake is not ours.
+/// Where a swap file and its maps are. Copied out of the control block once: another process may write over
+/// that, and its mistake is not ours.
 struct Place {
     fd: AtomicI32,
     pages: AtomicUsize,
@@ -95,7 +96,9 @@ pub fn in_use() -> bool {
 
 /// Whether there is such a slot: one that was read from the memory of another process may be none.
 pub fn is_known(slot: SwapSlot) -> bool {
-    files().any(|swap| swap.number == slot.file && (slot.index as usize) < swap.place.pages.load(Ordering::Relaxed))
+    files().any(|swap| {
+        swap.number == slot.file && (slot.index as usize) < swap.place.pages.load(Ordering::Relaxed)
+    })
 }
 
 /// The swap file of a slot.
@@ -109,8 +112,10 @@ pub fn of(slot: SwapSlot) -> Swap {
 impl Swap {
     fn maps(&self) -> (&'static [AtomicU8], &'static [AtomicU32]) {
         let pages = self.place.pages.load(Ordering::Relaxed);
-        let (owners, sums) = (self.place.owners.load(Ordering::Relaxed), self.place.sums.load(Ordering::Relaxed));
-        // SAFETY: the supervisor laid both maps out in the control file with `pages` cells each, and all of it is mapped.
+        let (owners, sums) =
+            (self.place.owners.load(Ordering::Relaxed), self.place.sums.load(Ordering::Relaxed));
+        // SAFETY: the supervisor laid both maps out in the control file with `pages` cells each, and all of
+        // it is mapped.
         unsafe { (core::slice::from_raw_parts(owners, pages), core::slice::from_raw_parts(sums, pages)) }
     }
 
@@ -145,7 +150,8 @@ impl Swap {
         Ok(slots)
     }
 
-    /// The same through a mapping, which the program's limit on file sizes does not concern: a write would send SIGXFSZ.
+    /// The same through a mapping, which the program's limit on file sizes does not concern: a write would
+    /// send SIGXFSZ.
     fn write_mapped(&self, pages: &[u8], at: u64) -> Result<(), Errno> {
         let len = pages.len() as u64;
         let window = arena::map_file(self.fd(), len, at)?;
@@ -155,11 +161,17 @@ impl Swap {
         if copied == len { Ok(()) } else { Err(Errno::EIO) }
     }
 
-    /// Reads neighbouring slots and checks each page against its sum, and against the tag that this process kept.
+    /// Reads neighbouring slots and checks each page against its sum, and against the tag that this process
+    /// kept.
     ///
     /// # Errors
     /// What the read says; EIO for a short read or contents that are not what was written.
-    pub fn read(&self, first: u32, slots: impl Iterator<Item = SwapSlot>, pages: &mut [u8]) -> Result<(), Errno> {
+    pub fn read(
+        &self,
+        first: u32,
+        slots: impl Iterator<Item = SwapSlot>,
+        pages: &mut [u8],
+    ) -> Result<(), Errno> {
         pager_core::shared::count(&control::counts().swap_reads, 1);
         let got = file::pread_all(self.fd(), pages, u64::from(first) * PAGE_SIZE)?;
         if got < pages.len() {
@@ -217,7 +229,8 @@ const fn tag(sum: u32) -> u16 {
     (sum >> 16) as u16
 }
 
-/// Takes up to `wanted` neighbouring slots from the first file that has any; `None` when all swap is full or given up.
+/// Takes up to `wanted` neighbouring slots from the first file that has any; `None` when all swap is full or
+/// given up.
 pub fn allocate(wanted: u32) -> Option<(Swap, SlotRun)> {
     files().filter(|swap| !swap.is_given_up()).find_map(|swap| {
         let run = swap.slots().allocate(wanted)?;
@@ -244,7 +257,8 @@ pub fn release(slot: SwapSlot) {
     disown(slot);
 }
 
-/// Gives up one ownership of a slot that is not this process's now: a child's that was not to be, or the program's before.
+/// Gives up one ownership of a slot that is not this process's now: a child's that was not to be, or the
+/// program's before.
 pub fn disown(slot: SwapSlot) {
     match of(slot).slots().release(slot.index) {
         Released::Free | Released::StillOwned => {}

@@ -1,10 +1,11 @@
 //! Threads: the block of memory each one has, and the list of them.
 //!
-//! A block is the thread's alternate signal stack with a header above it. It is found by masking the stack pointer, so no thread-local
-//! storage is needed and the program keeps FS and GS. Blocks are part of the runtime's arena and never paged.
+//! A block is the thread's alternate signal stack with a header above it. It is found by masking the stack
+//! pointer, so no thread-local storage is needed and the program keeps FS and GS. Blocks are part of the
+//! runtime's arena and never paged.
 //!
-//! Who may touch what: `inbox` the owner, also from nested signal handlers; `own` the owner outside of them; `pins` and `alive` everybody;
-//! `sandbox` as it says itself.
+//! Who may touch what: `inbox` the owner, also from nested signal handlers; `own` the owner outside of them;
+//! `pins` and `alive` everybody; `sandbox` as it says itself.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -33,10 +34,12 @@ pub const HEADER_BYTES: usize = 12 << 10;
 pub const PENDING_OFFSET: usize = core::mem::offset_of!(Block, inbox);
 /// Ranges a thread can pin at once; more are merged into fewer, larger ones.
 const PINS: usize = 16;
-/// Signals that can wait for the runtime to leave: one asynchronous one, then all are blocked; the rest is for sent faults.
+/// Signals that can wait for the runtime to leave: one asynchronous one, then all are blocked; the rest is
+/// for sent faults.
 const INBOX: usize = 8;
 
-/// Signals that arrived while the thread was inside the runtime. A sent fault may arrive while another one is taken out.
+/// Signals that arrived while the thread was inside the runtime. A sent fault may arrive while another one is
+/// taken out.
 #[repr(C)]
 pub struct Inbox {
     pending: AtomicU32,
@@ -81,7 +84,8 @@ impl Inbox {
 
     /// The same of those that are `wanted`. Only the owner.
     pub fn take_if(&self, wanted: impl Fn(&SigInfo) -> bool) -> Option<SigInfo> {
-        let filled = self.arrivals.iter().enumerate().map(|(at, arrival)| (arrival.load(Ordering::Relaxed), at));
+        let filled =
+            self.arrivals.iter().enumerate().map(|(at, arrival)| (arrival.load(Ordering::Relaxed), at));
         // SAFETY: a filled place is written to only once it has been emptied, by this thread.
         let read = |at: usize| unsafe { (&raw const (*self.infos.get())[at]).read() };
         let mine = filled.filter(|(arrival, at)| *arrival != 0 && wanted(&read(*at)));
@@ -134,7 +138,8 @@ pub struct Own {
     pub kin: Kin,
     /// The program's signal mask, as it believes it to be.
     pub mask: SignalSet,
-    /// The one that was in place instead while the call waited that a signal has just ended: the next handler runs under it.
+    /// The one that was in place instead while the call waited that a signal has just ended: the next handler
+    /// runs under it.
     pub temporary_mask: Option<SignalSet>,
     /// The program's alternate stack.
     pub alternate: AltStack,
@@ -169,9 +174,11 @@ pub struct Block {
     /// The kernel clears it when the thread is gone and its stack unused.
     pub alive: AtomicU32,
     pub sandbox: Sandbox,
-    /// The thread's number, and which of the signals that the runtime keeps it takes; 0 until it says so. Written by the owner.
+    /// The thread's number, and which of the signals that the runtime keeps it takes; 0 until it says so.
+    /// Written by the owner.
     takes: AtomicU64,
-    /// The program's robust list, which the kernel goes through when the thread ends; 0 for none. Written by the owner.
+    /// The program's robust list, which the kernel goes through when the thread ends; 0 for none. Written by
+    /// the owner.
     pub robust: AtomicU64,
     pin_count: AtomicU32,
     pins: [Pin; PINS],
@@ -233,7 +240,8 @@ impl Block {
                 (base + (BLOCK_BYTES - HEADER_BYTES) as u64) as *mut Block
             }
         };
-        // SAFETY: fresh or given back, page-aligned and large enough; the fields are written before anybody else can see the block.
+        // SAFETY: fresh or given back, page-aligned and large enough; the fields are written before anybody
+        // else can see the block.
         unsafe {
             (*header).inbox.clear();
             (*header).takes.store(0, Ordering::Relaxed);
@@ -253,7 +261,8 @@ impl Block {
     /// The owner's part.
     #[allow(clippy::mut_from_ref)]
     pub fn own(&self) -> &mut Own {
-        // SAFETY: only the owner calls this, outside of nested handlers, and keeps the reference within one step.
+        // SAFETY: only the owner calls this, outside of nested handlers, and keeps the reference within one
+        // step.
         unsafe { &mut *self.own.get() }
     }
 
@@ -276,7 +285,8 @@ impl Block {
         self as *const Block as u64
     }
 
-    /// Says which of the signals that the runtime keeps are for this thread, by their bits. `tid` is 0 for one that takes none of the process's.
+    /// Says which of the signals that the runtime keeps are for this thread, by their bits. `tid` is 0 for
+    /// one that takes none of the process's.
     pub fn publish(&self, tid: u32, signals: u32) {
         self.takes.store(u64::from(tid) << 32 | u64::from(signals), Ordering::Relaxed);
     }
@@ -370,7 +380,10 @@ impl Threads {
 
     fn take_ended(&mut self) -> Option<NonNull<Block>> {
         // SAFETY: blocks stay mapped; `alive` may be read by anybody.
-        let at = self.ended.iter().position(|block| unsafe { block.as_ref() }.alive.load(Ordering::Acquire) == 0)?;
+        let at = self
+            .ended
+            .iter()
+            .position(|block| unsafe { block.as_ref() }.alive.load(Ordering::Acquire) == 0)?;
         Some(self.ended.swap_remove(at))
     }
 }
@@ -410,7 +423,8 @@ pub fn who_takes(block: &'static Block, bit: u32) -> Option<u32> {
     takes.find(|takes| takes >> 32 != 0 && takes >> bit & 1 != 0).map(|takes| (takes >> 32) as u32)
 }
 
-/// Takes `block` off the list, if it is still on it; its memory is used again once the kernel has cleared `alive`.
+/// Takes `block` off the list, if it is still on it; its memory is used again once the kernel has cleared
+/// `alive`.
 pub fn retire(block: &'static Block) {
     let mut threads = THREADS.lock();
     let this = NonNull::from(block);
@@ -436,8 +450,8 @@ pub fn only(survivor: &'static Block) {
     LIVE.store(1, Ordering::Relaxed);
 }
 
-/// Whether nobody else is left who writes to the program's memory: no other thread, nor one that is about to end, whose locks the kernel may yet
-/// release.
+/// Whether nobody else is left who writes to the program's memory: no other thread, nor one that is about to
+/// end, whose locks the kernel may yet release.
 pub fn is_alone() -> bool {
     if count() > 1 {
         return false;

@@ -1,7 +1,7 @@
 //! The program's memory, read and written by the runtime.
 //!
-//! Pages are made resident first, then copied by the one instruction that may fault; a page that is evicted in between is filled again. No lock
-//! may be held.
+//! Pages are made resident first, then copied by the one instruction that may fault; a page that is evicted
+//! in between is filled again. No lock may be held.
 
 use alloc::vec::Vec;
 
@@ -24,7 +24,8 @@ const ROUNDS: u32 = 64;
 pub fn read(addr: u64, into: &mut [u8]) -> Result<(), Errno> {
     let to = into.as_mut_ptr() as u64;
     transfer(addr, into.len() as u64, Access::Read, |done, at, len| {
-        // SAFETY: `into` is ours and has `len` bytes from `done` on; `at` is the program's, outside of the reserved range.
+        // SAFETY: `into` is ours and has `len` bytes from `done` on; `at` is the program's, outside of the
+        // reserved range.
         unsafe { gate::copy(to + done, at, len) }
     })
 }

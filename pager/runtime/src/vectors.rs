@@ -1,6 +1,6 @@
-//! The assembly that calls up: the image's first instruction, what a new thread does first, and the way back into the
-//! program, on which signals that are waiting are delivered. What is called by it stands above everything; [`crate::gate`]
-//! has the rest.
+//! The assembly that calls up: the image's first instruction, what a new thread does first, and the way back
+//! into the program, on which signals that are waiting are delivered. What is called by it stands above
+//! everything; [`crate::gate`] has the rest.
 
 use core::arch::global_asm;
 use core::mem::offset_of;

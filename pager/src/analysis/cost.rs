@@ -16,15 +16,17 @@ pub struct Costs {
     pub threads: usize,
 }
 
-/// What a fault costs beyond what the pager can see of it: the processor's exception, the signal, the return. Measured once by the `faults`
-/// bench of `integration` as the time of a fault less what the pager counts.
+/// What a fault costs beyond what the pager can see of it: the processor's exception, the signal, the return.
+/// Measured once by the `faults` bench of `integration` as the time of a fault less what the pager counts.
 const OUTSIDE_NS: u64 = 900;
 
 impl Costs {
     /// The costs in `events` of a run that took `elapsed_ns`.
     pub fn of(events: impl Iterator<Item = Event>, elapsed_ns: u64) -> Costs {
-        let (mut costs, mut threads) =
-            (Costs { elapsed_ns, faults: [0; 5], fault_ns: [0; 5], threads: 0 }, std::collections::HashSet::new());
+        let (mut costs, mut threads) = (
+            Costs { elapsed_ns, faults: [0; 5], fault_ns: [0; 5], threads: 0 },
+            std::collections::HashSet::new(),
+        );
         for event in events {
             if let What::Fault { kind, cost_ns, .. } = event.what {
                 costs.faults[kind as usize] += 1;
@@ -41,8 +43,9 @@ impl Costs {
         self.fault_ns[kind as usize].checked_div(self.faults[kind as usize]).unwrap_or(0)
     }
 
-    /// What the run would have taken with `misses` instead of its own faults. The program's own time is what is left of the recorded run without
-    /// its faults; where several threads fault at once they are taken to share the time evenly, which is a guess.
+    /// What the run would have taken with `misses` instead of its own faults. The program's own time is what
+    /// is left of the recorded run without its faults; where several threads fault at once they are taken to
+    /// share the time evenly, which is a guess.
     pub fn elapsed_with(&self, misses: &Misses) -> u64 {
         let in_faults = |faults: &[u64; 5]| -> u64 {
             FaultKind::ALL.iter().map(|&kind| faults[kind as usize].saturating_mul(self.mean_ns(kind))).sum()
@@ -61,8 +64,14 @@ mod tests {
 
     fn swap_in(cost_ns: u64) -> Event {
         let range = PageRange::single(PageNum(1));
-        let what =
-            What::Fault { kind: FaultKind::SwapIn, access: Access::Read, touched: 0, range, instruction: 0, cost_ns };
+        let what = What::Fault {
+            kind: FaultKind::SwapIn,
+            access: Access::Read,
+            touched: 0,
+            range,
+            instruction: 0,
+            cost_ns,
+        };
         Event { time_ns: 0, pid: 1, tid: 1, what }
     }
 

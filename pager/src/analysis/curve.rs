@@ -28,7 +28,8 @@ pub struct Recording {
     distances: Distances,
     /// Misses with room for everything: first touches.
     cold: [u64; 5],
-    /// By how many the live policy's simulated misses beyond those are to be multiplied; see [`Recording::calibrate`].
+    /// By how many the live policy's simulated misses beyond those are to be multiplied; see
+    /// [`Recording::calibrate`].
     factor: f64,
     program: String,
 }
@@ -96,9 +97,10 @@ impl Recording {
         recording.calibrate()
     }
 
-    /// Compares the live policy's simulated misses at the recorded cap with those that were recorded there. The simulated ones are fewer: where
-    /// the simulator keeps a page that the live pager let go (another thread ran, a page was pinned), it sees a hit, but never the miss that it should
-    /// have had in return. At larger caps the same share is taken to be missing.
+    /// Compares the live policy's simulated misses at the recorded cap with those that were recorded there.
+    /// The simulated ones are fewer: where the simulator keeps a page that the live pager let go (another
+    /// thread ran, a page was pinned), it sees a hit, but never the miss that it should have had in return.
+    /// At larger caps the same share is taken to be missing.
     fn calibrate(mut self) -> Recording {
         let Some(cap) = self.cap_pages else { return self };
         let cold = |by_kind: &[u64; 5]| of_misses(by_kind).saturating_sub(of_misses(&self.cold));
@@ -209,13 +211,18 @@ fn render(curves: &Curves) -> String {
         curves.recorded_cap_bytes.map_or("no cap".to_owned(), |cap| ByteSize(cap).to_string()),
         ByteSize(curves.working_set_bytes)
     );
-    let order = |name: &String| PolicyName::ALL.iter().position(|policy| policy.as_str() == name).unwrap_or(usize::MAX);
+    let order = |name: &String| {
+        PolicyName::ALL.iter().position(|policy| policy.as_str() == name).unwrap_or(usize::MAX)
+    };
     let mut names: Vec<&String> = curves.policies.keys().collect();
     names.sort_by_key(|name| order(name));
     text += &format!("{:>10} {:>5}", "cap", "part");
     names.iter().for_each(|name| text += &format!(" {name:>9}"));
-    let main = names.iter().copied().find(|name| *name == PolicyName::TwoQueue.as_str()).or(names.first().copied());
-    let Some(main) = main.and_then(|name| Some((name, curves.policies.get(name)?))) else { return text + "\n" };
+    let main =
+        names.iter().copied().find(|name| *name == PolicyName::TwoQueue.as_str()).or(names.first().copied());
+    let Some(main) = main.and_then(|name| Some((name, curves.policies.get(name)?))) else {
+        return text + "\n";
+    };
     text += &format!("  {:>9}  misses under {}\n", "time", main.0);
     let most = main.1.iter().map(|point| point.misses).max().unwrap_or(0);
     for (at, point) in main.1.iter().enumerate() {

@@ -1,4 +1,5 @@
-//! Questions that a trace answers: what was recorded ([`events`]), what other policies and caps would have cost ([`curve`]).
+//! Questions that a trace answers: what was recorded ([`events`]), what other policies and caps would have
+//! cost ([`curve`]).
 
 pub mod caps;
 pub mod cost;

@@ -2,7 +2,8 @@
 
 const EIGHTHS: [char; 9] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
-/// A bar for `value` of `most`, at most `width` characters, an eighth of a character exact. No bar for nothing, at least a sliver for anything.
+/// A bar for `value` of `most`, at most `width` characters, an eighth of a character exact. No bar for
+/// nothing, at least a sliver for anything.
 pub fn bar(value: u64, most: u64, width: usize) -> String {
     if value == 0 || most == 0 {
         return String::new();

@@ -256,7 +256,9 @@ impl Answer {
     fn sentence(&self, need: &Need) -> String {
         let base = match need.base {
             Base::Native(_) => "slower than natively",
-            Base::Uncapped(_) => "slower than paged without a cap (being paged alone takes longer than that natively)",
+            Base::Uncapped(_) => {
+                "slower than paged without a cap (being paged alone takes longer than that natively)"
+            }
         };
         let cap = ByteSize::of_pages(need.cap_pages);
         let sure = match (need.runs, need.fails) {
@@ -285,11 +287,14 @@ impl Answer {
         let mut text = String::new();
         if self.uncapped.unmanaged_bytes > 0 {
             let bytes = ByteSize(self.uncapped.unmanaged_bytes);
-            text += &format!("\n{bytes} of shared memory were left to the kernel and come on top of any cap.\n");
+            text +=
+                &format!("\n{bytes} of shared memory were left to the kernel and come on top of any cap.\n");
         }
         if self.uncapped.native_execs > 0 {
-            text +=
-                &format!("\n{} programs ran without being paged, outside of any cap.\n", self.uncapped.native_execs);
+            text += &format!(
+                "\n{} programs ran without being paged, outside of any cap.\n",
+                self.uncapped.native_execs
+            );
         }
         if self.interrupted {
             text += "\nInterrupted: this is what was known by then.\n";

@@ -1,8 +1,9 @@
 //! `pager need`: the smallest cap at which a program stays within a slowdown.
 //!
-//! Caps are halved until the program gets too slow; the run that is too slow is recorded, and tells by simulation where between it and the one
-//! before the answer lies. That cap is then tried, and the bracket narrowed by trying until it is tight; the answer has been run, more than once.
-//! [`trial`] runs the program, [`search`] decides what to try next without running anything, [`answer`] is what is told.
+//! Caps are halved until the program gets too slow; the run that is too slow is recorded, and tells by
+//! simulation where between it and the one before the answer lies. That cap is then tried, and the bracket
+//! narrowed by trying until it is tight; the answer has been run, more than once. [`trial`] runs the program,
+//! [`search`] decides what to try next without running anything, [`answer`] is what is told.
 
 pub mod answer;
 pub mod search;
@@ -90,7 +91,16 @@ impl<'a> Study<'a> {
         })?;
         let report = last.ok_or(TrialError::NoReport)?;
         let uncapped = Uncapped::of(&report, paged);
-        Ok(Study { program, args, native, uncapped, rows: Vec::new(), needs: Vec::new(), recording: None, progress })
+        Ok(Study {
+            program,
+            args,
+            native,
+            uncapped,
+            rows: Vec::new(),
+            needs: Vec::new(),
+            recording: None,
+            progress,
+        })
     }
 
     /// The time that a slowdown is counted from.
@@ -171,7 +181,10 @@ impl<'a> Study<'a> {
     }
 
     fn bracket(&self, limit: Duration) -> Bracket {
-        Bracket::of(self.uncapped.peak_pages, self.rows.iter().map(|row| (row.cap_pages, row.median() <= limit)))
+        Bracket::of(
+            self.uncapped.peak_pages,
+            self.rows.iter().map(|row| (row.cap_pages, row.median() <= limit)),
+        )
     }
 
     /// The smallest cap that the recorded run says will do.

@@ -48,7 +48,8 @@ impl Bracket {
     /// Runs differ: where a smaller cap did and a larger one did not, the larger one is believed.
     pub fn of(peak: u64, tried: impl Iterator<Item = (u64, bool)>) -> Bracket {
         let tried: Vec<(u64, bool)> = tried.collect();
-        let fails = tried.iter().filter(|(_, passed)| !passed).map(|(cap, _)| *cap).filter(|&cap| cap < peak).max();
+        let fails =
+            tried.iter().filter(|(_, passed)| !passed).map(|(cap, _)| *cap).filter(|&cap| cap < peak).max();
         let above = tried.iter().filter(|(cap, passed)| *passed && fails.is_none_or(|fails| *cap > fails));
         Bracket { passes: above.map(|(cap, _)| *cap).min().unwrap_or(peak).min(peak), fails }
     }
@@ -59,7 +60,8 @@ impl Bracket {
 
     /// Whether nothing between the two would be told apart.
     pub fn is_tight(self) -> bool {
-        self.passes <= LEAST_CAP_PAGES || self.passes - self.low() <= (self.passes / TIGHT_PART).max(TIGHT_PAGES)
+        self.passes <= LEAST_CAP_PAGES
+            || self.passes - self.low() <= (self.passes / TIGHT_PART).max(TIGHT_PAGES)
     }
 
     /// Whether `cap` is worth trying.

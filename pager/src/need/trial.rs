@@ -75,7 +75,9 @@ pub enum TrialError {
         source: io::Error,
     },
     /// It ended with something else than 0.
-    #[error("the program does not end well: {status}{said}; `pager need` wants one that can be run again and again")]
+    #[error(
+        "the program does not end well: {status}{said}; `pager need` wants one that can be run again and again"
+    )]
     Failed {
         /// How it ended.
         status: ExitStatus,
@@ -108,7 +110,8 @@ impl Trial {
 }
 
 impl Program {
-    /// The program of `args`. Standard input is kept, so that each run reads the same; a terminal counts as empty.
+    /// The program of `args`. Standard input is kept, so that each run reads the same; a terminal counts as
+    /// empty.
     ///
     /// # Errors
     ///
@@ -117,7 +120,8 @@ impl Program {
         let failed = |source| TrialError::Start { what: "the program".to_owned(), source };
         let scratch = tempfile::Builder::new().prefix("pager-need-").tempdir().map_err(failed)?;
         let interrupted = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP]
+        {
             signal_hook::flag::register(signal, interrupted.clone()).map_err(failed)?;
         }
         let input = keep_input(scratch.path()).map_err(failed)?;
@@ -151,7 +155,8 @@ impl Program {
         command.stdin(stdin).stdout(Stdio::null()).stderr(stderr).process_group(0);
         let started = Instant::now();
         let mut child = command.spawn().map_err(|source| self.cannot(source))?;
-        let (status, timed_out) = self.wait(&mut child, started, limit).map_err(|source| self.cannot(source))?;
+        let (status, timed_out) =
+            self.wait(&mut child, started, limit).map_err(|source| self.cannot(source))?;
         let elapsed = started.elapsed();
         if self.interrupted() {
             return Err(TrialError::Interrupted);
@@ -160,7 +165,10 @@ impl Program {
         Ok(Trial {
             elapsed,
             timed_out,
-            report: fs::read(&stats).ok().and_then(|text| serde_json::from_slice(&text).ok()).filter(|_| !timed_out),
+            report: fs::read(&stats)
+                .ok()
+                .and_then(|text| serde_json::from_slice(&text).ok())
+                .filter(|_| !timed_out),
             failure: (!status.success()).then(|| (status, text())),
         })
     }
@@ -189,7 +197,12 @@ impl Program {
     }
 
     /// Waits for the end, and brings it about when it takes too long or is not wanted any more.
-    fn wait(&self, child: &mut Child, started: Instant, limit: Option<Duration>) -> io::Result<(ExitStatus, bool)> {
+    fn wait(
+        &self,
+        child: &mut Child,
+        started: Instant,
+        limit: Option<Duration>,
+    ) -> io::Result<(ExitStatus, bool)> {
         loop {
             if let Some(status) = child.try_wait()? {
                 return Ok((status, false));

@@ -132,7 +132,8 @@ fn faults(counts: &Counts) -> Faults {
         program: load(&counts.faults_program),
         total: 0,
     };
-    faults.total = sum([faults.image, faults.zero, faults.swap_in, faults.protection, faults.waited, faults.program]);
+    faults.total =
+        sum([faults.image, faults.zero, faults.swap_in, faults.protection, faults.waited, faults.program]);
     faults
 }
 
@@ -153,7 +154,8 @@ fn fault_time(control: &Control) -> FaultTime {
 }
 
 fn pages(counts: &Counts, images: &[Image]) -> Pages {
-    let (image, zero, swap_in) = (load(&counts.pages_image), load(&counts.pages_zero), load(&counts.pages_swap_in));
+    let (image, zero, swap_in) =
+        (load(&counts.pages_image), load(&counts.pages_zero), load(&counts.pages_swap_in));
     let image_mapped = sum(images.iter().map(|image| image.pages_mapped));
     Pages {
         filled: sum([image, zero, swap_in]),
@@ -192,7 +194,9 @@ fn swap(control: &Control, subject: &Subject) -> Swap {
 fn images(control: &Control) -> Vec<Image> {
     let used = control.images.iter().filter(|image| image.state.load(Acquire) == IMAGE_IN_USE);
     let mut images: Vec<Image> = used.map(image).collect();
-    images.sort_by(|a, b| (b.pages_filled, b.bytes_read, &a.path).cmp(&(a.pages_filled, a.bytes_read, &b.path)));
+    images.sort_by(|a, b| {
+        (b.pages_filled, b.bytes_read, &a.path).cmp(&(a.pages_filled, a.bytes_read, &b.path))
+    });
     images
 }
 
@@ -231,14 +235,24 @@ fn unmanaged(counts: &Counts, images: usize, dropped: u64) -> Vec<String> {
         (shared.0 != 0, format!("{shared} of shared mappings were left to the kernel, outside the cap")),
         (
             other.0 != 0,
-            format!("{other} of device memory, huge pages and the like were left to the kernel, outside the cap"),
+            format!(
+                "{other} of device memory, huge pages and the like were left to the kernel, outside the cap"
+            ),
         ),
         (
             native != 0,
-            format!("{native} programs ran natively, without paging (32-bit, set-id or with file capabilities)"),
+            format!(
+                "{native} programs ran natively, without paging (32-bit, set-id or with file capabilities)"
+            ),
         ),
-        (children != 0, format!("{children} programs of children ran natively, without paging (--children native)")),
-        (unknown != 0, format!("{unknown} system calls had unknown numbers: what looked like a buffer was filled")),
+        (
+            children != 0,
+            format!("{children} programs of children ran natively, without paging (--children native)"),
+        ),
+        (
+            unknown != 0,
+            format!("{unknown} system calls had unknown numbers: what looked like a buffer was filled"),
+        ),
         (
             dropped != 0,
             format!("{dropped} processes found the table of {ROWS} full: they are counted in the sums only"),
@@ -327,14 +341,16 @@ mod tests {
         control.counts.execs_native.store(2, Relaxed);
         let sentences = report(&control, &subject).unmanaged;
         assert!(
-            sentences[0].starts_with("1M of shared mappings") && sentences[1].starts_with("2 programs ran natively")
+            sentences[0].starts_with("1M of shared mappings")
+                && sentences[1].starts_with("2 programs ran natively")
         );
     }
 
     #[test]
     fn nonsense_in_the_block_does_no_harm() {
         let (control, subject) = control();
-        for counter in [&control.counts.pages_image, &control.counts.pages_zero, &control.counts.faults_image] {
+        for counter in [&control.counts.pages_image, &control.counts.pages_zero, &control.counts.faults_image]
+        {
             counter.store(u64::MAX, Relaxed);
         }
         control.counts.faults_zero.store(9, Relaxed);

@@ -94,7 +94,8 @@ pub enum Children {
     Share,
 }
 
-/// Memory in use, in pages and bytes. The cap limits one process, or all of them together; means and `all` are sums over processes.
+/// Memory in use, in pages and bytes. The cap limits one process, or all of them together; means and `all`
+/// are sums over processes.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 #[allow(missing_docs)]
 pub struct Resident {

@@ -85,7 +85,13 @@ fn faults(report: &Report) -> String {
     let faults = &report.faults;
     format!(
         "{}: image {}, zero {}, swap-in {}, protection {}, waited {}, program's own {}",
-        faults.total, faults.image, faults.zero, faults.swap_in, faults.protection, faults.waited, faults.program
+        faults.total,
+        faults.image,
+        faults.zero,
+        faults.swap_in,
+        faults.protection,
+        faults.waited,
+        faults.program
     )
 }
 
@@ -109,7 +115,13 @@ fn pages_in(report: &Report) -> String {
     let pages = &report.pages;
     format!(
         "{}: image {} (mapped {}, read {}), zero {}, swap-in {}; {} of them for system calls",
-        pages.filled, pages.image, pages.image_mapped, pages.image_read, pages.zero, pages.swap_in, pages.for_calls
+        pages.filled,
+        pages.image,
+        pages.image_mapped,
+        pages.image_read,
+        pages.zero,
+        pages.swap_in,
+        pages.for_calls
     )
 }
 
@@ -131,7 +143,9 @@ fn swap(report: &Report) -> String {
         swap.writes,
         swap.reads
     );
-    for (count, what) in [(report.checksum_errors, "checksum errors"), (report.io_errors, "failed reads or writes")] {
+    for (count, what) in
+        [(report.checksum_errors, "checksum errors"), (report.io_errors, "failed reads or writes")]
+    {
         if count != 0 {
             let _ = write!(line, "; {count} {what}");
         }
@@ -163,7 +177,11 @@ fn processes_one_by_one(text: &mut String, rows: &[ProcessRow]) {
     if rows.len() < 2 {
         return;
     }
-    let _ = writeln!(text, "  {:>8} {:>7} {:>9} {:>8} {:>8}  process", "pid", "started", "faults", "peak", "swap");
+    let _ = writeln!(
+        text,
+        "  {:>8} {:>7} {:>9} {:>8} {:>8}  process",
+        "pid", "started", "faults", "peak", "swap"
+    );
     for row in rows.iter().take(PROCESSES_SHOWN) {
         let (peak, swap) = (ByteSize(row.resident_peak_bytes), ByteSize(row.swap_peak_bytes));
         let _ = write!(
@@ -195,8 +213,11 @@ fn images(text: &mut String, images: &[Image]) {
     if images.is_empty() {
         return;
     }
-    let _ =
-        writeln!(text, "  {:>8} {:>8} {:>12} {:>9} {:>8}  image", "mapped", "read", "bytes read", "headers", "evicted");
+    let _ = writeln!(
+        text,
+        "  {:>8} {:>8} {:>12} {:>9} {:>8}  image",
+        "mapped", "read", "bytes read", "headers", "evicted"
+    );
     for image in images.iter().take(IMAGES_SHOWN) {
         let _ = writeln!(
             text,
@@ -386,9 +407,13 @@ mod tests {
 
     #[test]
     fn durations_have_the_unit_that_fits() {
-        for (ns, text) in
-            [(0, "0 ns"), (999, "999 ns"), (1500, "1.5 us"), (2_000_000, "2.0 ms"), (61_000_000_000, "61.00 s")]
-        {
+        for (ns, text) in [
+            (0, "0 ns"),
+            (999, "999 ns"),
+            (1500, "1.5 us"),
+            (2_000_000, "2.0 ms"),
+            (61_000_000_000, "61.00 s"),
+        ] {
             assert_eq!(duration(ns), text);
         }
     }

@@ -1,11 +1,13 @@
 //! What this process was given by the one that started it, before the Rust runtime changed it.
 //!
-//! Rust ignores SIGPIPE and opens `/dev/null` for closed standard streams before `main`, and we un-ignore SIGCHLD. The program must not see any
-//! of it, so a constructor notes how things stood, and the child puts them back.
+//! Rust ignores SIGPIPE and opens `/dev/null` for closed standard streams before `main`, and we un-ignore
+//! SIGCHLD. The program must not see any of it, so a constructor notes how things stood, and the child puts
+//! them back.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Signals whose action we change, and the bit of `STATE` that says that they were ignored. The bits below: stream 0, 1, 2 was closed.
+/// Signals whose action we change, and the bit of `STATE` that says that they were ignored. The bits below:
+/// stream 0, 1, 2 was closed.
 const SIGNALS: [(i32, u8); 2] = [(libc::SIGPIPE, 8), (libc::SIGCHLD, 16)];
 static STATE: AtomicU8 = AtomicU8::new(0);
 
@@ -38,7 +40,8 @@ fn action_of(signal: i32) -> libc::sighandler_t {
     action.sa_sigaction
 }
 
-/// Puts signal actions and standard streams back to what this process was given. For the child between fork and exec: async-signal-safe.
+/// Puts signal actions and standard streams back to what this process was given. For the child between fork
+/// and exec: async-signal-safe.
 pub fn restore() {
     let state = STATE.load(Ordering::Relaxed);
     for (signal, bit) in SIGNALS {

@@ -8,16 +8,18 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, Pid, chdir, fork, setsid};
 
-/// Forks a process called `name` that waits until the other end of `line` is closed, does `work`, and ends; `held` is open for as long as it lives.
+/// Forks a process called `name` that waits until the other end of `line` is closed, does `work`, and ends;
+/// `held` is open for as long as it lives.
 ///
-/// It is in a session of its own, has every signal blocked, and nothing else of ours open: no stream that somebody reads to its end, no folder that
-/// somebody wants to unmount. What it has of our memory is a copy.
+/// It is in a session of its own, has every signal blocked, and nothing else of ours open: no stream that
+/// somebody reads to its end, no folder that somebody wants to unmount. What it has of our memory is a copy.
 ///
 /// # Errors
 ///
 /// What fork said.
 pub fn fork_apart(name: &CStr, line: OwnedFd, held: BorrowedFd<'_>, work: impl FnOnce()) -> io::Result<Pid> {
-    // SAFETY: where this process has other threads, glibc makes its own locks usable in the child, and `work` takes none but those of the heap.
+    // SAFETY: where this process has other threads, glibc makes its own locks usable in the child, and `work`
+    // takes none but those of the heap.
     match unsafe { fork() }? {
         ForkResult::Child => {
             set_apart(name, [line.as_raw_fd(), held.as_raw_fd()]);
@@ -51,7 +53,8 @@ fn set_apart(name: &CStr, keep: [RawFd; 2]) {
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
 
-/// Asks for a place before all ordinary threads, which root may: of what it ends, none may keep it from a processor.
+/// Asks for a place before all ordinary threads, which root may: of what it ends, none may keep it from a
+/// processor.
 fn run_before_others() {
     let priority = libc::sched_param { sched_priority: 1 };
     // SAFETY: reads the structure. Refused, this process waits for its turn as others do.

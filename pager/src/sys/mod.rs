@@ -1,5 +1,5 @@
-//! What has to be said to the kernel in `unsafe` words: mapping the control block, starting the program and the keeper, waiting for them, probing
-//! features, sending signals, receiving descriptors.
+//! What has to be said to the kernel in `unsafe` words: mapping the control block, starting the program and
+//! the keeper, waiting for them, probing features, sending signals, receiving descriptors.
 //!
 //! Everything above this module is safe Rust.
 

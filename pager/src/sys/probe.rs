@@ -57,7 +57,8 @@ fn check(result: i64) -> io::Result<i64> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
-/// The features (`UFFD_FEATURE_*`) of a userfaultfd for faults of user mode, which needs no privilege; from `device` if that is given.
+/// The features (`UFFD_FEATURE_*`) of a userfaultfd for faults of user mode, which needs no privilege; from
+/// `device` if that is given.
 ///
 /// # Errors
 ///
@@ -109,7 +110,14 @@ pub fn process_madvise() -> io::Result<()> {
     let advice = libc::MADV_DONTNEED;
     // SAFETY: (1) one `iovec` is read; (2) it names a page of ours that nobody reads or writes.
     let done = unsafe {
-        libc::syscall(libc::SYS_process_madvise, PIDFD_SELF_THREAD_GROUP, &raw const range, 1_usize, advice, 0_u32)
+        libc::syscall(
+            libc::SYS_process_madvise,
+            PIDFD_SELF_THREAD_GROUP,
+            &raw const range,
+            1_usize,
+            advice,
+            0_u32,
+        )
     };
     check(done).map(drop)
 }
@@ -122,7 +130,8 @@ pub fn process_madvise() -> io::Result<()> {
 pub fn syscall_user_dispatch() -> io::Result<()> {
     static ALLOW: u8 = 0;
     let set = |mode: libc::c_ulong, length: libc::c_ulong, selector: *const u8| {
-        // SAFETY: (1) the selector is a static that always says "allow", so no call is trapped; (2) the caller switches it off again.
+        // SAFETY: (1) the selector is a static that always says "allow", so no call is trapped; (2) the
+        // caller switches it off again.
         check(unsafe { libc::prctl(PR_SET_SYSCALL_USER_DISPATCH, mode, 0_u64, length, selector) }.into())
     };
     set(PR_SYS_DISPATCH_ON, 0, &raw const ALLOW)?;
@@ -142,7 +151,8 @@ pub fn pagemap_scan() -> io::Result<()> {
     scan[0] = size_of_val(&scan) as u64;
     scan[2] = start;
     scan[3] = start + PAGE as u64;
-    // SAFETY: (1) the kernel reads and writes a `pm_scan_arg`: twelve 64-bit words; (2) its vector is null, so nothing else is written.
+    // SAFETY: (1) the kernel reads and writes a `pm_scan_arg`: twelve 64-bit words; (2) its vector is null,
+    // so nothing else is written.
     check(unsafe { libc::ioctl(file.as_raw_fd(), PAGEMAP_SCAN, scan.as_mut_ptr()) }.into()).map(drop)
 }
 
@@ -154,8 +164,10 @@ pub fn pagemap_scan() -> io::Result<()> {
 pub fn execveat() -> io::Result<()> {
     let vector: [*const libc::c_char; 1] = [ptr::null()];
     let vector = vector.as_ptr();
-    // SAFETY: (1) the path is an empty C string, the vectors end in null; (2) with descriptor -1 nothing can be executed.
-    let result = unsafe { libc::syscall(libc::SYS_execveat, -1, c"".as_ptr(), vector, vector, libc::AT_EMPTY_PATH) };
+    // SAFETY: (1) the path is an empty C string, the vectors end in null; (2) with descriptor -1 nothing can
+    // be executed.
+    let result =
+        unsafe { libc::syscall(libc::SYS_execveat, -1, c"".as_ptr(), vector, vector, libc::AT_EMPTY_PATH) };
     match check(result) {
         Err(error) if error.raw_os_error() == Some(libc::EBADF) => Ok(()),
         other => other.map(drop),

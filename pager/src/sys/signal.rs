@@ -39,7 +39,9 @@ impl Handle {
     pub fn kill(&self) -> io::Result<()> {
         let none = std::ptr::null::<c_void>();
         // SAFETY: sends a signal; there is no information to be read.
-        match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), libc::SIGKILL, none, 0) } {
+        match unsafe {
+            libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), libc::SIGKILL, none, 0)
+        } {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
         }

@@ -29,7 +29,8 @@ pub struct Image<'a> {
 /// Between two looks at a child that takes its time.
 const LOOK_AGAIN_MS: u8 = 50;
 
-/// Forks, and executes `image` in the child, which dies with this thread. Returns when the child's exec has worked.
+/// Forks, and executes `image` in the child, which dies with this thread. Returns when the child's exec has
+/// worked.
 ///
 /// `stopped` is told the signal by which the terminal or a process stopped the child before that.
 ///
@@ -41,7 +42,8 @@ pub fn spawn(image: &Image<'_>, stopped: impl FnMut(i32)) -> io::Result<Pid> {
     let arguments = pointers(image.arguments);
     let environment = pointers(image.environment);
     let supervisor = getpid();
-    // SAFETY: the child calls nothing but async-signal-safe functions on data made before the fork, then executes or exits.
+    // SAFETY: the child calls nothing but async-signal-safe functions on data made before the fork, then
+    // executes or exits.
     match unsafe { fork() }? {
         ForkResult::Child => child(image, &arguments, &environment, supervisor, writer.as_raw_fd()),
         ForkResult::Parent { child } => {
@@ -81,7 +83,13 @@ fn stop_of(child: Pid) -> Option<i32> {
     }
 }
 
-fn child(image: &Image<'_>, argv: &[*const c_char], envp: &[*const c_char], supervisor: Pid, errors: RawFd) -> ! {
+fn child(
+    image: &Image<'_>,
+    argv: &[*const c_char],
+    envp: &[*const c_char],
+    supervisor: Pid,
+    errors: RawFd,
+) -> ! {
     const EMPTY: &CStr = c"";
     inherited::restore();
     let _ = image.mask.thread_set_mask();
@@ -91,9 +99,17 @@ fn child(image: &Image<'_>, argv: &[*const c_char], envp: &[*const c_char], supe
         exit();
     }
     let executable = image.executable.as_raw_fd();
-    // SAFETY: (1) both vectors end in null; (2) their strings live in `image`; (3) the path is an empty C string.
+    // SAFETY: (1) both vectors end in null; (2) their strings live in `image`; (3) the path is an empty C
+    // string.
     unsafe {
-        libc::syscall(libc::SYS_execveat, executable, EMPTY.as_ptr(), argv.as_ptr(), envp.as_ptr(), libc::AT_EMPTY_PATH)
+        libc::syscall(
+            libc::SYS_execveat,
+            executable,
+            EMPTY.as_ptr(),
+            argv.as_ptr(),
+            envp.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
     };
     let errno = Errno::last_raw().to_ne_bytes();
     // SAFETY: writes 4 bytes that are ours to a descriptor that is ours.

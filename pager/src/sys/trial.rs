@@ -8,7 +8,8 @@ use super::disposition;
 
 /// Whether a child that does `risky` lives on to its own exit. Where there can be no child, it is said to.
 pub fn survives(risky: impl FnOnce()) -> bool {
-    // SAFETY: where this process has other threads, glibc makes its own locks usable in the child, which makes system calls and exits.
+    // SAFETY: where this process has other threads, glibc makes its own locks usable in the child, which
+    // makes system calls and exits.
     match unsafe { fork() } {
         Ok(ForkResult::Child) => {
             // A handler that was inherited would hide what happens.

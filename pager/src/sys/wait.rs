@@ -21,7 +21,8 @@ pub enum News {
     None,
 }
 
-/// Takes one piece of news of `child`, without waiting. After `Exited` or `Killed` there is no such child any more.
+/// Takes one piece of news of `child`, without waiting. After `Exited` or `Killed` there is no such child any
+/// more.
 ///
 /// # Errors
 ///

@@ -1,6 +1,7 @@
 //! Trace files: written while a run goes on ([`recorder`]), read afterwards ([`reader`]).
 //!
-//! The bytes are [`pager_core::trace::format`]'s business, what is done with the events that of the commands that read them.
+//! The bytes are [`pager_core::trace::format`]'s business, what is done with the events that of the commands
+//! that read them.
 
 pub mod reader;
 pub mod recorder;
@@ -29,7 +30,8 @@ pub struct Description {
 pub struct End {
     /// Events in the file.
     pub events: u64,
-    /// Events that are not, because they came faster than they could be written or the file had reached its limit.
+    /// Events that are not, because they came faster than they could be written or the file had reached its
+    /// limit.
     pub dropped: u64,
     /// The report of the run, as `--stats json` gives it.
     pub report: serde_json::Value,

@@ -56,7 +56,8 @@ impl Trace {
     /// See [`TraceError`]. A file that is damaged further on is read as far as it is whole.
     pub fn open(path: &Path) -> Result<Trace, TraceError> {
         let bytes = fs::read(path).map_err(|source| TraceError::Read { path: path.to_owned(), source })?;
-        let chunks = Chunks::new(&bytes).map_err(|reason| TraceError::NotATrace { path: path.to_owned(), reason })?;
+        let chunks =
+            Chunks::new(&bytes).map_err(|reason| TraceError::NotATrace { path: path.to_owned(), reason })?;
         let (mut description, mut end, mut damage) = (None, None, Vec::new());
         for chunk in chunks {
             match chunk {
@@ -70,7 +71,8 @@ impl Trace {
         }
         let description = description.ok_or_else(|| TraceError::NoDescription { path: path.to_owned() })?;
         if end.is_none() && damage.is_empty() {
-            damage.push("the recording was cut off: the pager was killed, or the run still goes on".to_owned());
+            damage
+                .push("the recording was cut off: the pager was killed, or the run still goes on".to_owned());
         }
         Ok(Trace { bytes, description, end, damage })
     }
@@ -101,7 +103,9 @@ impl Trace {
 fn in_words(damage: Damage, length: usize) -> String {
     match damage {
         Damage::Cut(at) => {
-            format!("cut off at byte {length}, inside what begins at byte {at}; the events before it are whole")
+            format!(
+                "cut off at byte {length}, inside what begins at byte {at}; the events before it are whole"
+            )
         }
         Damage::Checksum(at) => format!("damaged at byte {at}: the events of one chunk are left out"),
         Damage::Nonsense(at) => format!("not readable from byte {at} on; the events before it are whole"),

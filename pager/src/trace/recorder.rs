@@ -1,4 +1,5 @@
-//! `--record`: a thread of the supervisor's that takes events out of the ring and writes them to the trace file.
+//! `--record`: a thread of the supervisor's that takes events out of the ring and writes them to the trace
+//! file.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -50,7 +51,8 @@ impl Recorder {
         let mut writer = Writer::new(file, control.clone());
         writer.begin(&describe(&control, subject))?;
         let (stop, stopped) = channel::bounded(0);
-        let thread = thread::Builder::new().name("recorder".into()).spawn(move || writer.run(&ring, &stopped))?;
+        let thread =
+            thread::Builder::new().name("recorder".into()).spawn(move || writer.run(&ring, &stopped))?;
         Ok(Recorder { stop: Some(stop), thread: Some(thread), control })
     }
 
@@ -213,7 +215,12 @@ impl Writer {
         if let What::Fault { cost_ns, .. } = &mut what {
             *cost_ns = ns(*cost_ns);
         }
-        self.encoder.push(&Event { time_ns: ns(raw.ticks.saturating_sub(first)), pid: raw.pid, tid: raw.tid, what });
+        self.encoder.push(&Event {
+            time_ns: ns(raw.ticks.saturating_sub(first)),
+            pid: raw.pid,
+            tid: raw.tid,
+            what,
+        });
         self.unwritten += 1;
         if self.encoder.payload().len() >= CHUNK_BYTES {
             self.flush();
@@ -240,7 +247,10 @@ impl Writer {
     fn fail(&mut self, error: &io::Error) {
         if !self.failed {
             self.failed = true;
-            say::line(format_args!("--record {}: cannot be written any more ({error})", self.target.path.display()));
+            say::line(format_args!(
+                "--record {}: cannot be written any more ({error})",
+                self.target.path.display()
+            ));
         }
     }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 
-/// A shell in the runtime's place: `pager run -- NAME ARGS` then is that shell with ARGS, not paged, so that the supervisor is tested by itself.
+/// A shell in the runtime's place: `pager run -- NAME ARGS` then is that shell with ARGS, not paged, so that
+/// the supervisor is tested by itself.
 pub const SHELL: &str = "/bin/sh";
 
 /// The command, about to run its embedded runtime.

@@ -1,8 +1,9 @@
-//! Is swapfs ahead of what one would use instead?  `cargo bench -p swapfs --bench peers [-- --rounds 5 --time-ms 300 --json FILE --only NAME,...]`
+//! Is swapfs ahead of what one would use instead?
+//! `cargo bench -p swapfs --bench peers [-- --rounds 5 --time-ms 300 --json FILE --only NAME,...]`
 //!
-//! All file systems are mounted at once over the same source, which is in the page cache, and take turns, measure by measure
-//! and round by round; what is shown is the median of the rounds. A peer that this machine has not got has a row that says so.
-//! swapfs counts all the while. The figures stand in docs/PEERS.md.
+//! All file systems are mounted at once over the same source, which is in the page cache, and take turns,
+//! measure by measure and round by round; what is shown is the median of the rounds. A peer that this machine
+//! has not got has a row that says so. swapfs counts all the while. The figures stand in docs/PEERS.md.
 
 mod measures;
 mod peers;
@@ -68,7 +69,8 @@ fn main() {
 
 fn arguments() -> Arguments {
     let words: Vec<String> = std::env::args().collect();
-    let value = |name: &str| words.iter().position(|word| word == name).and_then(|at| words.get(at + 1)).cloned();
+    let value =
+        |name: &str| words.iter().position(|word| word == name).and_then(|at| words.get(at + 1)).cloned();
     let number = |name: &str, usual: u64| value(name).map_or(usual, |text| text.parse().expect("a number"));
     Arguments {
         rounds: number("--rounds", 5) as usize,

@@ -46,8 +46,14 @@ use Better::{Higher, Lower};
 /// All of them.
 pub const MEASURES: [Measure; 7] = [
     Measure { columns: &[("seq 1M MB/s", Higher)], run: |tools, served| sequential(tools, served, 1 << 20) },
-    Measure { columns: &[("seq 128K MB/s", Higher)], run: |tools, served| sequential(tools, served, 128 << 10) },
-    Measure { columns: &[("4K x1 /s", Higher), ("4K x1 p50 us", Lower), ("4K x1 cpu us", Lower)], run: random_one },
+    Measure {
+        columns: &[("seq 128K MB/s", Higher)],
+        run: |tools, served| sequential(tools, served, 128 << 10),
+    },
+    Measure {
+        columns: &[("4K x1 /s", Higher), ("4K x1 p50 us", Lower), ("4K x1 cpu us", Lower)],
+        run: random_one,
+    },
     Measure { columns: &[("4K x4 /s", Higher)], run: random_four },
     Measure { columns: &[("fault p50 us", Lower), ("fault mean us", Lower)], run: faults },
     Measure { columns: &[("getattr /s", Higher), ("stat /s", Higher)], run: attributes },
@@ -129,7 +135,8 @@ fn per_second(time: Duration, mut step: impl FnMut(usize) -> io::Result<()>) -> 
     Some(count as f64 / began.elapsed().as_secs_f64())
 }
 
-/// First such that each is a request (`AT_STATX_FORCE_SYNC`), whatever the kernel may believe; then as programs do.
+/// First such that each is a request (`AT_STATX_FORCE_SYNC`), whatever the kernel may believe; then as
+/// programs do.
 fn attributes(tools: &Tools, served: &Served) -> Option<Vec<f64>> {
     let file = File::open(&served.big).ok()?;
     let fresh = AtFlags::EMPTY_PATH | AtFlags::STATX_FORCE_SYNC;

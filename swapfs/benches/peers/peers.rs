@@ -1,4 +1,5 @@
-//! The file systems that are compared, each mounted as its manual says and in the fastest way of those that were tried.
+//! The file systems that are compared, each mounted as its manual says and in the fastest way of those that
+//! were tried.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,8 @@ impl Fixture {
         fs::create_dir(&source).expect("a source directory");
         let block: Vec<u8> = (0..1 << 20).map(|n: u32| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         fs::write(source.join("big"), block.repeat((BIG_BYTES >> 20) as usize)).expect("a source");
-        (0..SMALL_FILES).for_each(|n| fs::write(source.join(format!("small{n}")), "small").expect("a small file"));
+        (0..SMALL_FILES)
+            .for_each(|n| fs::write(source.join(format!("small{n}")), "small").expect("a small file"));
         fs::read(source.join("big")).expect("the source can be read");
         Fixture { scratch: scratch.to_owned(), source }
     }
@@ -132,7 +134,8 @@ impl Served {
     /// What its processes take now.
     pub fn memory(&self) -> Option<Memory> {
         let all: Option<Vec<Memory>> = self.processes()?.into_iter().map(memory_of).collect();
-        let (rss, pss) = all?.iter().fold((0, 0), |(rss, pss), one| (rss + one.rss_bytes, pss + one.pss_bytes));
+        let (rss, pss) =
+            all?.iter().fold((0, 0), |(rss, pss), one| (rss + one.rss_bytes, pss + one.pss_bytes));
         Some(Memory { rss_bytes: rss, pss_bytes: pss })
     }
 }
@@ -167,7 +170,12 @@ fn serve(mut command: Command, point: &Path, file: &Path) -> Result<Mount, Strin
 fn swapfs(fixture: &Fixture, name: &str, options: &[&str]) -> Result<Served, String> {
     let point = fixture.mount_point(name);
     let mut command = Command::new(env!("CARGO_BIN_EXE_swapfs"));
-    command.arg("mount").args(options).arg("--image").arg(format!("a={}", fixture.source.display())).arg(&point);
+    command
+        .arg("mount")
+        .args(options)
+        .arg("--image")
+        .arg(format!("a={}", fixture.source.display()))
+        .arg(&point);
     command.stderr(Stdio::null());
     let files = point.join("images/a");
     Ok(Served::directory(&files, serve(command, &point, &files.join("big"))?))
@@ -205,8 +213,16 @@ fn squashfuse(fixture: &Fixture, program: &str) -> Result<Served, String> {
     let image = fixture.scratch.join("image.sqfs");
     if !image.exists() {
         let mut command = Command::new("mksquashfs");
-        command.arg(&fixture.source).arg(&image).args(["-noI", "-noD", "-noF", "-noX", "-no-progress", "-quiet"]);
-        let status = command.stdout(Stdio::null()).status().map_err(|error| format!("mksquashfs: {error}"))?;
+        command.arg(&fixture.source).arg(&image).args([
+            "-noI",
+            "-noD",
+            "-noF",
+            "-noX",
+            "-no-progress",
+            "-quiet",
+        ]);
+        let status =
+            command.stdout(Stdio::null()).status().map_err(|error| format!("mksquashfs: {error}"))?;
         if !status.success() {
             return Err(format!("mksquashfs ended with {status}"));
         }
@@ -227,7 +243,8 @@ fn passthrough(fixture: &Fixture) -> Result<Served, String> {
     let program = fixture.scratch.join("passthrough_ll");
     let mut compiler = Command::new("gcc");
     compiler.args(["-O2", "-D_FILE_OFFSET_BITS=64", "-DHAVE_UTIMENSAT", "-I/usr/include/fuse3"]).arg(source);
-    let status = compiler.arg("-o").arg(&program).arg("-lfuse3").status().map_err(|error| format!("gcc: {error}"))?;
+    let status =
+        compiler.arg("-o").arg(&program).arg("-lfuse3").status().map_err(|error| format!("gcc: {error}"))?;
     if !status.success() {
         return Err("its source does not compile".to_owned());
     }

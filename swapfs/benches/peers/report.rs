@@ -99,7 +99,10 @@ fn shown(figure: f64) -> String {
 pub fn json(rows: &[Row]) -> String {
     let row = |row: &Row| {
         let figures = |pick| -> Map<String, Value> {
-            headings().zip(row.figures(pick)).map(|(heading, figure)| (heading.to_owned(), json!(figure))).collect()
+            headings()
+                .zip(row.figures(pick))
+                .map(|(heading, figure)| (heading.to_owned(), json!(figure)))
+                .collect()
         };
         json!({
             "file_system": row.name,

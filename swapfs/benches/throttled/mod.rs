@@ -73,8 +73,9 @@ pub struct Read {
 pub enum PageCache {
     /// It does not: in strict mode.
     None,
-    /// It does, and another thread drops it in time behind the reader, who is the file's only one. (A file too large to be read twice would do without, but
-    /// most of its pages would be the first use of that memory in a long time, for which some virtual machines pay microseconds.)
+    /// It does, and another thread drops it in time behind the reader, who is the file's only one. (A file
+    /// too large to be read twice would do without, but most of its pages would be the first use of that
+    /// memory in a long time, for which some virtual machines pay microseconds.)
     DroppedBehind,
 }
 
@@ -132,7 +133,13 @@ impl Reader {
         }
     }
 
-    fn read_until(mut self, start: Instant, stop: &AtomicBool, behind: &Behind, cache: PageCache) -> Vec<Read> {
+    fn read_until(
+        mut self,
+        start: Instant,
+        stop: &AtomicBool,
+        behind: &Behind,
+        cache: PageCache,
+    ) -> Vec<Read> {
         // From a page's start on: else 1 MiB would be 257 pages, which are two requests.
         let begin = self.room.as_ptr().align_offset(PAGE);
         let buffer = &mut self.room[begin..begin + self.size];
@@ -152,8 +159,8 @@ impl Reader {
     }
 }
 
-/// Several readers of several files at once, for `time`; then the rules are cleared to let them end. Gives each file's reads that
-/// ended in time.
+/// Several readers of several files at once, for `time`; then the rules are cleared to let them end. Gives
+/// each file's reads that ended in time.
 pub fn read_together(
     mount: &Mount,
     files: &[(&str, usize, usize)],

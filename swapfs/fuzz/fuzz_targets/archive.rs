@@ -1,7 +1,7 @@
 //! Any bytes at all, shown as an archive: no panic, bounded work, and what is shown fits together.
 //!
-//! `cargo +nightly fuzz run archive seeds` in `swapfs`, or `fuzz/run` without cargo-fuzz. The same checks run on stable in
-//! `tests/archive_seeds.rs`.
+//! `cargo +nightly fuzz run archive seeds` in `swapfs`, or `fuzz/run` without cargo-fuzz. The same checks run
+//! on stable in `tests/archive_seeds.rs`.
 #![no_main]
 
 #[path = "../../tests/archive_support/mod.rs"]

@@ -1,4 +1,5 @@
-//! Any text at all, read as a configuration: no panic, and what is read is of known keys, of lines that are there, and fit to be an argument.
+//! Any text at all, read as a configuration: no panic, and what is read is of known keys, of lines that are
+//! there, and fit to be an argument.
 //!
 //! `cargo +nightly fuzz run config seeds-config` in `swapfs`, or `fuzz/run 60 config` without cargo-fuzz.
 #![no_main]

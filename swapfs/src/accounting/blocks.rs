@@ -8,16 +8,19 @@ use crate::filesystem::Ino;
 /// Size of a block, in bytes.
 pub const BLOCK_BYTES: u64 = 4096;
 
-/// Few enough that a small file takes little, and enough that a large one takes no more for its chunks' places than for its counts.
+/// Few enough that a small file takes little, and enough that a large one takes no more for its chunks'
+/// places than for its counts.
 const BLOCKS_PER_CHUNK: u64 = 64;
 type Chunk = [u16; BLOCKS_PER_CHUNK as usize];
 
-/// How often each block was touched, up to 65535 times. Takes some 170 bytes for each 256 KiB of a file in which something was touched.
+/// How often each block was touched, up to 65535 times. Takes some 170 bytes for each 256 KiB of a file in
+/// which something was touched.
 #[derive(Debug, Default, Clone)]
 pub struct BlockCounts {
     chunks: HashMap<(Ino, u64), Box<Chunk>>,
     distinct: u64,
-    /// Where there is one: at most so many chunks are known. With one more all are forgotten, and blocks that come again count as new ones.
+    /// Where there is one: at most so many chunks are known. With one more all are forgotten, and blocks that
+    /// come again count as new ones.
     most_chunks: Option<NonZeroUsize>,
 }
 
@@ -43,7 +46,9 @@ impl BlockCounts {
 
     /// Touches all blocks of the file `ino` that `bytes` bytes at `offset` lie in, whole or in part.
     pub fn touch(&mut self, ino: Ino, offset: u64, bytes: u64) -> Touched {
-        let Some(last_byte) = bytes.checked_sub(1).map(|n| offset.saturating_add(n)) else { return Touched::default() };
+        let Some(last_byte) = bytes.checked_sub(1).map(|n| offset.saturating_add(n)) else {
+            return Touched::default();
+        };
         let (first, last) = (offset / BLOCK_BYTES, last_byte / BLOCK_BYTES);
         let mut fresh = 0;
         for chunk in first / BLOCKS_PER_CHUNK..=last / BLOCKS_PER_CHUNK {
@@ -52,7 +57,8 @@ impl BlockCounts {
             {
                 self.chunks = HashMap::new();
             }
-            let counts = self.chunks.entry((ino, chunk)).or_insert_with(|| Box::new([0; BLOCKS_PER_CHUNK as usize]));
+            let counts =
+                self.chunks.entry((ino, chunk)).or_insert_with(|| Box::new([0; BLOCKS_PER_CHUNK as usize]));
             let begin = first.max(chunk * BLOCKS_PER_CHUNK) % BLOCKS_PER_CHUNK;
             let end = last.min(chunk * BLOCKS_PER_CHUNK + BLOCKS_PER_CHUNK - 1) % BLOCKS_PER_CHUNK;
             for count in &mut counts[begin as usize..=end as usize] {
@@ -64,7 +70,8 @@ impl BlockCounts {
         Touched { fresh, repeated: last - first + 1 - fresh }
     }
 
-    /// How often the blocks of `ino` were touched, added up in `cells` equal parts of its first `blocks` blocks.
+    /// How often the blocks of `ino` were touched, added up in `cells` equal parts of its first `blocks`
+    /// blocks.
     pub fn heat(&self, ino: Ino, blocks: u64, cells: usize) -> Vec<u64> {
         let mut heat = vec![0u64; cells];
         if cells == 0 {

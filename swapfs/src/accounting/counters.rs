@@ -30,7 +30,8 @@ pub struct Answered {
 /// Where a request begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Where the one before it ended, of the same opening of the file and in the same direction; or at 0, if it is the first.
+    /// Where the one before it ended, of the same opening of the file and in the same direction; or at 0, if
+    /// it is the first.
     Sequential,
     /// Elsewhere.
     Random,
@@ -106,7 +107,8 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Those of a process, which may use any number of files: which blocks it has touched is known within a bounded room.
+    /// Those of a process, which may use any number of files: which blocks it has touched is known within a
+    /// bounded room.
     pub fn of_process() -> Self {
         let lane = || Lane { blocks: BlockCounts::bounded(MOST_CHUNKS_OF_PROCESS), ..Lane::default() };
         Counters { read: lane(), write: lane(), ..Counters::default() }
@@ -159,7 +161,8 @@ impl Counters {
     /// The figures. Queue depths are kept elsewhere.
     pub fn figures(&self) -> Figures {
         let (read, write) = (&self.read, &self.write);
-        let (read_service, read_wait, read_total) = (read.service.summary(), read.wait.summary(), read.total.summary());
+        let (read_service, read_wait, read_total) =
+            (read.service.summary(), read.wait.summary(), read.total.summary());
         let (write_service, write_wait) = (write.service.summary(), write.wait.summary());
         Figures {
             open_ops: self.opens,

@@ -70,7 +70,8 @@ impl DepthFigures {
     /// What came after `earlier`; the largest depth is that of the whole time.
     #[must_use]
     pub fn since(&self, earlier: &DepthFigures) -> DepthFigures {
-        let (arrivals, sum) = (self.arrivals.saturating_sub(earlier.arrivals), self.sum.saturating_sub(earlier.sum));
+        let (arrivals, sum) =
+            (self.arrivals.saturating_sub(earlier.arrivals), self.sum.saturating_sub(earlier.sum));
         DepthFigures { arrivals, sum, ..*self }
     }
 }

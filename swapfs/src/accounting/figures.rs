@@ -56,7 +56,8 @@ pub struct Figures {
     pub write_wait: LatencySummary,
     /// Reads that began where the one before ended; the others are random.
     pub read_sequential_ops: u64,
-    /// Reads of more than one page from a page's start on: what the kernel's readahead looks like (or a program's own large reads).
+    /// Reads of more than one page from a page's start on: what the kernel's readahead looks like (or a
+    /// program's own large reads).
     pub read_ahead_ops: u64,
     /// Writes that began where the one before ended; the others are random.
     pub write_sequential_ops: u64,

@@ -1,7 +1,8 @@
 //! Histograms of durations, small enough to keep three for each direction of each file and each process.
 //!
-//! A duration is kept to 1/64 of its power of two, so quantiles are at most 1.6 % high and never low. Only buckets that were
-//! hit take room: a file that was read once costs some bytes, not the 25 KiB of a dense table.
+//! A duration is kept to 1/64 of its power of two, so quantiles are at most 1.6 % high and never low. Only
+//! buckets that were hit take room: a file that was read once costs some bytes, not the 25 KiB of a dense
+//! table.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +51,8 @@ pub struct LatencySummary {
     pub p9999_ns: u64,
     /// Largest.
     pub max_ns: u64,
-    /// How many durations up to each bound, a quarter of a power of two apart; not cumulative. Only where there were some.
+    /// How many durations up to each bound, a quarter of a power of two apart; not cumulative. Only where
+    /// there were some.
     pub histogram_ns: Tally,
 }
 
@@ -90,12 +92,13 @@ impl Latencies {
 }
 
 impl LatencySummary {
-    /// What came after `earlier`. Quantiles are those of the shown buckets, so up to 25 % high; the smallest and the largest
-    /// are bounds too.
+    /// What came after `earlier`. Quantiles are those of the shown buckets, so up to 25 % high; the smallest
+    /// and the largest are bounds too.
     #[must_use]
     pub fn since(&self, earlier: &LatencySummary) -> LatencySummary {
         let histogram_ns = self.histogram_ns.since(&earlier.histogram_ns);
-        let (count, sum_ns) = (self.count.saturating_sub(earlier.count), self.sum_ns.saturating_sub(earlier.sum_ns));
+        let (count, sum_ns) =
+            (self.count.saturating_sub(earlier.count), self.sum_ns.saturating_sub(earlier.sum_ns));
         if count == self.count {
             return self.clone();
         }

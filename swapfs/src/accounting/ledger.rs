@@ -109,9 +109,10 @@ pub const USUAL_FILES: usize = 4096;
 /// The row of all others.
 pub const OTHERS: &str = "(others)";
 
-/// All accounts, by inode. At most so many are kept as was asked for, and one for each file that is open: those of which least was read and written
-/// are then added to one of all others, an eighth at once, so that sums stay true. A file that is opened again after that has a new row, and blocks
-/// of it that were seen before count as new ones.
+/// All accounts, by inode. At most so many are kept as was asked for, and one for each file that is open:
+/// those of which least was read and written are then added to one of all others, an eighth at once, so that
+/// sums stay true. A file that is opened again after that has a new row, and blocks of it that were seen
+/// before count as new ones.
 #[derive(Debug)]
 pub struct Ledger {
     most_files: usize,
@@ -163,7 +164,8 @@ impl Accounts {
         Accounts { by_ino: HashMap::new(), fold_at: most_files, others: Others::default() }
     }
 
-    /// Adds the least used accounts of files that are not open to the others; returns whose. Called where nobody else can find an account.
+    /// Adds the least used accounts of files that are not open to the others; returns whose. Called where
+    /// nobody else can find an account.
     fn fold(&mut self, most_files: usize) -> Vec<Ino> {
         let closed = |account: &&Arc<Account>| Arc::strong_count(account) == 1;
         let rank = |account: &Arc<Account>| {
@@ -209,8 +211,15 @@ impl Ledger {
         let known = self.accounts.read().by_ino.get(&ino).cloned();
         let account = known.unwrap_or_else(|| {
             let (size_bytes, used, depth) = (AtomicU64::new(0), AtomicU64::new(0), QueueDepth::default());
-            let new =
-                Arc::new(Account { ino, path: path(), class, size_bytes, used, depth, counters: Mutex::default() });
+            let new = Arc::new(Account {
+                ino,
+                path: path(),
+                class,
+                size_bytes,
+                used,
+                depth,
+                counters: Mutex::default(),
+            });
             let mut accounts = self.accounts.write();
             if accounts.by_ino.len() >= accounts.fold_at {
                 let folded = accounts.fold(self.most_files);
@@ -222,7 +231,8 @@ impl Ledger {
         account
     }
 
-    /// A file was closed that nobody else may have open: its row may be one too many now. It is looked after for some together.
+    /// A file was closed that nobody else may have open: its row may be one too many now. It is looked after
+    /// for some together.
     pub fn closed(&self) {
         if self.accounts.read().by_ino.len() <= self.most_files {
             return;
@@ -260,11 +270,12 @@ impl Ledger {
         &self.depth
     }
 
-    /// How often each part of the file with this path was touched, if it was ever opened. Of several files that had the
-    /// path in turn, the last one.
+    /// How often each part of the file with this path was touched, if it was ever opened. Of several files
+    /// that had the path in turn, the last one.
     pub fn heat(&self, path: &Path, cells: usize) -> Option<Heat> {
         let named = |account: &&Arc<Account>| account.path == path;
-        let account = self.accounts.read().by_ino.values().filter(named).max_by_key(|account| account.ino).cloned();
+        let account =
+            self.accounts.read().by_ino.values().filter(named).max_by_key(|account| account.ino).cloned();
         account.map(|account| account.heat(cells))
     }
 
@@ -293,7 +304,11 @@ impl Ledger {
         let mut files: Vec<FileSnapshot> = all.iter().map(|account| account.snapshot(&mut total)).collect();
         files.extend((folded_files > 0).then_some(others));
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        AllFigures { total: Figures { queue_depth: self.depth.figures(), ..total.figures() }, files, folded_files }
+        AllFigures {
+            total: Figures { queue_depth: self.depth.figures(), ..total.figures() },
+            files,
+            folded_files,
+        }
     }
 }
 
@@ -346,7 +361,10 @@ mod tests {
         assert_eq!(ledger.figures().total.read_ops, total.read_ops + 1);
         ledger.reset();
         let AllFigures { total, files, folded_files } = ledger.figures();
-        assert_eq!((files.len(), files[0].path.as_str(), folded_files, total.open_ops), (1, "images/0", 0, 0));
+        assert_eq!(
+            (files.len(), files[0].path.as_str(), folded_files, total.open_ops),
+            (1, "images/0", 0, 0)
+        );
     }
 
     #[test]

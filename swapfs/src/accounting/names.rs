@@ -39,7 +39,8 @@ impl NameTag {
         self.0.lock().clone()
     }
 
-    /// It was looked at again: it has this name, and its control groups are to be read anew by who wants them.
+    /// It was looked at again: it has this name, and its control groups are to be read anew by who wants
+    /// them.
     pub(super) fn rename(&self, comm: &str) {
         let mut names = self.0.lock();
         if *names.comm != *comm {
@@ -58,7 +59,8 @@ impl NameTag {
 
 /// Lines are `NUMBER:CONTROLLERS:PATH` (cgroups(7)); paths are often the same for all controllers.
 fn parse_cgroups(text: &str) -> Arc<[String]> {
-    let mut paths: Vec<String> = text.lines().filter_map(|line| Some(line.splitn(3, ':').nth(2)?.to_owned())).collect();
+    let mut paths: Vec<String> =
+        text.lines().filter_map(|line| Some(line.splitn(3, ':').nth(2)?.to_owned())).collect();
     paths.sort();
     paths.dedup();
     paths.into()

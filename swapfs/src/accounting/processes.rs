@@ -1,12 +1,13 @@
 //! The accounts of the processes that use a mount.
 //!
-//! A request comes with the number of a thread. Which process that is, and what it is called, is read from `/proc`: at a thread's
-//! first request, and again at its 1st, 2nd, 4th, 8th, ... after each open, since a program gets its new name in the midst of `execve`, when
-//! its file is open already; and at the open itself, if it was not looked up just before. Nothing is locked meanwhile. Of a process's first thread that
-//! is one call: the file with its name is held open, and cannot be read any more once the process is gone.
+//! A request comes with the number of a thread. Which process that is, and what it is called, is read from
+//! `/proc`: at a thread's first request, and again at its 1st, 2nd, 4th, 8th, ... after each open, since a
+//! program gets its new name in the midst of `execve`, when its file is open already; and at the open itself,
+//! if it was not looked up just before. Nothing is locked meanwhile. Of a process's first thread that is one
+//! call: the file with its name is held open, and cannot be read any more once the process is gone.
 //!
-//! At most [`MOST`] processes are kept; the one that is idle for longest is then added to one account of all earlier ones, with
-//! pid 0, so that sums stay true.
+//! At most [`MOST`] processes are kept; the one that is idle for longest is then added to one account of all
+//! earlier ones, with pid 0, so that sums stay true.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -209,13 +210,16 @@ impl Processes {
                 self.known.lock().looked(tid, occasion);
                 old
             }
-            Recalled::LookAgain(old) => match (identify(tid, old.as_ref().map(|old| (old.pid, old.start))), old) {
-                (None, Some(gone)) => gone,
-                (found, _) => {
-                    let unseen = || Identity { pid: tid, start: 0, comm: KERNEL.to_owned(), name_file: None };
-                    self.known.lock().learn(tid, occasion, found.unwrap_or_else(unseen))
+            Recalled::LookAgain(old) => {
+                match (identify(tid, old.as_ref().map(|old| (old.pid, old.start))), old) {
+                    (None, Some(gone)) => gone,
+                    (found, _) => {
+                        let unseen =
+                            || Identity { pid: tid, start: 0, comm: KERNEL.to_owned(), name_file: None };
+                        self.known.lock().learn(tid, occasion, found.unwrap_or_else(unseen))
+                    }
                 }
-            },
+            }
         };
         account.used.store(use_number, Ordering::Relaxed);
         account
@@ -306,8 +310,9 @@ impl Known {
     }
 }
 
-/// Reads `/proc`; neither file needs a lock that a thread which waits for us could hold. `before` is the process, and its start, that the
-/// thread belonged to last: where it was that process's first thread, one file is enough to see that it still is.
+/// Reads `/proc`; neither file needs a lock that a thread which waits for us could hold. `before` is the
+/// process, and its start, that the thread belonged to last: where it was that process's first thread, one
+/// file is enough to see that it still is.
 fn identify(tid: u32, before: Option<(u32, u64)>) -> Option<Identity> {
     if tid == 0 {
         return None;
@@ -324,7 +329,8 @@ fn identify(tid: u32, before: Option<(u32, u64)>) -> Option<Identity> {
 }
 
 fn stat_of(pid: u32) -> Option<Identity> {
-    // Opened first: if the number is given to another process in between, this is of the one that is gone, and cannot be read.
+    // Opened first: if the number is given to another process in between, this is of the one that is gone,
+    // and cannot be read.
     let name_file = File::open(format!("/proc/{pid}/comm")).ok();
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
     let identity = parse_stat(pid, &String::from_utf8_lossy(&stat))?;

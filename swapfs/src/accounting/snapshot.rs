@@ -14,7 +14,8 @@ pub struct Snapshot {
     pub version: u32,
     /// The daemon's process.
     pub pid: u32,
-    /// Whether that process ends at SIGTERM, as `swapfs mount` does, and not a program that serves a mount from within.
+    /// Whether that process ends at SIGTERM, as `swapfs mount` does, and not a program that serves a mount
+    /// from within.
     #[serde(default)]
     pub ends_on_sigterm: bool,
     /// Where it is mounted.
@@ -44,7 +45,8 @@ pub struct Snapshot {
     pub folded_files: u64,
     /// Sum over all files.
     pub total: Figures,
-    /// Files that were opened since the mount or the last reset, sorted by path; those of which least was read and written may be one row, `(others)`.
+    /// Files that were opened since the mount or the last reset, sorted by path; those of which least was
+    /// read and written may be one row, `(others)`.
     pub files: Vec<FileSnapshot>,
     /// Faults made on purpose.
     #[serde(default)]
@@ -131,8 +133,8 @@ impl Snapshot {
         (sum(|file| file.allocated_bytes), sum(|file| file.data_bytes))
     }
 
-    /// What came after `earlier`, a snapshot of the same mount. Files and processes that did nothing since then are left out.
-    /// After a reset in between, what came after that.
+    /// What came after `earlier`, a snapshot of the same mount. Files and processes that did nothing since
+    /// then are left out. After a reset in between, what came after that.
     #[must_use]
     pub fn since(&self, earlier: &Snapshot) -> Snapshot {
         if self.counted_since_unix_ns > earlier.counted_since_unix_ns {
@@ -140,8 +142,10 @@ impl Snapshot {
         }
         let none = Figures::default();
         let file = |file: &FileSnapshot| {
-            let old = earlier.files.iter().rfind(|old| old.path == file.path).map_or(&none, |old| &old.figures);
-            let spent = FileSnapshot::new(file.path.clone(), file.class, file.size_bytes, file.figures.since(old));
+            let old =
+                earlier.files.iter().rfind(|old| old.path == file.path).map_or(&none, |old| &old.figures);
+            let spent =
+                FileSnapshot::new(file.path.clone(), file.class, file.size_bytes, file.figures.since(old));
             FileSnapshot { allocated_bytes: file.allocated_bytes, data_bytes: file.data_bytes, ..spent }
         };
         let process = |process: &ProcessSnapshot| {
@@ -151,7 +155,8 @@ impl Snapshot {
         };
         let mut left = Snapshot { files: vec![], processes: vec![], total: none.clone(), ..self.clone() };
         left.files = self.files.iter().map(file).filter(|file| !file.figures.is_idle()).collect();
-        left.processes = self.processes.iter().map(process).filter(|process| !process.figures.is_idle()).collect();
+        left.processes =
+            self.processes.iter().map(process).filter(|process| !process.figures.is_idle()).collect();
         left.total = self.total.since(&earlier.total);
         left.faults = self.faults.since(&earlier.faults);
         left
@@ -162,7 +167,8 @@ impl Snapshot {
 impl Snapshot {
     /// A snapshot in which the total and each of these files, of two blocks each, have the same figures.
     pub(crate) fn sample(figures: &Figures, paths: &[&str]) -> Snapshot {
-        let file = |path: &&str| FileSnapshot::new((*path).to_owned(), FileClass::Image, 8192, figures.clone());
+        let file =
+            |path: &&str| FileSnapshot::new((*path).to_owned(), FileClass::Image, 8192, figures.clone());
         let process = ProcessSnapshot { pid: 7, comm: "reader".into(), figures: figures.clone() };
         Snapshot {
             version: VERSION,

@@ -154,7 +154,8 @@ fn with_config(
     file: &Path,
 ) -> Result<CommandLine, clap::Error> {
     let shown = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| usage_error(&format!("--config {shown}: {error}")))?;
+    let text =
+        std::fs::read_to_string(file).map_err(|error| usage_error(&format!("--config {shown}: {error}")))?;
     let entries = config::parse(&text, &settings::known(&definition()));
     let entries = entries.map_err(|error| usage_error(&format!("--config {shown}, {error}")))?;
     if let Some(key) = arguments.without.iter().find(|key| !entries.iter().any(|entry| entry.key == **key)) {

@@ -15,8 +15,8 @@ use swapfs::faults::{FaultRule, parse_faults};
 use swapfs::filesystem::caching::Strictness;
 use swapfs::images::{ImageSpec, is_image_name};
 use swapfs::mounting::{
-    Audience, Encryption, Host, MountFlag, MountOptions, PageCache, StoreOptions, StorePlace, SwapSpec, Transport,
-    usual_threads,
+    Audience, Encryption, Host, MountFlag, MountOptions, PageCache, StoreOptions, StorePlace, SwapSpec,
+    Transport, usual_threads,
 };
 use swapfs::service::is_swap_name;
 use swapfs::throttle::{Latency, Limits, Rule, Selector, parse_rules};
@@ -67,7 +67,8 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = MOUNT_EXAMPLES, override_usage = MOUNT_USAGE)]
 pub struct MountArguments {
-    /// Read options from a TOML file, such as `swap = ["a:1G"]` or `mountpoint = "/mnt/s"`; what is typed wins
+    /// Read options from a TOML file, such as `swap = ["a:1G"]` or `mountpoint = "/mnt/s"`; what is typed
+    /// wins
     #[arg(long, value_name = "FILE.toml")]
     pub(super) config: Option<PathBuf>,
     /// Leave out this key of the file, such as a switch that it turns on (repeatable)
@@ -94,14 +95,15 @@ pub struct MountArguments {
     /// Append the daemon's messages to this file
     #[arg(long, value_name = "FILE", requires = "daemon")]
     log: Option<PathBuf>,
-    /// Refuse to start if the daemon's memory cannot be locked (for swapon: see docs/SWAPON.md); it is tried in any case
+    /// Refuse to start if the daemon's memory cannot be locked (for swapon: see docs/SWAPON.md); it is tried
+    /// in any case
     #[arg(long)]
     lock_memory: bool,
     /// Let other users in, as far as the files' modes allow
     #[arg(long)]
     allow_other: bool,
-    /// Have the kernel keep to this, as mount(8) knows it: noexec, sync, dirsync, noatime, nodiratime, relatime, strictatime, lazytime or
-    /// nosymfollow (repeatable)
+    /// Have the kernel keep to this, as mount(8) knows it: noexec, sync, dirsync, noatime, nodiratime,
+    /// relatime, strictatime, lazytime or nosymfollow (repeatable)
     #[arg(long, value_name = "FLAG")]
     mount_flag: Vec<MountFlag>,
     /// What /proc/mounts and df show as the source
@@ -110,21 +112,25 @@ pub struct MountArguments {
     /// Serving threads: 1 to 64, or three for each processor (4 to 8)
     #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = threads)]
     threads: usize,
-    /// Have idle processors poll, as halted ones may take long to wake (needs root). `auto`: shortly before throttled answers are due
-    /// and while they are overdue; `fast`: while requests keep coming, too; `plain`: leave them to the system
+    /// Have idle processors poll, as halted ones may take long to wake (needs root). `auto`: shortly before
+    /// throttled answers are due and while they are overdue; `fast`: while requests keep coming, too;
+    /// `plain`: leave them to the system
     #[arg(long, value_name = "auto|fast|plain", default_value = "auto", value_parser = wake)]
     wake: Wake,
-    /// How the kernel's requests come: by /dev/fuse (`fuser`), or over io_uring in queues by processor (`uring`: Linux 6.14,
-    /// /sys/module/fuse/parameters/enable_uring); `auto`: over io_uring where that can be had
+    /// How the kernel's requests come: by /dev/fuse (`fuser`), or over io_uring in queues by processor
+    /// (`uring`: Linux 6.14, /sys/module/fuse/parameters/enable_uring); `auto`: over io_uring where that can
+    /// be had
     #[arg(long, value_name = "auto|fuser|uring", default_value = "auto", value_parser = transport)]
     transport: Transport,
-    /// Slow some requests, such as 'swap/*: bw=20M, iops=300' or 'images/** & comm=sort: profile=hdd-7200' (repeatable; first match wins)
+    /// Slow some requests, such as 'swap/*: bw=20M, iops=300' or 'images/** & comm=sort: profile=hdd-7200'
+    /// (repeatable; first match wins)
     #[arg(long, value_name = "RULE")]
     throttle: Vec<String>,
     /// Fail on purpose, such as 'swap/*: eio=1e-4, hang=10s@p0.001' (repeatable; first match wins)
     #[arg(long, value_name = "RULE")]
     fault: Vec<String>,
-    /// Count at most N files apart, and those that are open; the least used of the others are counted in one row
+    /// Count at most N files apart, and those that are open; the least used of the others are counted in one
+    /// row
     #[arg(long, value_name = "N", default_value_t = USUAL_FILES, value_parser = stats_files)]
     stats_files: usize,
     /// What all that is random follows from
@@ -155,7 +161,8 @@ struct StoreArguments {
     /// In a directory: go past the page cache (O_DIRECT), so that no second copy stays in memory
     #[arg(long)]
     swap_direct: bool,
-    /// In a directory: encrypt with a key that goes with the mount; the files have no names there and are gone after it
+    /// In a directory: encrypt with a key that goes with the mount; the files have no names there and are
+    /// gone after it
     #[arg(long)]
     swap_encrypt: bool,
     /// Compressed: the most memory that all swap files may take together; writes past it fail with ENOSPC
@@ -258,7 +265,9 @@ fn mount_command(arguments: MountArguments) -> Result<MountCommand, String> {
     if images.is_empty() && swap.is_empty() {
         return Err("there is nothing to mount; give --images, --image, --with-libs or --swap".to_owned());
     }
-    if let Some(twice) = swap.iter().enumerate().find(|(i, spec)| swap[..*i].iter().any(|s| s.name == spec.name)) {
+    if let Some(twice) =
+        swap.iter().enumerate().find(|(i, spec)| swap[..*i].iter().any(|s| s.name == spec.name))
+    {
         return Err(format!("two swap files are called `{}`; give each its own name", twice.1.name));
     }
     let rules = rules(&arguments)?;
@@ -300,7 +309,9 @@ impl StoreArguments {
             return Err(format!("{option} is for swap files in a directory; give `--swap-store DIR` too"));
         }
         if self.swap_limit.is_some() && place != StorePlace::Compressed {
-            return Err("--swap-limit is for compressed swap files; give `--swap-store compressed` too".to_owned());
+            return Err(
+                "--swap-limit is for compressed swap files; give `--swap-store compressed` too".to_owned()
+            );
         }
         Ok(StoreOptions {
             place,
@@ -347,12 +358,14 @@ fn faults(texts: &[String]) -> Result<Vec<FaultRule>, String> {
 fn images(arguments: &MountArguments) -> Result<Vec<ImageSpec>, String> {
     let shown = arguments.images.iter().map(|source| Ok(ImageSpec::Shown(source.clone())));
     let named = arguments.image.iter().map(|text| named_image(text));
-    let closure = (!arguments.with_libs.is_empty()).then(|| Ok(ImageSpec::WithLibs(arguments.with_libs.clone())));
+    let closure =
+        (!arguments.with_libs.is_empty()).then(|| Ok(ImageSpec::WithLibs(arguments.with_libs.clone())));
     shown.chain(named).chain(closure).collect()
 }
 
 fn named_image(text: &OsStr) -> Result<ImageSpec, String> {
-    let wrong = |why: &str| format!("--image `{}`: {why}; write NAME=PATH, such as tools=/opt/tools", text.display());
+    let wrong =
+        |why: &str| format!("--image `{}`: {why}; write NAME=PATH, such as tools=/opt/tools", text.display());
     let bytes = text.as_bytes();
     let equals = bytes.iter().position(|byte| *byte == b'=').ok_or_else(|| wrong("no name"))?;
     let (name, path) = (OsStr::from_bytes(&bytes[..equals]), OsStr::from_bytes(&bytes[equals + 1..]));
@@ -364,7 +377,8 @@ fn named_image(text: &OsStr) -> Result<ImageSpec, String> {
 
 fn swap_spec(text: &OsString) -> Result<SwapSpec, String> {
     let wrong = |why: &str| format!("--swap `{}`: {why}; write NAME:SIZE, such as swap0:1G", text.display());
-    let (name, size) = text.to_str().and_then(|text| text.rsplit_once(':')).ok_or_else(|| wrong("no size"))?;
+    let (name, size) =
+        text.to_str().and_then(|text| text.rsplit_once(':')).ok_or_else(|| wrong("no size"))?;
     if !is_swap_name(name) {
         return Err(wrong("not a file name"));
     }

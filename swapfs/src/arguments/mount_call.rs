@@ -1,8 +1,10 @@
-//! Being called by mount(8): as `mount.swapfs` or `mount.fuse.swapfs SOURCE MOUNTPOINT [-sfnv] [-o OPTIONS] [-t TYPE]`, or by libfuse's `mount.fuse`
-//! as `swapfs SOURCE MOUNTPOINT -o OPTIONS`. Becomes a command line of `swapfs mount --daemon`.
+//! Being called by mount(8): as `mount.swapfs` or
+//! `mount.fuse.swapfs SOURCE MOUNTPOINT [-sfnv] [-o OPTIONS] [-t TYPE]`, or by libfuse's `mount.fuse` as
+//! `swapfs SOURCE MOUNTPOINT -o OPTIONS`. Becomes a command line of `swapfs mount --daemon`.
 //!
-//! SOURCE is a configuration file (`*.toml`), something to show below `images/`, or `swapfs` or `none`. OPTIONS are ours without their dashes; an `_` stands for a
-//! `-` too. What mount(8) and systemd keep for themselves is left out.
+//! SOURCE is a configuration file (`*.toml`), something to show below `images/`, or `swapfs` or `none`.
+//! OPTIONS are ours without their dashes; an `_` stands for a `-` too. What mount(8) and systemd keep for
+//! themselves is left out.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -19,8 +21,8 @@ use super::settings;
 const NAMES: [&str; 2] = ["mount.swapfs", "mount.fuse.swapfs"];
 /// Sources that say nothing.
 const NO_SOURCE: [&str; 3] = ["swapfs", "none", "-"];
-/// Options that are not for us: fstab(5), mount(8), and what holds in any case (`nosuid,nodev`) or not at all (`dev,suid`, which libfuse's
-/// helper always gives).
+/// Options that are not for us: fstab(5), mount(8), and what holds in any case (`nosuid,nodev`) or not at all
+/// (`dev,suid`, which libfuse's helper always gives).
 const IGNORED: [&str; 37] = [
     "defaults",
     "rw",
@@ -122,7 +124,9 @@ pub(super) fn request(line: &[OsString], command: &Command) -> Result<Request, S
                 other => return Err(format!("type {} is not swapfs", other.unwrap_or("?"))),
             },
             Some("-N") => {
-                return Err("mounting in another namespace (-N) is not possible; enter it by nsenter(1)".into());
+                return Err(
+                    "mounting in another namespace (-N) is not possible; enter it by nsenter(1)".into()
+                );
             }
             Some(flags) if flags.starts_with('-') && flags.len() > 1 => {
                 if let Some(unknown) = flags[1..].chars().find(|flag| !"sfnv".contains(*flag)) {
@@ -137,7 +141,9 @@ pub(super) fn request(line: &[OsString], command: &Command) -> Result<Request, S
         }
     }
     let [source, mountpoint] = places.as_slice() else {
-        return Err("give SOURCE MOUNTPOINT [-o OPTIONS]; SOURCE is a *.toml, something to show, or `none`".into());
+        return Err(
+            "give SOURCE MOUNTPOINT [-o OPTIONS]; SOURCE is a *.toml, something to show, or `none`".into()
+        );
     };
     let mut mount: Vec<OsString> = vec!["mount".into(), "--daemon".into()];
     mount.extend(of_source(source));
@@ -148,8 +154,9 @@ pub(super) fn request(line: &[OsString], command: &Command) -> Result<Request, S
     let known = settings::known(command);
     let options = split(&options);
     for (at, option) in options.iter().enumerate() {
-        let is_taken_back =
-            TAKES_BACK.iter().any(|(by, what)| option == what && options[at..].iter().any(|later| later == by));
+        let is_taken_back = TAKES_BACK
+            .iter()
+            .any(|(by, what)| option == what && options[at..].iter().any(|later| later == by));
         if !is_taken_back {
             mount.extend(of_option(option, sloppy, &known)?);
         }
@@ -162,10 +169,11 @@ fn of_source(source: &OsStr) -> Option<OsString> {
     if NO_SOURCE.iter().any(|none| source == *none) {
         return None;
     }
-    let mut option = OsString::from(match Path::new(source).extension().is_some_and(|extension| extension == "toml") {
-        true => "--config=",
-        false => "--images=",
-    });
+    let mut option =
+        OsString::from(match Path::new(source).extension().is_some_and(|extension| extension == "toml") {
+            true => "--config=",
+            false => "--images=",
+        });
     option.push(source);
     Some(option)
 }
@@ -191,8 +199,12 @@ fn of_option(option: &str, sloppy: bool, known: &[(String, Takes)]) -> Result<Ve
     let takes = known.map(|(_, takes)| *takes);
     let setting = match (takes, value) {
         (None, Some(file)) if key == settings::CONFIG => return Ok(vec![format!("--config={file}").into()]),
-        (None, None) if name.parse::<MountFlag>().is_ok() => return Ok(vec![format!("--mount-flag={name}").into()]),
-        (None, _) if IGNORED.contains(&name) || name.starts_with("x-") || name.starts_with("X-") => return Ok(vec![]),
+        (None, None) if name.parse::<MountFlag>().is_ok() => {
+            return Ok(vec![format!("--mount-flag={name}").into()]);
+        }
+        (None, _) if IGNORED.contains(&name) || name.starts_with("x-") || name.starts_with("X-") => {
+            return Ok(vec![]);
+        }
         (None, _) if sloppy && name == "ro" => return Ok(vec![]),
         (None, _) if REFUSED.iter().any(|(refused, _)| *refused == name) => {
             let why = REFUSED.iter().find(|(refused, _)| *refused == name).map_or("", |(_, why)| why);

@@ -1,5 +1,6 @@
-//! Options of `swapfs mount` that come from elsewhere than its command line: a configuration file, or `-o` of mount(8). They become
-//! arguments before those that were typed, so that both mean the same, and what was typed wins.
+//! Options of `swapfs mount` that come from elsewhere than its command line: a configuration file, or `-o` of
+//! mount(8). They become arguments before those that were typed, so that both mean the same, and what was
+//! typed wins.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,8 @@ const KEYLESS: [&str; 2] = [CONFIG, "without"];
 
 /// All keys of the command line `command`, in the order of the help, and what they take.
 pub(super) fn known(command: &Command) -> Vec<(String, Takes)> {
-    let mount = command.find_subcommand("mount").map(|mount| mount.get_arguments().chain(command.get_arguments()));
+    let mount =
+        command.find_subcommand("mount").map(|mount| mount.get_arguments().chain(command.get_arguments()));
     let takes = |action: &ArgAction| match action {
         ArgAction::SetTrue => Some(Takes::Switch),
         ArgAction::Count => Some(Takes::Count),
@@ -26,7 +28,8 @@ pub(super) fn known(command: &Command) -> Vec<(String, Takes)> {
     };
     let named = mount.into_iter().flatten().filter_map(|argument| {
         let name = argument.get_long().or(argument.is_positional().then_some(MOUNTPOINT))?;
-        Some((name.to_owned(), takes(argument.get_action())?)).filter(|(name, _)| !KEYLESS.contains(&name.as_str()))
+        Some((name.to_owned(), takes(argument.get_action())?))
+            .filter(|(name, _)| !KEYLESS.contains(&name.as_str()))
     });
     named.collect()
 }

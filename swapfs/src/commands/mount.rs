@@ -1,7 +1,8 @@
 //! `swapfs mount`, at the terminal or in the background.
 //!
-//! A daemon is this program started once more with [`CHILD`] set: it leaves the terminal when the mount works, and then says `ready` on what was
-//! its standard output, after the last thing that can fail. Until then its errors are ours.
+//! A daemon is this program started once more with [`CHILD`] set: it leaves the terminal when the mount
+//! works, and then says `ready` on what was its standard output, after the last thing that can fail. Until
+//! then its errors are ours.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
@@ -9,7 +10,9 @@ use std::process::{Command, Stdio};
 use anyhow::Context;
 use sd_notify::NotifyState;
 use swapfs::mounting::{Encryption, Found, GRACE, MountOptions, Mounted, Place, StorePlace, Unmounted};
-use swapfs::process::{Background, EndSignals, close_inherited, lock_memory, mark_as_io_flusher, raise_open_files};
+use swapfs::process::{
+    Background, EndSignals, close_inherited, lock_memory, mark_as_io_flusher, raise_open_files,
+};
 
 use crate::arguments::{Ground, Memory, MountCommand};
 
@@ -54,7 +57,10 @@ fn start_daemon(command: &MountCommand) -> anyhow::Result<()> {
     }
     // It has said why on our standard error.
     let status = child.wait()?;
-    Err(DaemonEnded { code: status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0) }.into())
+    Err(DaemonEnded {
+        code: status.code().and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0),
+    }
+    .into())
 }
 
 /// The daemon ended before its mount worked, and has said why.
@@ -79,7 +85,9 @@ fn serve(command: &MountCommand) -> anyhow::Result<()> {
         eprintln!("swapfs: {doubt}");
     }
     let ender = place.clone();
-    std::thread::Builder::new().name("swapfs-signals".into()).spawn(move || end_on_signal(&signals, &ender))?;
+    std::thread::Builder::new()
+        .name("swapfs-signals".into())
+        .spawn(move || end_on_signal(&signals, &ender))?;
     if background.is_none() {
         eprintln!("{}", banner(&command.options, &mounted));
     }
@@ -99,9 +107,9 @@ fn background(command: &MountCommand) -> anyhow::Result<Option<Background>> {
     let log = command.log.as_deref();
     match command.ground {
         Ground::Fore => Ok(None),
-        Ground::Back => Background::open(log)
-            .map(Some)
-            .with_context(|| format!("cannot write the log {}", log.unwrap_or("/dev/null".as_ref()).display())),
+        Ground::Back => Background::open(log).map(Some).with_context(|| {
+            format!("cannot write the log {}", log.unwrap_or("/dev/null".as_ref()).display())
+        }),
     }
 }
 
@@ -114,7 +122,9 @@ fn settle_in_memory(memory: Memory) -> anyhow::Result<()> {
     }
     match (mark_as_io_flusher(), memory) {
         (Ok(()), _) => {}
-        (Err(error), Memory::Locked) => tracing::warn!("not marked as an I/O flusher, needs CAP_SYS_RESOURCE: {error}"),
+        (Err(error), Memory::Locked) => {
+            tracing::warn!("not marked as an I/O flusher, needs CAP_SYS_RESOURCE: {error}")
+        }
         (Err(error), Memory::LockedIfPossible) => tracing::info!("not marked as an I/O flusher: {error}"),
     }
     Ok(())
@@ -143,8 +153,12 @@ fn recovery(options: &MountOptions, place: &Place) -> String {
         (StorePlace::Directory(directory), Encryption::None) => {
             format!("swap files in {} are as last written", directory.display())
         }
-        (StorePlace::Directory(_), Encryption::OwnKey) => "encrypted swap files that it had are lost".to_owned(),
-        (StorePlace::Memory | StorePlace::Compressed, _) => "swap files that it had in memory are lost".to_owned(),
+        (StorePlace::Directory(_), Encryption::OwnKey) => {
+            "encrypted swap files that it had are lost".to_owned()
+        }
+        (StorePlace::Memory | StorePlace::Compressed, _) => {
+            "swap files that it had in memory are lost".to_owned()
+        }
     };
     let path = place.path.display();
     format!(
@@ -161,14 +175,15 @@ fn banner(options: &MountOptions, mounted: &Mounted) -> String {
     )
 }
 
-/// Unmounts at the first signal, and ends the process, whoever still has the file system open or holds a copy of the mount: with the process goes
-/// the connection, and its clients' files fail.
+/// Unmounts at the first signal, and ends the process, whoever still has the file system open or holds a copy
+/// of the mount: with the process goes the connection, and its clients' files fail.
 fn end_on_signal(signals: &EndSignals, place: &Place) {
     if signals.wait().is_err() {
         return;
     }
     match place.take_away() {
-        // The serving threads see that the mount is gone and the process ends, unless another mount namespace has a copy of it.
+        // The serving threads see that the mount is gone and the process ends, unless another mount namespace
+        // has a copy of it.
         Ok(Unmounted::Plainly) => {
             std::thread::sleep(GRACE);
             std::process::exit(0);
@@ -176,11 +191,17 @@ fn end_on_signal(signals: &EndSignals, place: &Place) {
         // Somebody detached it, and files that are still open keep it alive.
         Ok(Unmounted::GoneBefore) => std::process::exit(0),
         Ok(Unmounted::WhileBusy) => {
-            eprintln!("swapfs: {} was in use and is detached; files still open there fail", place.path.display());
+            eprintln!(
+                "swapfs: {} was in use and is detached; files still open there fail",
+                place.path.display()
+            );
             std::process::exit(0);
         }
         Err(error) => {
-            eprintln!("swapfs: cannot unmount {}: {error}; run `swapfs unmount` as its owner", place.path.display());
+            eprintln!(
+                "swapfs: cannot unmount {}: {error}; run `swapfs unmount` as its owner",
+                place.path.display()
+            );
             std::process::exit(1);
         }
     }

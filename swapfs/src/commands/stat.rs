@@ -24,7 +24,8 @@ pub struct StatArguments {
     /// Show how long requests took and how large they were, by percentiles
     #[arg(long, conflicts_with_all = ["json", "interval"])]
     pub latency: bool,
-    /// Show rates, again and again after so many seconds, until Ctrl-C (exit status 130, as of each program that it ends)
+    /// Show rates, again and again after so many seconds, until Ctrl-C (exit status 130, as of each program
+    /// that it ends)
     #[arg(long, value_name = "SECONDS", value_parser = interval)]
     pub interval: Option<Duration>,
     /// With --interval: stop after so many times
@@ -81,7 +82,10 @@ fn saved(path: &Path, current: &Snapshot) -> anyhow::Result<Snapshot> {
     let earlier: Snapshot = serde_json::from_str(&text)
         .with_context(|| format!("{} is no snapshot; save one by `swapfs stat --json`", path.display()))?;
     if (earlier.pid, earlier.started_unix_ns) != (current.pid, current.started_unix_ns) {
-        bail!("{} is of another mount, or of an earlier one at this place; there is no difference", path.display());
+        bail!(
+            "{} is of another mount, or of an earlier one at this place; there is no difference",
+            path.display()
+        );
     }
     Ok(earlier)
 }
@@ -92,7 +96,9 @@ fn check_selection(snapshot: &Snapshot, selection: &Selection) -> anyhow::Result
         .iter()
         .find(|path| !snapshot.files.iter().any(|file| Selection(vec![(*path).clone()]).holds(&file.path)));
     match unused {
-        Some(path) => bail!("no file at or below `{path}` was opened yet; paths look like images/ls or swap/swap0"),
+        Some(path) => {
+            bail!("no file at or below `{path}` was opened yet; paths look like images/ls or swap/swap0")
+        }
         None => Ok(()),
     }
 }

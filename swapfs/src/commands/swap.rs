@@ -54,7 +54,9 @@ pub fn run(arguments: &SwapArguments) -> anyhow::Result<()> {
         SwapVerb::Resize(Sized { mountpoint, name, size }) => {
             client::command(mountpoint, &format!("swap resize {name} {size}")).map(drop)
         }
-        SwapVerb::Remove { mountpoint, name } => client::command(mountpoint, &format!("swap remove {name}")).map(drop),
+        SwapVerb::Remove { mountpoint, name } => {
+            client::command(mountpoint, &format!("swap remove {name}")).map(drop)
+        }
         SwapVerb::List { mountpoint } => {
             client::print(&show_text(&client::command(mountpoint, "swap list")?)).map(drop)
         }

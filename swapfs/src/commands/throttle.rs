@@ -1,4 +1,5 @@
-//! `swapfs throttle`, `swapfs fault` and `swapfs profiles`: rules of a live mount, and the devices that rules can name.
+//! `swapfs throttle`, `swapfs fault` and `swapfs profiles`: rules of a live mount, and the devices that rules
+//! can name.
 
 use std::path::PathBuf;
 
@@ -75,7 +76,9 @@ pub fn fault(arguments: &FaultArguments) -> anyhow::Result<()> {
 fn exchange(arguments: &RuleArguments, file: &str) -> anyhow::Result<()> {
     let point = &arguments.mountpoint;
     let text = match &arguments.file {
-        Some(path) => Some(std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?),
+        Some(path) => {
+            Some(std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?)
+        }
         None if arguments.clear => Some("# none\n".to_owned()),
         None if arguments.set.is_empty() => None,
         None => Some(arguments.set.join("\n") + "\n"),

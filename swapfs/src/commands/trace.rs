@@ -16,7 +16,8 @@ use swapfs::trace::{Exporter, Format};
 use super::client;
 use crate::arguments::interval::interval;
 
-/// How long to wait when there is nothing to read: a ring holds what a busy mount does in that time many times over.
+/// How long to wait when there is nothing to read: a ring holds what a busy mount does in that time many
+/// times over.
 const PAUSE: Duration = Duration::from_millis(5);
 /// What is read at once.
 const BATCH_BYTES: usize = 1 << 20;
@@ -65,7 +66,9 @@ pub fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
     let (requests, dropped, left_out) = (exporter.requests(), exporter.dropped(), exporter.left_out());
     let mut summary = format!("swapfs: {requests} requests recorded, {dropped} dropped");
     if left_out > 0 {
-        summary += &format!(", {left_out} left out: they failed, moved no bytes, or have names that fio cannot read");
+        summary += &format!(
+            ", {left_out} left out: they failed, moved no bytes, or have names that fio cannot read"
+        );
     }
     // Whoever started us may have stopped listening.
     let _ = writeln!(io::stderr(), "{summary}");
@@ -82,7 +85,8 @@ fn record(
     let (mut buffer, mut partial) = (vec![0; BATCH_BYTES], Vec::new());
     loop {
         // Asked for before reading, so that all that was answered until then is read.
-        let last = ended.load(Ordering::Relaxed) || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        let last =
+            ended.load(Ordering::Relaxed) || deadline.is_some_and(|deadline| Instant::now() >= deadline);
         match trace.read_at(&mut buffer, 0) {
             Ok(0) if last => break,
             Ok(0) => std::thread::sleep(PAUSE),

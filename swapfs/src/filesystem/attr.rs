@@ -90,7 +90,10 @@ mod tests {
 
     #[test]
     fn times_before_1970() {
-        assert_eq!(UNIX_EPOCH.duration_since(system_time(-2, 500_000_000)).unwrap(), Duration::from_millis(1500));
+        assert_eq!(
+            UNIX_EPOCH.duration_since(system_time(-2, 500_000_000)).unwrap(),
+            Duration::from_millis(1500)
+        );
         assert_eq!(system_time(i64::MIN, 0), system_time(i64::MIN, 0));
     }
 }

@@ -1,7 +1,7 @@
 //! What the kernel may keep: the whole difference between the default and the strict mode, in one place.
 //!
-//! By default a read that the kernel's page cache can answer never reaches us, so counted reads are cache misses.
-//! In strict mode every `read(2)` of an image goes past the cache, and a fault reads its one page.
+//! By default a read that the kernel's page cache can answer never reaches us, so counted reads are cache
+//! misses. In strict mode every `read(2)` of an image goes past the cache, and a fault reads its one page.
 
 use std::time::Duration;
 
@@ -58,8 +58,8 @@ pub enum Holdup {
     Waiting,
 }
 
-/// To drop a page the kernel waits until it is read, so an open would hang behind a fault that a rule holds back. Pages that are old
-/// must go all the same.
+/// To drop a page the kernel waits until it is read, so an open would hang behind a fault that a rule holds
+/// back. Pages that are old must go all the same.
 pub fn unhindered(caching: OpenCaching, holdup: Holdup) -> OpenCaching {
     match (caching, holdup) {
         (OpenCaching::Direct, Holdup::Waiting) => OpenCaching::DirectKeep,
@@ -67,10 +67,12 @@ pub fn unhindered(caching: OpenCaching, holdup: Holdup) -> OpenCaching {
     }
 }
 
-/// How long the kernel may believe names and attributes of images: a source is seen to change within this time.
+/// How long the kernel may believe names and attributes of images: a source is seen to change within this
+/// time.
 pub const IMAGE_TTL: Duration = Duration::from_secs(1);
-/// The same for symlinks of sources that may change: who follows one asks first whether it is still there. Its text counts from the directory that it
-/// is in, so a link that is believed in after it was moved could lead anywhere.
+/// The same for symlinks of sources that may change: who follows one asks first whether it is still there.
+/// Its text counts from the directory that it is in, so a link that is believed in after it was moved could
+/// lead anywhere.
 pub const LINK_TTL: Duration = Duration::ZERO;
 /// The same for archives, which may not change while they are mounted.
 pub const ARCHIVE_TTL: Duration = Duration::from_secs(60);

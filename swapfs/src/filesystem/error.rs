@@ -1,4 +1,5 @@
-//! What can go wrong with a request, and the errno that says so: the only place where meaning becomes a number.
+//! What can go wrong with a request, and the errno that says so: the only place where meaning becomes a
+//! number.
 
 use std::io;
 
@@ -80,8 +81,8 @@ impl FsError {
         .raw_os_error()
     }
 
-    /// Reads the error of a walk below a source. A mount point inside a source (`EXDEV`) and a component that has
-    /// become a symlink (`ELOOP`) are, to the client, simply not there.
+    /// Reads the error of a walk below a source. A mount point inside a source (`EXDEV`) and a component that
+    /// has become a symlink (`ELOOP`) are, to the client, simply not there.
     pub fn from_walk(error: Errno) -> Self {
         match error {
             Errno::NOENT | Errno::XDEV | Errno::LOOP => FsError::NotFound,

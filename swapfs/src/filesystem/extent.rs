@@ -28,13 +28,16 @@ pub fn clip_write(size_bytes: u64, offset: u64, len: usize) -> Result<Extent, Fs
     if extent.len == 0 && len > 0 { Err(FsError::PastEnd) } else { Ok(extent) }
 }
 
-/// The part of a range that is in the file; what lies past its end is no part of a hole or of room that is asked for without changing the
-/// size.
+/// The part of a range that is in the file; what lies past its end is no part of a hole or of room that is
+/// asked for without changing the size.
 ///
 /// # Errors
 /// [`FsError::Invalid`] for an empty range, or one that ends beyond what a file can have.
 pub fn part_in_file(size_bytes: u64, offset: u64, len: u64) -> Result<Range<u64>, FsError> {
-    let end = offset.checked_add(len).filter(|end| len > 0 && i64::try_from(*end).is_ok()).ok_or(FsError::Invalid)?;
+    let end = offset
+        .checked_add(len)
+        .filter(|end| len > 0 && i64::try_from(*end).is_ok())
+        .ok_or(FsError::Invalid)?;
     Ok(offset.min(size_bytes)..end.min(size_bytes))
 }
 

@@ -1,10 +1,12 @@
 //! The numbers of inodes, and what is known of each file of a source while the kernel remembers it.
 //!
-//! Numbers belong to identities, not to paths: two names of one file are one inode, and a file that was replaced under its
-//! name is another. But of a symlink each directory that it is in has another inode, as the text that is shown counts from there. A number
-//! is never given to two files that the kernel, or the counts, know at one time, so nothing that is cached or counted by number can belong to another
-//! file. It follows from the identity, so a file that was forgotten has its number again when it is looked up, unless another took it meanwhile (then
-//! it has one that no file had); nothing is kept of files that are forgotten and not counted.
+//! Numbers belong to identities, not to paths: two names of one file are one inode, and a file that was
+//! replaced under its name is another. But of a symlink each directory that it is in has another inode, as
+//! the text that is shown counts from there. A number is never given to two files that the kernel, or the
+//! counts, know at one time, so nothing that is cached or counted by number can belong to another file. It
+//! follows from the identity, so a file that was forgotten has its number again when it is looked up, unless
+//! another took it meanwhile (then it has one that no file had); nothing is kept of files that are forgotten
+//! and not counted.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -49,8 +51,8 @@ pub struct SourceIndex(pub usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SwapIndex(pub usize);
 
-/// What tells one file of a source from every other, before and after it: a number that the source's file system gives again
-/// comes with another time of birth.
+/// What tells one file of a source from every other, before and after it: a number that the source's file
+/// system gives again comes with another time of birth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// Device of the source's file system.
@@ -158,7 +160,8 @@ fn has_key(node: &ImageNode, (source, identity, directory): &Key) -> bool {
 
 /// The number that a file has unless another has it already.
 fn own_number(key: &Key) -> Ino {
-    // Without secrets, so that the number is the same again. Who makes files of one number on purpose gets spare ones.
+    // Without secrets, so that the number is the same again. Who makes files of one number on purpose gets
+    // spare ones.
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
     Ino(FIRST_IMAGE + hasher.finish() % (FIRST_SWAP - FIRST_IMAGE))
@@ -239,8 +242,11 @@ impl InodeTable {
     pub fn remember(&mut self, mut node: ImageNode) -> Ino {
         node.path.shrink_to_fit();
         let ino = self.take_number(key_of(&node));
-        let entry =
-            self.remembered.entry(ino).or_insert_with(|| Remembered { node: node.clone(), lookups: 0, cached: None });
+        let entry = self.remembered.entry(ino).or_insert_with(|| Remembered {
+            node: node.clone(),
+            lookups: 0,
+            cached: None,
+        });
         entry.lookups += 1;
         entry.node = node;
         ino
@@ -284,7 +290,8 @@ impl InodeTable {
         }
     }
 
-    /// Notes that the contents of `ino` are about to be cached in `version`; says what the cache may hold until now.
+    /// Notes that the contents of `ino` are about to be cached in `version`; says what the cache may hold
+    /// until now.
     pub fn cache(&mut self, ino: Ino, version: Version) -> Cached {
         let Some(entry) = self.remembered.get_mut(&ino) else { return Cached::Other };
         match entry.cached.replace(Box::new(version)) {

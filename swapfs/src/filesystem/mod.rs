@@ -1,4 +1,5 @@
-//! The rules of the file system, as plain data and functions: numbers of inodes, ranges, symlinks, errors, caching.
+//! The rules of the file system, as plain data and functions: numbers of inodes, ranges, symlinks, errors,
+//! caching.
 //!
 //! No I/O, no lock, no clock and no FUSE types here; [`crate::service`] holds the locks and does the I/O.
 

@@ -1,9 +1,10 @@
 //! Where a symlink of a source may point.
 //!
-//! A link is shown only in a form that cannot leave its source: some `..`, no more than there are directories between the
-//! link and the top of the source, then plain names. Every name on the way is a directory or such a link itself,
-//! so by induction no walk that starts inside ends outside. Absolute targets inside the source become relative ones;
-//! `x/..` in the middle of a target is folded, which differs from the kernel's walk only where `x` is itself a link.
+//! A link is shown only in a form that cannot leave its source: some `..`, no more than there are directories
+//! between the link and the top of the source, then plain names. Every name on the way is a directory or such
+//! a link itself, so by induction no walk that starts inside ends outside. Absolute targets inside the source
+//! become relative ones; `x/..` in the middle of a target is folded, which differs from the kernel's walk
+//! only where `x` is itself a link.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -16,11 +17,14 @@ pub enum LinkTarget {
     Escapes,
 }
 
-/// Decides on the link at `link` (relative to the top of the source, whose absolute path is `root`) with target `target`.
+/// Decides on the link at `link` (relative to the top of the source, whose absolute path is `root`) with
+/// target `target`.
 pub fn confine(root: &Path, link: &Path, target: &Path) -> LinkTarget {
     let directory: Vec<&Path> = link.parent().into_iter().flat_map(Path::iter).map(Path::new).collect();
     let inside = if target.is_absolute() {
-        let Some(inside) = fold(&[], target).and_then(|t| strip(&t, root)) else { return LinkTarget::Escapes };
+        let Some(inside) = fold(&[], target).and_then(|t| strip(&t, root)) else {
+            return LinkTarget::Escapes;
+        };
         inside
     } else {
         let Some(inside) = fold(&directory, target) else { return LinkTarget::Escapes };
@@ -34,7 +38,8 @@ fn strip(target: &[PathBuf], root: &Path) -> Option<Vec<PathBuf>> {
     target.strip_prefix(root.as_slice()).map(<[PathBuf]>::to_vec)
 }
 
-/// `target`, seen from `directory`, as names from the top; `None` if it climbs over the top. An absolute path's top is `/`.
+/// `target`, seen from `directory`, as names from the top; `None` if it climbs over the top. An absolute
+/// path's top is `/`.
 fn fold(directory: &[&Path], target: &Path) -> Option<Vec<PathBuf>> {
     let mut names: Vec<PathBuf> = directory.iter().map(PathBuf::from).collect();
     for component in target.components() {
@@ -96,7 +101,8 @@ mod tests {
     }
 
     proptest! {
-        /// However a target is written, what is shown climbs no higher than the top, and only at its beginning.
+        /// However a target is written, what is shown climbs no higher than the top, and only at its
+        /// beginning.
         #[test]
         fn nothing_climbs_out(link in "([a-c]/){0,3}l", target in "/?((\\.\\.|\\.|[a-c])/){0,6}[a-c]?") {
             if let LinkTarget::Inside(shown) = shown("/a", &link, &target) {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use fuser::{ReplyData, ReplyWrite, ReplyXattr};
 
-use super::Adapter;
+use super::adapter::Adapter;
 use super::convert::errno;
 use crate::filesystem::FsError;
 use crate::service::Transfer;
@@ -25,8 +25,9 @@ pub(super) fn with_buffer(bytes: usize, use_it: impl FnOnce(&mut [u8])) {
     });
 }
 
-/// Runs one handler. If it panics, its reply is dropped on the way, which answers EIO, and this thread goes on serving.
-/// (Where panics abort, as in this workspace's own profiles, the kernel answers all clients as the process ends.)
+/// Runs one handler. If it panics, its reply is dropped on the way, which answers EIO, and this thread goes
+/// on serving. (Where panics abort, as in this workspace's own profiles, the kernel answers all clients as
+/// the process ends.)
 pub(super) fn guarded(handler: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(handler)).is_err() {
         tracing::error!("a request handler panicked; its client got an I/O error; please report this");

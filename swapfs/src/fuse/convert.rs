@@ -66,9 +66,10 @@ pub(super) fn no_such_file() -> FileAttr {
     }
 }
 
-/// A name in a listing whose attributes cannot be had now. A size beyond what a file can have makes the kernel take over the name and the
-/// kind only (`fuse_invalid_attr`, since Linux 5.5), so that who asks for the file looks it up, and gets the error. Number 0, which would say as
-/// much, cannot be given: fuser puts the one number in both places, and programs pass over a name with that number.
+/// A name in a listing whose attributes cannot be had now. A size beyond what a file can have makes the
+/// kernel take over the name and the kind only (`fuse_invalid_attr`, since Linux 5.5), so that who asks for
+/// the file looks it up, and gets the error. Number 0, which would say as much, cannot be given: fuser puts
+/// the one number in both places, and programs pass over a name with that number.
 pub(super) fn only_listed(entry: &DirectoryEntry) -> FileAttr {
     FileAttr { ino: INodeNo(entry.ino.0), kind: file_type(entry.kind), size: u64::MAX, ..no_such_file() }
 }

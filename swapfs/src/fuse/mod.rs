@@ -1,7 +1,9 @@
 //! The FUSE side: decode, call, reply. Decides nothing.
 //!
-//! Not answered on purpose: `getxattr` where there are no images (ENOSYS, so that the kernel asks no more), `ioctl`, `copy_file_range`, file locks (the kernel does those among the mount's own clients).
+//! Not answered on purpose: `getxattr` where there are no images (ENOSYS, so that the kernel asks no more),
+//! `ioctl`, `copy_file_range`, file locks (the kernel does those among the mount's own clients).
 
+mod adapter;
 mod answer;
 mod convert;
 pub mod uring;
@@ -16,7 +18,8 @@ use std::time::{Duration, SystemTime};
 use fuser::{
     BsdFileFlags, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
     LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
-    ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
+    WriteFlags,
 };
 
 use crate::clock::Clock;
@@ -27,121 +30,19 @@ use crate::filesystem::{FsError, Ino};
 use crate::images::Space;
 use crate::service::{DirectoryEntry, Entry, HandleId, Opened, Service, SetAttr};
 use crate::wake::Wakes;
+pub use adapter::{Adapter, OverUring};
+
+use adapter::{MAX_REQUEST_BYTES, Seen};
 use answer::{answer_xattr, guarded, with_buffer};
 use convert::{access, errno, file_attr, file_type, fopen_flags, no_such_file, only_listed, whence};
 
-/// The largest request that the kernel may send; it allows no more (`/proc/sys/fs/fuse/max_pages_limit`).
-const MAX_REQUEST_BYTES: u32 = 1 << 20;
-/// Asynchronous requests (readahead, AIO) that may be under way at once: as many as the kernel can be asked for. Those that a rule
-/// holds back count, too; with fewer, enough of them would keep the readahead of every other file from being sent at all.
+/// Asynchronous requests (readahead, AIO) that may be under way at once: as many as the kernel can be asked
+/// for. Those that a rule holds back count, too; with fewer, enough of them would keep the readahead of every
+/// other file from being sent at all.
 const MAX_BACKGROUND: u16 = u16::MAX;
 /// What sizes are counted in for `statfs`.
 const BLOCK_BYTES: u64 = 4096;
 const GENERATION: Generation = Generation(0);
-
-/// Serves a mount's requests.
-#[derive(Debug, Clone)]
-pub struct Adapter {
-    service: Arc<Service>,
-    wakes: Arc<Wakes>,
-    clock: Clock,
-    over_uring: OverUring,
-    /// Whether the kernel said yes to that, in its first request.
-    granted: Arc<AtomicBool>,
-}
-
-/// Whether the kernel is asked to send requests over io_uring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OverUring {
-    /// It is, and there is no mount where it does not offer that.
-    Required,
-    /// It is, where it offers that.
-    IfOffered,
-    /// All go over `/dev/fuse`.
-    No,
-}
-
-/// What a listing says of a name besides.
-enum Seen {
-    /// It is the directory itself, or the one above.
-    Itself,
-    /// It was looked up for the listing.
-    Found(Entry),
-    /// It has gone meanwhile; readers pass over number 0.
-    Gone,
-    /// It is there, but could not be looked up: who asks for it gets the error.
-    Unknown,
-}
-
-impl Adapter {
-    /// An adapter that answers for `service` and tells `wakes` of what clients wait for.
-    pub fn new(service: Arc<Service>, wakes: Arc<Wakes>, clock: Clock) -> Self {
-        Adapter { service, wakes, clock, over_uring: OverUring::No, granted: Arc::default() }
-    }
-
-    /// The same, which asks the kernel to send requests over io_uring.
-    pub fn over_uring(self, over_uring: OverUring) -> Self {
-        Adapter { over_uring, ..self }
-    }
-
-    /// Set once the kernel has agreed to send requests over io_uring.
-    pub fn granted(&self) -> Arc<AtomicBool> {
-        self.granted.clone()
-    }
-
-    fn ask_for_uring(&self, config: &mut KernelConfig) -> io::Result<()> {
-        if self.over_uring == OverUring::No {
-            return Ok(());
-        }
-        match config.add_capabilities(InitFlags::FUSE_OVER_IO_URING) {
-            Ok(()) => self.granted.store(true, Ordering::Relaxed),
-            Err(_) if self.over_uring == OverUring::IfOffered => {}
-            Err(_) => return Err(io::Error::other("the kernel offers no FUSE over io_uring on this connection")),
-        }
-        Ok(())
-    }
-
-    fn control_text(&self, file: crate::filesystem::inode::ControlFile) -> String {
-        control::text(file, &self.service.snapshot())
-    }
-
-    fn seen(&self, parent: Ino, entry: &DirectoryEntry) -> Seen {
-        if entry.name == "." || entry.name == ".." {
-            return Seen::Itself;
-        }
-        match self.service.lookup(parent, &entry.name) {
-            Ok(found) => Seen::Found(found),
-            Err(FsError::NotFound) => Seen::Gone,
-            Err(_) => Seen::Unknown,
-        }
-    }
-
-    /// What a listing says of an entry; the number is that of an entry that was looked up for it.
-    fn entry_plus(&self, parent: Ino, entry: &DirectoryEntry) -> (Option<Ino>, Duration, FileAttr) {
-        match self.seen(parent, entry) {
-            Seen::Itself => {
-                let attr = FileAttr { ino: INodeNo(entry.ino.0), kind: file_type(entry.kind), ..no_such_file() };
-                (None, Duration::ZERO, attr)
-            }
-            Seen::Found(Entry { attr, ttl }) => (Some(attr.ino), ttl, file_attr(&attr)),
-            Seen::Gone => (None, Duration::ZERO, no_such_file()),
-            Seen::Unknown => (None, Duration::ZERO, only_listed(entry)),
-        }
-    }
-
-    /// Looks a name up; one that is not there comes with how long that may be believed.
-    fn find(&self, parent: Ino, name: &OsStr) -> Result<Result<Entry, Duration>, FsError> {
-        match self.service.lookup(parent, name) {
-            // Swap files may come at any time.
-            Err(FsError::NotFound) if parent != SWAP => Ok(Err(IMAGE_TTL)),
-            found => found.map(Ok),
-        }
-    }
-
-    fn refuse(&self, parent: INodeNo) -> fuser::Errno {
-        errno(&self.service.refuse_change(Ino(parent.0)))
-    }
-}
 
 impl Filesystem for Adapter {
     fn init(&mut self, _req: &Request, config: &mut KernelConfig) -> io::Result<()> {
@@ -229,9 +130,11 @@ impl Filesystem for Adapter {
 
     fn open(&self, req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         self.wakes.request();
-        guarded(|| match self.service.open(req.pid(), Ino(ino.0), access(flags), |file| self.control_text(file)) {
-            Ok(opened) => reply.opened(FileHandle(opened.handle.0), fopen_flags(opened.caching)),
-            Err(error) => reply.error(errno(&error)),
+        guarded(|| {
+            match self.service.open(req.pid(), Ino(ino.0), access(flags), |file| self.control_text(file)) {
+                Ok(opened) => reply.opened(FileHandle(opened.handle.0), fopen_flags(opened.caching)),
+                Err(error) => reply.error(errno(&error)),
+            }
         });
     }
 
@@ -307,7 +210,9 @@ impl Filesystem for Adapter {
     fn readdir(&self, _req: &Request, _ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
         guarded(|| match self.service.readdir(HandleId(fh.0)) {
             Ok(entries) => {
-                for (index, entry) in entries.iter().enumerate().skip(usize::try_from(offset).unwrap_or(usize::MAX)) {
+                for (index, entry) in
+                    entries.iter().enumerate().skip(usize::try_from(offset).unwrap_or(usize::MAX))
+                {
                     if reply.add(INodeNo(entry.ino.0), index as u64 + 1, file_type(entry.kind), &entry.name) {
                         break;
                     }
@@ -318,12 +223,22 @@ impl Filesystem for Adapter {
         });
     }
 
-    fn readdirplus(&self, _req: &Request, ino: INodeNo, fh: FileHandle, offset: u64, mut reply: ReplyDirectoryPlus) {
+    fn readdirplus(
+        &self,
+        _req: &Request,
+        ino: INodeNo,
+        fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
         guarded(|| match self.service.readdir(HandleId(fh.0)) {
             Ok(entries) => {
-                for (index, entry) in entries.iter().enumerate().skip(usize::try_from(offset).unwrap_or(usize::MAX)) {
+                for (index, entry) in
+                    entries.iter().enumerate().skip(usize::try_from(offset).unwrap_or(usize::MAX))
+                {
                     let (seen, ttl, attr) = self.entry_plus(Ino(ino.0), entry);
-                    if reply.add(INodeNo(attr.ino.0), index as u64 + 1, &entry.name, &ttl, &attr, GENERATION) {
+                    if reply.add(INodeNo(attr.ino.0), index as u64 + 1, &entry.name, &ttl, &attr, GENERATION)
+                    {
                         // It is not in the answer, so the kernel will never forget it.
                         seen.inspect(|ino| self.service.forget(*ino, 1));
                         break;
@@ -335,7 +250,14 @@ impl Filesystem for Adapter {
         });
     }
 
-    fn releasedir(&self, _req: &Request, _ino: INodeNo, fh: FileHandle, _flags: OpenFlags, reply: ReplyEmpty) {
+    fn releasedir(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        fh: FileHandle,
+        _flags: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
         guarded(|| self.service.release(HandleId(fh.0)));
         reply.ok();
     }
@@ -368,7 +290,8 @@ impl Filesystem for Adapter {
 
     fn lseek(&self, _req: &Request, _ino: INodeNo, fh: FileHandle, offset: i64, how: i32, reply: ReplyLseek) {
         guarded(|| {
-            let sought = whence(how, offset).and_then(|(how, from)| self.service.seek(HandleId(fh.0), how, from));
+            let sought =
+                whence(how, offset).and_then(|(how, from)| self.service.seek(HandleId(fh.0), how, from));
             match sought {
                 Ok(position) => reply.offset(i64::try_from(position).unwrap_or(i64::MAX)),
                 Err(error) => reply.error(errno(&error)),
@@ -419,7 +342,13 @@ impl Filesystem for Adapter {
     ) {
         guarded(|| match self.service.create(req.pid(), Ino(parent.0), name) {
             Ok((Entry { attr, ttl }, Opened { handle, caching })) => {
-                reply.created(&ttl, &file_attr(&attr), GENERATION, FileHandle(handle.0), fopen_flags(caching));
+                reply.created(
+                    &ttl,
+                    &file_attr(&attr),
+                    GENERATION,
+                    FileHandle(handle.0),
+                    fopen_flags(caching),
+                );
             }
             Err(error) => reply.error(errno(&error)),
         });
@@ -438,7 +367,15 @@ impl Filesystem for Adapter {
         reply.error(self.refuse(parent));
     }
 
-    fn mkdir(&self, _req: &Request, parent: INodeNo, _name: &OsStr, _mode: u32, _umask: u32, reply: ReplyEntry) {
+    fn mkdir(
+        &self,
+        _req: &Request,
+        parent: INodeNo,
+        _name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        reply: ReplyEntry,
+    ) {
         reply.error(self.refuse(parent));
     }
 

@@ -1,4 +1,5 @@
-//! Those who wait: by ticket, and how many for each file. Every open asks for the latter, so it is kept and not counted anew.
+//! Those who wait: by ticket, and how many for each file. Every open asks for the latter, so it is kept and
+//! not counted anew.
 //!
 //! Knows nothing of deadlines.
 

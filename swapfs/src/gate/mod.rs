@@ -1,10 +1,12 @@
-//! The gate: requests come here when they are served, and go when the throttle lets them. One thread keeps the time for all who
-//! wait, so one costs its answer's bytes and nothing else: no serving thread waits for it.
+//! The gate: requests come here when they are served, and go when the throttle lets them. One thread keeps
+//! the time for all who wait, so one costs its answer's bytes and nothing else: no serving thread waits for
+//! it.
 //!
 //! Owns the throttle's state, as who waits and whose turn it is must not come apart.
 //!
-//! Oversleeping: the thread's timer slack is 1 ns, it asks that no processor halts shortly before a deadline, is woken as much earlier as it was
-//! late lately, and spins for the rest. Nor should one halt while requests under a rule come later than they may.
+//! Oversleeping: the thread's timer slack is 1 ns, it asks that no processor halts shortly before a deadline,
+//! is woken as much earlier as it was late lately, and spins for the rest. Nor should one halt while requests
+//! under a rule come later than they may.
 
 mod crowd;
 mod oversleep;

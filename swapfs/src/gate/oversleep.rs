@@ -6,7 +6,8 @@ use crate::throttle::Nanos;
 const LEAST: u64 = 10_000;
 /// More is a busy machine, and spinning would make it busier.
 const MOST: u64 = 100_000;
-/// How far one observation moves the estimate down; nine times as far up, which settles where nine of ten are below.
+/// How far one observation moves the estimate down; nine times as far up, which settles where nine of ten are
+/// below.
 const STEP: u64 = 200;
 
 /// What nine of ten wake-ups lately were late by, at most.
@@ -46,7 +47,8 @@ mod tests {
             lates.iter().cycle().take(5000).for_each(|late| sleep.woke(Nanos(*late)));
             sleep.early().0
         };
-        let mixed = settle(&[20_000, 25_000, 30_000, 35_000, 40_000, 45_000, 50_000, 55_000, 60_000, 500_000]);
+        let mixed =
+            settle(&[20_000, 25_000, 30_000, 35_000, 40_000, 45_000, 50_000, 55_000, 60_000, 500_000]);
         assert!((50_000..=70_000).contains(&mixed), "{mixed}");
         assert_eq!((settle(&[1]), settle(&[9_000_000])), (LEAST, MOST));
     }

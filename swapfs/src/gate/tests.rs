@@ -71,7 +71,8 @@ fn ten_thousand_can_wait_and_be_dropped() {
 #[test]
 fn who_waits_is_let_go_when_the_rules_are() {
     let clock = Clock::start();
-    let (gate, who, (sender, receiver)) = (gate(clock, "**: bw=1K, latency=3600s"), who("swap/a"), mpsc::channel());
+    let (gate, who, (sender, receiver)) =
+        (gate(clock, "**: bw=1K, latency=3600s"), who("swap/a"), mpsc::channel());
     for bytes in 1..100 {
         come(&gate, &who, clock, bytes << 20, Nanos(0), &sender);
     }
@@ -143,7 +144,10 @@ fn a_file_is_held_up_while_any_request_for_it_waits() {
         assert_eq!(waiting.len(), model.len());
         most = most.max(model.len());
     }
-    assert!(most > 8 && (10_000..150_000).contains(&hung_up), "a test of nothing: {most} at once, {hung_up} times");
+    assert!(
+        most > 8 && (10_000..150_000).contains(&hung_up),
+        "a test of nothing: {most} at once, {hung_up} times"
+    );
 }
 
 #[test]

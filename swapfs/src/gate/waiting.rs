@@ -59,17 +59,31 @@ impl Waiting {
         self.held.holdup(file)
     }
 
-    /// A request comes that arrived a little before `now`: what it may do, and when its answer is due if a rule says so by now.
-    pub(super) fn admit(&mut self, now: Nanos, who: &Who, request: Request, hang: Nanos) -> (Admission, Option<Nanos>) {
+    /// A request comes that arrived a little before `now`: what it may do, and when its answer is due if a
+    /// rule says so by now.
+    pub(super) fn admit(
+        &mut self,
+        now: Nanos,
+        who: &Who,
+        request: Request,
+        hang: Nanos,
+    ) -> (Admission, Option<Nanos>) {
         let (admission, due) = self.plan(now, who, request, hang);
         if !matches!(admission, Admission::Held(_)) {
-            // Else a way that was taken for longer than it is, by which nothing is held back, would never be seen to be shorter.
+            // Else a way that was taken for longer than it is, by which nothing is held back, would never be
+            // seen to be shorter.
             self.ways.send(request.thread, &request, due.unwrap_or(now), now);
         }
         (admission, due)
     }
 
-    fn plan(&mut self, now: Nanos, who: &Who, mut request: Request, hang: Nanos) -> (Admission, Option<Nanos>) {
+    fn plan(
+        &mut self,
+        now: Nanos,
+        who: &Who,
+        mut request: Request,
+        hang: Nanos,
+    ) -> (Admission, Option<Nanos>) {
         (request.way, request.owed) = self.ways.arrive(request.thread, request.bytes, request.arrived);
         let ticket = Ticket(self.given);
         self.given += 1;
@@ -143,7 +157,8 @@ impl Waiting {
         Step::Wait(self.next())
     }
 
-    /// The answer of one whose time `at` has come, and its thread, if it is there and was not planned anew; it is sent at `now`.
+    /// The answer of one whose time `at` has come, and its thread, if it is there and was not planned anew;
+    /// it is sent at `now`.
     fn take(&mut self, ticket: Ticket, at: Nanos, now: Nanos) -> Option<(u32, Job)> {
         let held = self.held.find(ticket)?;
         if held.due() != Some(at) {

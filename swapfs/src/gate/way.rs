@@ -1,13 +1,16 @@
-//! How long a request is on its way besides what we do with it: until we have it, and until its client runs again with the answer.
+//! How long a request is on its way besides what we do with it: until we have it, and until its client runs
+//! again with the answer.
 //!
-//! Neither is ours to see, but their sum is: a thread that reads one piece after the other comes back that much after its last answer
-//! was sent. So a latency of 1 ms can be 1 ms for the client, and not that and the way. Threads that do something between their
-//! requests come back later; what counts is therefore the time that half of them do not reach, and never more than [`longest`].
+//! Neither is ours to see, but their sum is: a thread that reads one piece after the other comes back that
+//! much after its last answer was sent. So a latency of 1 ms can be 1 ms for the client, and not that and the
+//! way. Threads that do something between their requests come back later; what counts is therefore the time
+//! that half of them do not reach, and never more than [`longest`].
 //!
-//! What a single answer took besides, on its way or because the processor was not had when it was due, is owed to its thread: the next ones
-//! come so much earlier, a little each, and what they take in the mean is what was asked for. One who comes back late did something
-//! or was not let run: the latter is believed of one who has come back at once many times before, for a hundredth of what its answers took. Until
-//! its answer was written it did nothing.
+//! What a single answer took besides, on its way or because the processor was not had when it was due, is
+//! owed to its thread: the next ones come so much earlier, a little each, and what they take in the mean is
+//! what was asked for. One who comes back late did something or was not let run: the latter is believed of
+//! one who has come back at once many times before, for a hundredth of what its answers took. Until its
+//! answer was written it did nothing.
 
 use std::collections::HashMap;
 
@@ -49,7 +52,8 @@ pub(super) struct Ways {
 struct Seen {
     /// When its last answer was sent, and of which class it was, until it comes back.
     sent: Option<(Nanos, usize)>,
-    /// When that was written, where that is known before the thread comes back. So long, it cannot have done anything.
+    /// When that was written, where that is known before the thread comes back. So long, it cannot have done
+    /// anything.
     written: Option<Nanos>,
     /// How long that was to be in the mount.
     asked: i64,
@@ -62,9 +66,12 @@ struct Seen {
 }
 
 impl Ways {
-    /// A request of a thread for `bytes` arrives: how long such a one is on its way, and how much of what is owed it makes good.
+    /// A request of a thread for `bytes` arrives: how long such a one is on its way, and how much of what is
+    /// owed it makes good.
     pub(super) fn arrive(&mut self, thread: u32, bytes: u64, now: Nanos) -> (Nanos, Nanos) {
-        let Some(seen) = self.threads.get_mut(&thread) else { return (Nanos(self.estimates[class(bytes)]), Nanos(0)) };
+        let Some(seen) = self.threads.get_mut(&thread) else {
+            return (Nanos(self.estimates[class(bytes)]), Nanos(0));
+        };
         // One that came before its thread had its answer says nothing.
         if let Some((sent, class)) = seen.sent.take().filter(|(sent, _)| *sent <= now) {
             let (way, estimate) = (now.before(sent).0, &mut self.estimates[class]);
@@ -84,8 +91,8 @@ impl Ways {
         }
         let class = class(bytes);
         let way = self.estimates[class];
-        // What was asked of the answer before stands for the latency, which is not known yet. With what is owed, too, none comes earlier than by the
-        // longest way, or by a part that nobody sees.
+        // What was asked of the answer before stands for the latency, which is not known yet. With what is
+        // owed, too, none comes earlier than by the longest way, or by a part that nobody sees.
         let unseen = signed(longest(class) - way).max(seen.asked / UNSEEN_PART);
         let most = (seen.asked / OWED_PART as i64).min(unseen);
         let repaid = seen.owed.clamp(-signed(way).min(most), most);
@@ -152,7 +159,8 @@ mod tests {
         Request::sample(Direction::Read, 0, 4096, arrived)
     }
 
-    /// What reads of 1 ms take in the mean, from when the last was answered, and the estimate in the end. Ways, and delays of answers, are these in turn.
+    /// What reads of 1 ms take in the mean, from when the last was answered, and the estimate in the end.
+    /// Ways, and delays of answers, are these in turn.
     fn reads_of_1_ms(ways_ns: &[u64], lates_ns: &[u64]) -> (u64, u64) {
         let (mut ways, mut now, rounds) = (Ways::default(), Nanos(0), 10_000);
         for n in 0..rounds {
@@ -202,7 +210,8 @@ mod tests {
         }
     }
 
-    /// The mean of reads of 1 ms with a gap in every tenth, which lies before the answer was written, or after.
+    /// The mean of reads of 1 ms with a gap in every tenth, which lies before the answer was written, or
+    /// after.
     fn with_gaps(before: Nanos, after: Nanos) -> u64 {
         let (mut ways, mut now, rounds) = (Ways::default(), Nanos(0), 10_000);
         for n in 0..rounds {

@@ -22,6 +22,7 @@ pub fn colour(reads: f64, writes: f64) -> Colour {
         _ => ((0xd9, 0xc6, 0xea), (0x3f, 0x00, 0x7d)),
     };
     let warmth = reads.max(writes).clamp(0.0, 1.0);
-    let between = |from: u8, to: u8| (f64::from(from) + (f64::from(to) - f64::from(from)) * warmth).round() as u8;
+    let between =
+        |from: u8, to: u8| (f64::from(from) + (f64::from(to) - f64::from(from)) * warmth).round() as u8;
     Colour(between(pale.0, dark.0), between(pale.1, dark.1), between(pale.2, dark.2))
 }

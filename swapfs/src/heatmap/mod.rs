@@ -1,7 +1,8 @@
-//! Pictures of which parts of a file were touched how often: as text, SVG and PNG. Pure: heat goes in, a picture comes out.
+//! Pictures of which parts of a file were touched how often: as text, SVG and PNG. Pure: heat goes in, a
+//! picture comes out.
 //!
-//! Cells run like words on a page: left to right, then down. The scale is logarithmic, as few blocks are read a thousand times and
-//! many once.
+//! Cells run like words on a page: left to right, then down. The scale is logarithmic, as few blocks are read
+//! a thousand times and many once.
 
 mod colour;
 mod png;
@@ -37,7 +38,10 @@ fn shape(heat: &Heat) -> (usize, usize) {
 
 fn cells(heat: &Heat) -> impl Iterator<Item = Colour> {
     let most = most(heat);
-    heat.reads.iter().zip(&heat.writes).map(move |(reads, writes)| colour(warmth(*reads, most), warmth(*writes, most)))
+    heat.reads
+        .iter()
+        .zip(&heat.writes)
+        .map(move |(reads, writes)| colour(warmth(*reads, most), warmth(*writes, most)))
 }
 
 #[cfg(test)]

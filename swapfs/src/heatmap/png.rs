@@ -1,4 +1,5 @@
-//! Heat as PNG: truecolour, not compressed, as such pictures are small (RFC 2083; deflate's stored blocks, RFC 1951).
+//! Heat as PNG: truecolour, not compressed, as such pictures are small (RFC 2083; deflate's stored blocks,
+//! RFC 1951).
 
 use super::{Colour, cells, shape};
 use crate::accounting::Heat;

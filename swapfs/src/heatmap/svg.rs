@@ -22,7 +22,8 @@ pub fn svg(heat: &Heat) -> String {
         hex(Colour::PAPER)
     );
     let each = heat.size_bytes.div_ceil(4096).div_ceil(heat.reads.len().max(1) as u64) * 4096;
-    let title = format!("{}  {}, {} a cell", show_name(&heat.path), show_bytes(heat.size_bytes), show_bytes(each));
+    let title =
+        format!("{}  {}, {} a cell", show_name(&heat.path), show_bytes(heat.size_bytes), show_bytes(each));
     let _ = writeln!(text, "<text x=\"{MARGIN}\" y=\"26\" font-size=\"15\">{}</text>", escape(&title));
     let all: Vec<Colour> = cells(heat).collect();
     for (row, line) in all.chunks(columns).enumerate() {
@@ -38,8 +39,11 @@ fn write_row(text: &mut String, y: usize, line: &[Colour]) {
     let mut x = MARGIN;
     for run in line.chunk_by(|a, b| a == b) {
         let width = run.len() * CELL;
-        let _ =
-            writeln!(text, "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{CELL}\" fill=\"{}\"/>", hex(run[0]));
+        let _ = writeln!(
+            text,
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{CELL}\" fill=\"{}\"/>",
+            hex(run[0])
+        );
         x += width;
     }
 }
@@ -53,7 +57,11 @@ fn write_legend(text: &mut String, y: usize, most: u64) {
     ];
     let mut x = MARGIN;
     for (fill, label) in entries {
-        let _ = writeln!(text, "<rect x=\"{x}\" y=\"{y}\" width=\"{CELL}\" height=\"{CELL}\" fill=\"{}\"/>", hex(fill));
+        let _ = writeln!(
+            text,
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{CELL}\" height=\"{CELL}\" fill=\"{}\"/>",
+            hex(fill)
+        );
         let _ = writeln!(text, "<text x=\"{}\" y=\"{}\">{label}</text>", x + CELL + 5, y + CELL);
         x += 24 + 7 * label.len();
     }

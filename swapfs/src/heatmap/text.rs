@@ -18,7 +18,8 @@ pub fn text(heat: &Heat, columns: usize) -> String {
     let Heat { path, size_bytes, reads, writes } = heat;
     let (cells, most) = (reads.len().max(1), most(heat));
     let each = size_bytes.div_ceil(4096).div_ceil(cells as u64);
-    let mut text = format!("{}  {}; a cell is {}\n", show_name(path), show_bytes(*size_bytes), show_bytes(each * 4096));
+    let mut text =
+        format!("{}  {}; a cell is {}\n", show_name(path), show_bytes(*size_bytes), show_bytes(each * 4096));
     for (name, counts) in [("read", reads), ("written", writes)] {
         let touched = counts.iter().filter(|count| **count > 0).count();
         if touched == 0 {
@@ -31,7 +32,11 @@ pub fn text(heat: &Heat, columns: usize) -> String {
             let _ = writeln!(text, "{at:>8} {}", strip(line, most));
         }
     }
-    let _ = writeln!(text, "\n{} never  {} ... {} {most} blocks touched in a cell", SHADES[0], SHADES[1], SHADES[4]);
+    let _ = writeln!(
+        text,
+        "\n{} never  {} ... {} {most} blocks touched in a cell",
+        SHADES[0], SHADES[1], SHADES[4]
+    );
     text
 }
 

@@ -35,8 +35,8 @@ impl DirectoryTree {
         Ok(DirectoryTree { directory: open_directory(root)?, root: root.to_owned() })
     }
 
-    /// An absolute target may reach the inside by another way (`/lib` for `/usr/lib`): ask where it really is. Only on the
-    /// root's own mount, as a walk into other mounts may end in this one and wait for itself.
+    /// An absolute target may reach the inside by another way (`/lib` for `/usr/lib`): ask where it really
+    /// is. Only on the root's own mount, as a walk into other mounts may end in this one and wait for itself.
     fn shown_target(&self, path: &Path, target: &Path) -> LinkTarget {
         // The top of all directories is its own parent, so no link climbs over it.
         let from_top = path.parent().map(|directory| Path::new("/").join(directory).join(target));
@@ -169,7 +169,10 @@ mod tests {
         let (out, inside) = (identity("out"), identity("e/in"));
         assert!(matches!(source.read_link(Path::new("out"), out), Err(FsError::NotPermitted)));
         assert_eq!(source.read_link(Path::new("e/in"), inside).unwrap(), Path::new("../f"));
-        assert!(matches!(source.read_link(Path::new("e/in"), out), Err(FsError::Stale)), "another one by now");
+        assert!(
+            matches!(source.read_link(Path::new("e/in"), out), Err(FsError::Stale)),
+            "another one by now"
+        );
         drop(top);
         assert!(matches!(source.read_link(Path::new("out"), out), Err(FsError::Stale)));
     }

@@ -115,7 +115,9 @@ impl ImageSpec {
 /// Whether a source can be shown under `name`: one component of a path, as long as a file name may be.
 pub fn is_image_name(name: &OsStr) -> bool {
     let bytes = name.as_bytes();
-    !matches!(bytes, b"" | b"." | b"..") && bytes.len() <= 255 && !bytes.iter().any(|byte| b"/\0\n".contains(byte))
+    !matches!(bytes, b"" | b"." | b"..")
+        && bytes.len() <= 255
+        && !bytes.iter().any(|byte| b"/\0\n".contains(byte))
 }
 
 impl Source {
@@ -146,7 +148,9 @@ impl Source {
         }
         if let ImageSpec::Named { .. } = spec {
             let archive = open_archive(&real);
-            if let Some(tree) = archive.map_err(|source| SourceError::Archive { path: given.to_owned(), source })? {
+            if let Some(tree) =
+                archive.map_err(|source| SourceError::Archive { path: given.to_owned(), source })?
+            {
                 return Ok(Source { tree, placement: spec.placement(PathBuf::new())? });
             }
         }
@@ -175,7 +179,9 @@ impl Source {
                     (Placement::Contents, Placement::Contents) => {
                         return Err(SourceError::TwoContents(other_spec.path().into(), spec.path().into()));
                     }
-                    (Placement::Named { name, .. }, Placement::Named { name: taken, .. }) if name == taken => {
+                    (Placement::Named { name, .. }, Placement::Named { name: taken, .. })
+                        if name == taken =>
+                    {
                         return Err(SourceError::SameName(name.into()));
                     }
                     _ => {}
@@ -268,7 +274,10 @@ mod tests {
         let d = || shown(top.path().join("d"));
         let slash = || shown(format!("{}/", top.path().display()));
         assert!(matches!(Source::open_all(&[d(), d()]), Err(SourceError::SameName(_))));
-        assert!(matches!(Source::open_all(&[d(), named("d", top.path().into())]), Err(SourceError::SameName(_))));
+        assert!(matches!(
+            Source::open_all(&[d(), named("d", top.path().into())]),
+            Err(SourceError::SameName(_))
+        ));
         assert!(Source::open_all(&[d(), named("e", top.path().join("d"))]).is_ok());
         assert!(matches!(Source::open_all(&[slash(), slash()]), Err(SourceError::TwoContents(..))));
         assert!(matches!(Source::open(&shown("/dev/null")), Err(SourceError::Kind(_))));

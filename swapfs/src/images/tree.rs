@@ -1,6 +1,7 @@
 //! What a source of images must be able to do, whatever it is made of.
 //!
-//! A [`Tree`] is read and never written. Paths are relative to its top, of plain names only; an empty path is the top itself.
+//! A [`Tree`] is read and never written. Paths are relative to its top, of plain names only; an empty path is
+//! the top itself.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -77,7 +78,8 @@ pub trait Tree: Send + Sync + std::fmt::Debug {
     /// [`FsError::Stale`] if it is not.
     fn open(&self, path: &Path, identity: Identity) -> Result<OpenImage, FsError>;
 
-    /// Where the symlink at `path` points, in a form that stays inside, if it is still the one with `identity`.
+    /// Where the symlink at `path` points, in a form that stays inside, if it is still the one with
+    /// `identity`.
     ///
     /// # Errors
     /// [`FsError::NotPermitted`] if it leaves the source, [`FsError::Stale`] as before.
@@ -89,8 +91,8 @@ pub trait Tree: Send + Sync + std::fmt::Debug {
     /// As reading a directory.
     fn list(&self, path: &Path) -> Result<Vec<Listed>, FsError>;
 
-    /// The extended attributes of what is at `path`, if it is still the one with `identity`. Access control lists
-    /// (`system.*`) are left out, as the mount does not go by them.
+    /// The extended attributes of what is at `path`, if it is still the one with `identity`. Access control
+    /// lists (`system.*`) are left out, as the mount does not go by them.
     ///
     /// # Errors
     /// [`FsError::Stale`] if it is not.

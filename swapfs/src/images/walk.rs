@@ -37,8 +37,8 @@ pub fn open_below(directory: BorrowedFd<'_>, path: &Path, flags: OFlags) -> Resu
     open_in_one(held.as_ref().map_or(directory, AsFd::as_fd), path, flags)
 }
 
-/// The part of `path` that one call takes (PATH_MAX), and the rest; none where one call takes it all. Programs reach what lies deeper step by
-/// step, so the kernel asks for it.
+/// The part of `path` that one call takes (PATH_MAX), and the rest; none where one call takes it all.
+/// Programs reach what lies deeper step by step, so the kernel asks for it.
 fn split_long(path: &Path) -> Option<(&Path, &Path)> {
     let bytes = path.as_os_str().as_bytes();
     if bytes.len() < LONGEST_PATH {
@@ -92,7 +92,11 @@ pub fn look_at(file: BorrowedFd<'_>) -> Result<Seen, FsError> {
 ///
 /// # Errors
 /// [`FsError::Stale`] if another file stands there now, or none.
-pub fn open_image(directory: BorrowedFd<'_>, path: &Path, identity: Identity) -> Result<(File, Seen), FsError> {
+pub fn open_image(
+    directory: BorrowedFd<'_>,
+    path: &Path,
+    identity: Identity,
+) -> Result<(File, Seen), FsError> {
     // Held as a place first: a device or pipe that was put here must not be opened, which would act on it.
     let (place, seen) = hold(directory, path)?;
     if seen.identity != identity || seen.kind != FileKind::Regular {
@@ -112,7 +116,8 @@ fn hold(directory: BorrowedFd<'_>, path: &Path) -> Result<(OwnedFd, Seen), FsErr
     }
 }
 
-/// Opens for reading the regular file that is held as a place. The link in `/proc` leads to just that file, whatever its names do.
+/// Opens for reading the regular file that is held as a place. The link in `/proc` leads to just that file,
+/// whatever its names do.
 ///
 /// # Errors
 /// As `open(2)`.
@@ -161,7 +166,8 @@ fn seen(stat: &Statx) -> Option<Seen> {
     let born = if has_birth { pair(stat.stx_btime) } else { (0, 0) };
     let device = (stat.stx_dev_major, stat.stx_dev_minor);
     let identity = Identity { device, number: stat.stx_ino, born };
-    let version = Version { modified: pair(stat.stx_mtime), changed: pair(stat.stx_ctime), size_bytes: stat.stx_size };
+    let version =
+        Version { modified: pair(stat.stx_mtime), changed: pair(stat.stx_ctime), size_bytes: stat.stx_size };
     Some(Seen { kind, identity, version, attr: attributes(stat, kind) })
 }
 

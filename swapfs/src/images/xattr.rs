@@ -18,7 +18,8 @@ const LONGEST: usize = 64 << 10;
 
 /// A file whose attributes are asked for.
 pub(super) struct XattrPlace<Held> {
-    /// A descriptor that is no more than a place has no calls for attributes of its own; this link leads to just that place.
+    /// A descriptor that is no more than a place has no calls for attributes of its own; this link leads to
+    /// just that place.
     link: String,
     _held: Held,
 }
@@ -64,7 +65,9 @@ impl<Held: AsRawFd> XattrPlace<Held> {
             names => names?,
         };
         let mut xattrs = Xattrs::new();
-        for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty() && !name.starts_with(b"system.")) {
+        for name in
+            names.split(|byte| *byte == 0).filter(|name| !name.is_empty() && !name.starts_with(b"system."))
+        {
             match self.one(OsStr::from_bytes(name)) {
                 Ok(value) => drop(xattrs.insert(OsStr::from_bytes(name).to_owned(), value)),
                 // Gone meanwhile.

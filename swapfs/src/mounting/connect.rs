@@ -1,4 +1,5 @@
-//! Getting a connection to the kernel: by mount(2) where we may, else through `fusermount3`, which passes one over a socket.
+//! Getting a connection to the kernel: by mount(2) where we may, else through `fusermount3`, which passes one
+//! over a socket.
 
 use std::ffi::CString;
 use std::io::{self, IoSliceMut, Read};
@@ -16,7 +17,8 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 use super::{Audience, FILE_SYSTEM, MountError, MountFlag, MountOptions};
 use crate::filesystem::Owner;
 
-const NO_DEVICE: &str = ", is the fuse module loaded (`modprobe fuse`), or, in a container, /dev/fuse passed in?";
+const NO_DEVICE: &str =
+    ", is the fuse module loaded (`modprobe fuse`), or, in a container, /dev/fuse passed in?";
 const NOT_YOURS: &str = ", /dev/fuse is not open to you (`chmod 666 /dev/fuse` as root)";
 const NO_HELPER: &str = ", an ordinary user needs fusermount3 (Debian: apt-get install fuse3)";
 const HELPER: &str = "fusermount3";

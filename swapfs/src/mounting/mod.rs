@@ -1,7 +1,7 @@
 //! Putting a mount at its place and taking it away.
 //!
-//! fuser is given a connection that we made ourselves, since its own unmounting gives up on a busy mount and may
-//! hit another mount at the same place.
+//! fuser is given a connection that we made ourselves, since its own unmounting gives up on a busy mount and
+//! may hit another mount at the same place.
 
 mod connect;
 mod flag;
@@ -42,7 +42,8 @@ use crate::wake::{Wake, Wakes};
 /// The file system type under which our mounts are listed.
 pub const FILE_SYSTEM: &str = "fuse.swapfs";
 
-/// Threads that serve: what their names begin with, and the number of the system call by which they wait for requests.
+/// Threads that serve: what their names begin with, and the number of the system call by which they wait for
+/// requests.
 type Serving = (&'static str, u32);
 /// fuser's, in read(2).
 const FUSER: Serving = ("fuser-", 0);
@@ -244,8 +245,8 @@ impl Mounted {
         if self.rings.is_some() { Way::Rings } else { Way::Device }
     }
 
-    /// Serves until the mount is gone. `ready` is called, in a thread of its own, once all threads serve: nothing is left then that can fail
-    /// to start.
+    /// Serves until the mount is gone. `ready` is called, in a thread of its own, once all threads serve:
+    /// nothing is left then that can fail to start.
     ///
     /// # Errors
     /// When the connection to the kernel fails, or a thread cannot be had.
@@ -272,14 +273,16 @@ impl Place {
     }
 }
 
-/// How many threads serve where nobody says: three for each processor that we may use, between 4 and 8. One for each could serve as much, but the
-/// fewer take turns the more seldom one of them is found on its client's processor (docs/decisions/serving-threads.md).
+/// How many threads serve where nobody says: three for each processor that we may use, between 4 and 8. One
+/// for each could serve as much, but the fewer take turns the more seldom one of them is found on its
+/// client's processor (docs/decisions/serving-threads.md).
 pub fn usual_threads() -> usize {
     std::thread::available_parallelism().map_or(4, |processors| (3 * processors.get()).clamp(4, 8))
 }
 
-/// Waits until so many threads of each kind have waited for a request. Each has its buffers then; if one cannot be had, or they cannot, the process
-/// ends. On a mount that is used from the first moment on a thread may never be seen waiting, so this is not for ever.
+/// Waits until so many threads of each kind have waited for a request. Each has its buffers then; if one
+/// cannot be had, or they cannot, the process ends. On a mount that is used from the first moment on a thread
+/// may never be seen waiting, so this is not for ever.
 fn wait_for_threads(serving: &[(Serving, usize)]) {
     let began = Instant::now();
     for ((names, call), count) in serving {
@@ -322,12 +325,15 @@ fn plan(options: &MountOptions, mountpoint: &Path) -> Result<Plan, MountError> {
     })
 }
 
-/// Makes the store of a swap file. `umount(8)` is back before the daemon has ended, so one that is in use may be free in a moment.
+/// Makes the store of a swap file. `umount(8)` is back before the daemon has ended, so one that is in use may
+/// be free in a moment.
 fn create_store(stores: &Stores, spec: &SwapSpec) -> Result<Box<dyn Store>, StoreError> {
     let began = Instant::now();
     loop {
         match stores.create(&spec.name, spec.size_bytes) {
-            Err(StoreError::Busy(_)) if began.elapsed() < ENDING => std::thread::sleep(Duration::from_millis(10)),
+            Err(StoreError::Busy(_)) if began.elapsed() < ENDING => {
+                std::thread::sleep(Duration::from_millis(10))
+            }
             done => return done,
         }
     }

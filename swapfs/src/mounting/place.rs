@@ -61,11 +61,12 @@ pub enum Found {
     DeadMount,
 }
 
-/// The mount point without symlinks, fit to mount on: a dead mount of ours is taken away. (A dead one of another file system
-/// is not ours to take.)
+/// The mount point without symlinks, fit to mount on: a dead mount of ours is taken away. (A dead one of
+/// another file system is not ours to take.)
 pub(super) fn claim(given: &Path) -> Result<(PathBuf, Found), PlaceError> {
     let path = resolve(given)?;
-    let ours = || mountinfo::on_top(&mountinfo::current(), &path).filter(|mount| mount.file_system == FILE_SYSTEM);
+    let ours =
+        || mountinfo::on_top(&mountinfo::current(), &path).filter(|mount| mount.file_system == FILE_SYSTEM);
     let mut found = Found::Free;
     while let Some(mount) = ours() {
         if !is_dead(&path) {
@@ -89,18 +90,22 @@ pub(super) fn check_free(path: &Path) -> Result<(), PlaceError> {
     }
 }
 
-/// The turn to look whether a place is free and mount there: one swapfs at a time, or two that are started together would both find it free. It is
-/// a lock on `/dev/fuse`, which all of them can open; dropping it passes the turn on.
+/// The turn to look whether a place is free and mount there: one swapfs at a time, or two that are started
+/// together would both find it free. It is a lock on `/dev/fuse`, which all of them can open; dropping it
+/// passes the turn on.
 #[derive(Debug)]
 pub(super) struct Turn {
     _device: Option<OwnedFd>,
 }
 
 impl Turn {
-    /// Waits for it, but not for ever: anybody can hold such a lock. Without a turn the place may be taken twice, but nobody is kept from mounting.
+    /// Waits for it, but not for ever: anybody can hold such a lock. Without a turn the place may be taken
+    /// twice, but nobody is kept from mounting.
     pub(super) fn wait() -> Turn {
         let flags = OFlags::RDWR | OFlags::CLOEXEC;
-        let Ok(device) = rustix::fs::open("/dev/fuse", flags, Mode::empty()) else { return Turn { _device: None } };
+        let Ok(device) = rustix::fs::open("/dev/fuse", flags, Mode::empty()) else {
+            return Turn { _device: None };
+        };
         let began = Instant::now();
         while let Err(error) = rustix::fs::flock(&device, FlockOperation::NonBlockingLockExclusive) {
             if began.elapsed() > PATIENCE {
@@ -122,7 +127,8 @@ fn check(path: PathBuf) -> Result<PathBuf, PlaceError> {
     }
 }
 
-/// The absolute path of `given` without symlinks, without asking a file system that may be mounted on it and not answer.
+/// The absolute path of `given` without symlinks, without asking a file system that may be mounted on it and
+/// not answer.
 ///
 /// # Errors
 /// [`PlaceError::Missing`] if it or its parent is not there.
@@ -137,7 +143,9 @@ pub fn resolve(given: &Path) -> Result<PathBuf, PlaceError> {
     match absolute.canonicalize() {
         Ok(path) => Ok(path),
         Err(error) if is_not_connected(&error) || mounted() => {
-            let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else { return Ok(absolute) };
+            let (Some(parent), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+                return Ok(absolute);
+            };
             Ok(parent.canonicalize().map_err(unreadable)?.join(name))
         }
         Err(error) => Err(unreadable(error)),
@@ -150,7 +158,8 @@ pub(super) fn is_not_connected(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|errno| ends.contains(&errno))
 }
 
-/// Asks for something that the kernel never has cached. A daemon that is stopped never answers, but is not dead.
+/// Asks for something that the kernel never has cached. A daemon that is stopped never answers, but is not
+/// dead.
 fn is_dead(path: &Path) -> bool {
     match statfs_within(path, PATIENCE) {
         Ok(Some(errno)) => is_not_connected(&io::Error::from_raw_os_error(errno)),

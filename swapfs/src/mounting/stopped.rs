@@ -1,12 +1,14 @@
-//! A daemon that was stopped (SIGSTOP, Ctrl-Z) while its mount stands: it answers nothing, and whoever asks it over io_uring cannot even be killed.
+//! A daemon that was stopped (SIGSTOP, Ctrl-Z) while its mount stands: it answers nothing, and whoever asks
+//! it over io_uring cannot even be killed.
 
 use std::fs;
 use std::path::Path;
 
 use rustix::process::{Pid, Signal};
 
-/// Continues the stopped process that serves the connection with this number, if there is one that we may look into: the kernel tells which connection a
-/// descriptor belongs to since Linux 6.16 (`fuse_connection` in `/proc/PID/fdinfo`).
+/// Continues the stopped process that serves the connection with this number, if there is one that we may
+/// look into: the kernel tells which connection a descriptor belongs to since Linux 6.16 (`fuse_connection`
+/// in `/proc/PID/fdinfo`).
 pub(super) fn continue_daemon(connection: u32) -> Option<Pid> {
     let processes = fs::read_dir("/proc").ok()?.flatten();
     let is_daemon = |process: &Path| is_stopped(process) && serves(process, connection);

@@ -13,7 +13,8 @@ const SWITCH: &str = "/sys/module/fuse/parameters/enable_uring";
 /// How the kernel's requests come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Transport {
-    /// Over io_uring where that can be had, which was measured to be the faster way (docs/decisions/transports.md); else by `/dev/fuse`.
+    /// Over io_uring where that can be had, which was measured to be the faster way
+    /// (docs/decisions/transports.md); else by `/dev/fuse`.
     #[default]
     Auto,
     /// By `/dev/fuse`, read by fuser's threads.
@@ -80,7 +81,8 @@ pub(super) fn prepare(
     }
 }
 
-/// Has the rings serve the connection of a session that the kernel has said yes to; gives them back if they do.
+/// Has the rings serve the connection of a session that the kernel has said yes to; gives them back if they
+/// do.
 ///
 /// # Errors
 /// Where nothing but rings will do and the kernel does not take them.
@@ -92,7 +94,9 @@ pub(super) fn start(
 ) -> Result<Option<Rings>, TransportError> {
     let Some(rings) = rings else { return Ok(None) };
     if !granted {
-        tracing::warn!("the kernel offers no FUSE over io_uring on this connection; requests come by /dev/fuse");
+        tracing::warn!(
+            "the kernel offers no FUSE over io_uring on this connection; requests come by /dev/fuse"
+        );
         return Ok(None);
     }
     let duplicate = || -> io::Result<OwnedFd> { Ok(rustix::io::fcntl_dupfd_cloexec(session, 0)?) };
@@ -100,7 +104,9 @@ pub(super) fn start(
         Ok(()) => Ok(Some(rings)),
         Err(error) if transport == Transport::Uring => Err(TransportError::Rings(error)),
         Err(error) => {
-            tracing::warn!("the kernel did not take the rings ({error}); requests come by /dev/fuse, to one thread");
+            tracing::warn!(
+                "the kernel did not take the rings ({error}); requests come by /dev/fuse, to one thread"
+            );
             Ok(None)
         }
     }

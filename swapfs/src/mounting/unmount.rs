@@ -65,7 +65,8 @@ pub fn unmount(given: &Path) -> Result<Unmounted, PlaceError> {
     Ok(went)
 }
 
-/// Ends a FUSE connection, whoever has a copy of the mount. Opened while the mount is there, as its number may be another's later.
+/// Ends a FUSE connection, whoever has a copy of the mount. Opened while the mount is there, as its number
+/// may be another's later.
 #[derive(Debug)]
 struct AbortSwitch(File);
 
@@ -112,7 +113,8 @@ fn kernel_unmount(path: &Path, lazily: Lazily) -> io::Result<()> {
 struct DaemonProcess {
     pid: Pid,
     pidfd: OwnedFd,
-    /// Whether it may be told to end: a program that serves from within (a test, a library's user) is not ours to end.
+    /// Whether it may be told to end: a program that serves from within (a test, a library's user) is not
+    /// ours to end.
     ends_on_sigterm: bool,
     /// Where its mount is. Elsewhere stand copies.
     mountpoint: String,
@@ -162,8 +164,9 @@ fn is_only_one(mount: &MountEntry) -> bool {
     mountinfo::current().iter().filter(|other| other.device_minor == mount.device_minor).count() <= 1
 }
 
-/// Ends the connection of a daemon that says nothing. Its clients wait for answers, this process among them, and can be killed before those come only
-/// where the kernel has not handed their requests over, which it does at once over io_uring.
+/// Ends the connection of a daemon that says nothing. Its clients wait for answers, this process among them,
+/// and can be killed before those come only where the kernel has not handed their requests over, which it
+/// does at once over io_uring.
 fn abort(path: &Path, switch: Option<AbortSwitch>) {
     match switch {
         Some(switch) => switch.press(),
@@ -179,10 +182,13 @@ fn open_process(snapshot: &Snapshot) -> Option<DaemonProcess> {
     Some(DaemonProcess { pid, pidfd, ends_on_sigterm, mountpoint })
 }
 
-/// Waits until the daemon of the mount on `path` is gone. One that is kept alive, by busy clients or by copies of the mount in other namespaces
-/// (containers, services with PrivateTmp), is told to go. Where only a copy was taken away, the daemon stays.
+/// Waits until the daemon of the mount on `path` is gone. One that is kept alive, by busy clients or by
+/// copies of the mount in other namespaces (containers, services with PrivateTmp), is told to go. Where only
+/// a copy was taken away, the daemon stays.
 fn see_off(daemon: &DaemonProcess, went: Unmounted, path: &Path, switch: Option<AbortSwitch>) {
-    if is_gone_within(daemon, GRACE) || path.to_string_lossy() != daemon.mountpoint || !is_in_our_namespace(daemon.pid)
+    if is_gone_within(daemon, GRACE)
+        || path.to_string_lossy() != daemon.mountpoint
+        || !is_in_our_namespace(daemon.pid)
     {
         return;
     }

@@ -3,7 +3,8 @@
 /// The most characters of a complaint, which quotes what was written.
 const LONGEST: usize = 2000;
 
-/// `why` as one line, whatever it quotes: cut short, and with control and other unprintable characters escaped.
+/// `why` as one line, whatever it quotes: cut short, and with control and other unprintable characters
+/// escaped.
 pub(super) fn complaint(why: &str) -> String {
     let mut shown = String::with_capacity(why.len().min(LONGEST) + 1);
     let mut rest = why.chars();

@@ -47,8 +47,8 @@ impl Service {
         }
     }
 
-    /// How large the file system is that `ino` is on: the source's, without room left, or that of the swap files, where
-    /// what takes no room yet is free.
+    /// How large the file system is that `ino` is on: the source's, without room left, or that of the swap
+    /// files, where what takes no room yet is free.
     ///
     /// # Errors
     /// What the source says.

@@ -1,5 +1,5 @@
-//! Commands: a line written to `.swapfs/command` is done at once, and its answer is read from the same open file. A command that
-//! fails fails the write, and its answer says why.
+//! Commands: a line written to `.swapfs/command` is done at once, and its answer is read from the same open
+//! file. A command that fails fails the write, and its answer says why.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -46,7 +46,9 @@ impl Refusal {
 
     fn of_swap(name: &str, error: FsError) -> Self {
         match error {
-            FsError::NotFound => Refusal { why: format!("there is no swap file `{name}`; see `swap list`"), error },
+            FsError::NotFound => {
+                Refusal { why: format!("there is no swap file `{name}`; see `swap list`"), error }
+            }
             error => Refusal { why: format!("swap file `{name}`: {error}{}", cause(&error)), error },
         }
     }
@@ -145,7 +147,8 @@ fn parse(line: &str) -> Result<Command<'_>, Refusal> {
 fn parse_swap(text: &str) -> Result<Command<'_>, Refusal> {
     let (verb, rest) = text.split_once(' ').unwrap_or((text, ""));
     let sized = || {
-        let usage = || Refusal::invalid(format!("write `swap {verb} NAME SIZE`, such as `swap {verb} swap1 1G`"));
+        let usage =
+            || Refusal::invalid(format!("write `swap {verb} NAME SIZE`, such as `swap {verb} swap1 1G`"));
         let (name, size) = rest.rsplit_once(' ').ok_or_else(usage)?;
         let bytes = parse_bytes(size).map_err(|error| Refusal::invalid(error.to_string()))?;
         match bytes {
@@ -173,10 +176,14 @@ mod tests {
     #[test]
     fn commands() {
         assert_eq!(parse("reset").unwrap(), Command::Reset);
-        assert_eq!(parse("heat 10 images/a b").unwrap(), Command::Heat { cells: 10, path: Path::new("images/a b") });
+        assert_eq!(
+            parse("heat 10 images/a b").unwrap(),
+            Command::Heat { cells: 10, path: Path::new("images/a b") }
+        );
         assert_eq!(parse("swap add a b 1M").unwrap(), Command::SwapAdd("a b", 1 << 20));
         assert_eq!(parse("swap remove a").unwrap(), Command::SwapRemove("a"));
-        for wrong in ["swap", "swap add a", "swap add a 0", "swap resize a 99E", "swap remove", "swap list x"] {
+        for wrong in ["swap", "swap add a", "swap add a 0", "swap resize a 99E", "swap remove", "swap list x"]
+        {
             assert!(!parse(wrong).unwrap_err().why.is_empty());
         }
         for wrong in ["", "reset x", "heat", "heat 0 a", "heat 10", "heat 99999999 a", "dance"] {

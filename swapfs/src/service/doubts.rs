@@ -1,5 +1,5 @@
-//! Rules that can match nothing, or nothing that is there: a slash too many, a path of the host, a typing error. They are in force all the same,
-//! as files may come; a line says so.
+//! Rules that can match nothing, or nothing that is there: a slash too many, a path of the host, a typing
+//! error. They are in force all the same, as files may come; a line says so.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,8 @@ use crate::images::Source;
 use crate::throttle::{Glob, parse_rules};
 use crate::units::show_name;
 
-/// How many directories are listed to find files that patterns are for; where there are more that they may be in, nothing is said.
+/// How many directories are listed to find files that patterns are for; where there are more that they may be
+/// in, nothing is said.
 const MOST_DIRECTORIES: usize = 1000;
 /// The longest pattern that is looked at.
 const LONGEST_PATTERN: usize = 512;
@@ -41,7 +42,9 @@ impl Service {
                 let rules = parse_rules(&self.gate.rules_text()).unwrap_or_default();
                 rules.into_iter().map(|rule| rule.selector.path).collect()
             }
-            RuleKind::Faults => self.faults.lock().rules().iter().map(|rule| rule.selector.path.clone()).collect(),
+            RuleKind::Faults => {
+                self.faults.lock().rules().iter().map(|rule| rule.selector.path.clone()).collect()
+            }
         };
         self.doubts_about(patterns.iter())
     }
@@ -72,7 +75,9 @@ impl Service {
         }
         let found: Vec<Match> = self.plan.sources.iter().map(|source| find(source, pattern, left)).collect();
         let none = found.iter().all(|found| *found == Match::None);
-        none.then(|| format!("the rule for `{shown}` matches no file that is here now; is it written as it was meant?"))
+        none.then(|| {
+            format!("the rule for `{shown}` matches no file that is here now; is it written as it was meant?")
+        })
     }
 }
 
@@ -96,7 +101,9 @@ fn find(source: &Source, pattern: &Glob, left: &mut usize) -> Match {
             let below = path.join(&entry.name);
             match entry.kind {
                 FileKind::Directory => todo.push(below),
-                FileKind::Regular if pattern.holds(source.visible_path(&below).as_os_str().as_encoded_bytes()) => {
+                FileKind::Regular
+                    if pattern.holds(source.visible_path(&below).as_os_str().as_encoded_bytes()) =>
+                {
                     return Match::Some;
                 }
                 _ => {}

@@ -1,11 +1,12 @@
 //! The mount without FUSE: namespace -> file -> throttle -> store, counted on the way.
 //!
-//! Owns the inode table, the open files, the accounts and the gate with the throttle's state. Knows neither FUSE's types nor how an
-//! answer is sent: a transfer says whether it has to wait, and the adapter leaves its answer here.
+//! Owns the inode table, the open files, the accounts and the gate with the throttle's state. Knows neither
+//! FUSE's types nor how an answer is sent: a transfer says whether it has to wait, and the adapter leaves its
+//! answer here.
 //!
-//! Locks: the inode table, the swap files, the handles, the gate and the ledger have one each; no two are held at once, and none during
-//! I/O. (The ledger's map and one account's counters are taken one after the other, but for folding and resetting, where nobody else has the
-//! account; the gate reads a process's name.)
+//! Locks: the inode table, the swap files, the handles, the gate and the ledger have one each; no two are
+//! held at once, and none during I/O. (The ledger's map and one account's counters are taken one after the
+//! other, but for folding and resetting, where nobody else has the account; the gate reads a process's name.)
 
 mod answers;
 mod attributes;

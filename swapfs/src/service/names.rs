@@ -83,7 +83,8 @@ impl Service {
     /// Where the symlink `ino` points.
     ///
     /// # Errors
-    /// [`FsError::NotPermitted`] if it leaves its source, [`FsError::Stale`] if another stands under its name.
+    /// [`FsError::NotPermitted`] if it leaves its source, [`FsError::Stale`] if another stands under its
+    /// name.
     pub fn readlink(&self, ino: Ino) -> Result<PathBuf, FsError> {
         match self.node(ino)? {
             Node::Image(node) if node.kind == FileKind::Symlink => {
@@ -226,7 +227,9 @@ impl Service {
             entries.push(DirectoryEntry { ino: NOT_LOOKED_UP, kind, name: name.clone() });
         }
         let contents = self.plan.sources.iter().find(|source| *source.placement() == Placement::Contents);
-        for listed in contents.map(|source| source.tree().list(Path::new(""))).transpose()?.unwrap_or_default() {
+        for listed in
+            contents.map(|source| source.tree().list(Path::new(""))).transpose()?.unwrap_or_default()
+        {
             if !entries.iter().any(|entry| entry.name == listed.name) {
                 entries.push(listed_entry(listed));
             }

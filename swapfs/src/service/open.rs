@@ -33,7 +33,8 @@ impl Service {
     /// Opens the file `ino` for the thread `tid`. `text` gives the text of files below `.swapfs`.
     ///
     /// # Errors
-    /// [`FsError::ReadOnly`] for writing to anything but a swap file, [`FsError::Stale`] if the source was replaced.
+    /// [`FsError::ReadOnly`] for writing to anything but a swap file, [`FsError::Stale`] if the source was
+    /// replaced.
     pub fn open(
         &self,
         tid: u32,
@@ -98,7 +99,8 @@ impl Service {
         let file = self.swap(index)?;
         let path = || PathBuf::from("swap").join(&file.name);
         let size_bytes = file.store.size_bytes();
-        let handle = self.insert_counted(tid, ino, FileClass::Swap, path, Body::Swap(file.clone()), size_bytes);
+        let handle =
+            self.insert_counted(tid, ino, FileClass::Swap, path, Body::Swap(file.clone()), size_bytes);
         Ok(Opened { handle, caching: unhindered(OpenCaching::Direct, self.gate.holdup(ino.0)) })
     }
 
@@ -132,7 +134,8 @@ impl Service {
         self.release_folded();
         let opener = self.books.ledger.processes().account(tid, Occasion::Open(self.clock.now()));
         opener.enter(|counters| counters.opened());
-        let file = Arc::new(CountedFile { body, account, known: Arc::default(), opener, ends: Ends::default() });
+        let file =
+            Arc::new(CountedFile { body, account, known: Arc::default(), opener, ends: Ends::default() });
         self.note(&file, &file.opener, Operation::Open);
         self.handles.insert(Handle::Counted(file))
     }

@@ -13,7 +13,8 @@ use crate::throttle::{RuleError, Selector, parse_rules};
 /// The most bytes of rules, so that each change is one request.
 const LONGEST: usize = 128 << 10;
 
-/// What the rules of one kind want to know of each request; read without a lock, so that no request pays for rules that are not there.
+/// What the rules of one kind want to know of each request; read without a lock, so that no request pays for
+/// rules that are not there.
 #[derive(Debug)]
 pub(super) struct Wants {
     any: AtomicBool,
@@ -75,7 +76,8 @@ impl Service {
         settle(answer, done, data, || self.faults_text())
     }
 
-    /// Also of those who wait already: their rules are looked up anew under a lock, where nothing can be read.
+    /// Also of those who wait already: their rules are looked up anew under a lock, where nothing can be
+    /// read.
     fn learn_cgroups(&self, wants: &Wants) {
         if wants.cgroups() {
             self.books.ledger.processes().all().iter().for_each(|process| process.learn_cgroups());

@@ -33,8 +33,9 @@ pub enum SetAttr {
 }
 
 impl Service {
-    /// Changes attributes: the size of swap files, to anything but zero. (An `O_TRUNC` comes as zero; `dd of=` would lose all
-    /// that is swapped out to the file, and could then write nothing to it.) For `.swapfs/command` the size is nothing.
+    /// Changes attributes: the size of swap files, to anything but zero. (An `O_TRUNC` comes as zero;
+    /// `dd of=` would lose all that is swapped out to the file, and could then write nothing to it.) For
+    /// `.swapfs/command` the size is nothing.
     ///
     /// # Errors
     /// [`FsError::NotPermitted`] for all else of swap files, [`FsError::ReadOnly`] for all other files.
@@ -77,8 +78,16 @@ impl Service {
     /// Punches holes, zeroes ranges and reserves room, with the mode bits of `fallocate(2)`.
     ///
     /// # Errors
-    /// [`FsError::Unsupported`] for other modes, [`FsError::PastEnd`] for a range that is not wholly in the file.
-    pub fn fallocate(&self, tid: u32, handle: HandleId, mode: u32, offset: u64, bytes: u64) -> Result<(), FsError> {
+    /// [`FsError::Unsupported`] for other modes, [`FsError::PastEnd`] for a range that is not wholly in the
+    /// file.
+    pub fn fallocate(
+        &self,
+        tid: u32,
+        handle: HandleId,
+        mode: u32,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<(), FsError> {
         let file = self.handles.counted(handle)?;
         let Body::Swap(swap) = &file.body else { return Err(FsError::ReadOnly) };
         let store = &swap.store;
@@ -126,8 +135,12 @@ impl Service {
 
     /// Notes what each swap file takes.
     pub(super) fn weigh_swaps(&self, files: &mut [FileSnapshot]) {
-        let swaps: HashMap<String, Arc<SwapFile>> =
-            self.swaps.read().named().map(|(_, file)| (format!("swap/{}", file.name), file.clone())).collect();
+        let swaps: HashMap<String, Arc<SwapFile>> = self
+            .swaps
+            .read()
+            .named()
+            .map(|(_, file)| (format!("swap/{}", file.name), file.clone()))
+            .collect();
         // Of several files that had one name in turn, the last one has it now.
         let mut weighed = HashSet::new();
         for file in files.iter_mut().rev().filter(|file| file.class == FileClass::Swap) {

@@ -1,7 +1,7 @@
 //! Making, resizing and removing swap files while mounted.
 //!
-//! The kernel lets only the mount's owner (or root) do so through the mount, as the directory and the files are the owner's
-//! alone; `.swapfs/command` is too.
+//! The kernel lets only the mount's owner (or root) do so through the mount, as the directory and the files
+//! are the owner's alone; `.swapfs/command` is too.
 
 use super::swap_files::SwapFile;
 use super::{Entry, Opened, Service};
@@ -29,8 +29,12 @@ impl From<AddError> for FsError {
     fn from(error: AddError) -> Self {
         match error {
             AddError::Name => FsError::Invalid,
-            AddError::Exists | AddError::Store(StoreError::OtherSize { .. } | StoreError::Busy(_)) => FsError::Exists,
-            AddError::Store(StoreError::Open { source, .. } | StoreError::Memory { source, .. }) => FsError::Io(source),
+            AddError::Exists | AddError::Store(StoreError::OtherSize { .. } | StoreError::Busy(_)) => {
+                FsError::Exists
+            }
+            AddError::Store(StoreError::Open { source, .. } | StoreError::Memory { source, .. }) => {
+                FsError::Io(source)
+            }
             AddError::Store(StoreError::Kind(_) | StoreError::Unencrypted(_)) => FsError::NotPermitted,
             AddError::Store(StoreError::Key(_)) => FsError::Io(std::io::ErrorKind::Other.into()),
         }
@@ -41,7 +45,8 @@ impl Service {
     /// Makes the swap file `name` in the directory `parent`, empty, and opens it for the thread `tid`.
     ///
     /// # Errors
-    /// [`FsError::ReadOnly`] in any directory but `swap`, [`FsError::Exists`] where the store has a file of that name with contents.
+    /// [`FsError::ReadOnly`] in any directory but `swap`, [`FsError::Exists`] where the store has a file of
+    /// that name with contents.
     pub fn create(&self, tid: u32, parent: Ino, name: &std::ffi::OsStr) -> Result<(Entry, Opened), FsError> {
         let name = swap_name(parent, name)?;
         let ino = self.add_swap(name, 0)?;
@@ -65,7 +70,8 @@ impl Service {
             return Err(AddError::Exists);
         }
         let store = self.plan.store.create(name, size_bytes).map_err(AddError::Store)?;
-        let index = self.swaps.write().insert(SwapFile { name: name.to_owned(), store }).ok_or(AddError::Exists)?;
+        let index =
+            self.swaps.write().insert(SwapFile { name: name.to_owned(), store }).ok_or(AddError::Exists)?;
         Ok(InodeTable::swap_file(index))
     }
 

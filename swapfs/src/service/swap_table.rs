@@ -1,5 +1,5 @@
-//! The swap files of a mount by name and by number. A number is never given twice, and a file that was removed is known by its
-//! number as long as somebody has it open.
+//! The swap files of a mount by name and by number. A number is never given twice, and a file that was
+//! removed is known by its number as long as somebody has it open.
 
 use std::sync::{Arc, Weak};
 

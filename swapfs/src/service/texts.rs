@@ -1,5 +1,5 @@
-//! The sizes of files below `.swapfs`. Their text is made when they are opened, but archivers, `cp` and exporters ask for the size and read no more:
-//! before they open the file, after it, or both.
+//! The sizes of files below `.swapfs`. Their text is made when they are opened, but archivers, `cp` and
+//! exporters ask for the size and read no more: before they open the file, after it, or both.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,8 @@ use crate::control;
 use crate::filesystem::inode::ControlFile;
 use crate::throttle::Nanos;
 
-/// For how long a size is that of the text that was made last: who opens a file and then asks for its size is told that of what it opened.
+/// For how long a size is that of the text that was made last: who opens a file and then asks for its size is
+/// told that of what it opened.
 const HOLDS: Nanos = Nanos(2_000_000_000);
 
 /// The length of the text that each file had last, and when.
@@ -38,11 +39,13 @@ impl Service {
             ControlFile::Trace | ControlFile::Command => 0,
             ControlFile::Throttle => made(self.gate.rules_text()),
             ControlFile::Faults => made(self.faults_text()),
-            ControlFile::Stats | ControlFile::Metrics => self.text_sizes.recent(file, now).unwrap_or_else(|| {
-                let bytes = made(control::text(file, &self.snapshot()));
-                self.text_sizes.note(file, now, bytes);
-                bytes
-            }),
+            ControlFile::Stats | ControlFile::Metrics => {
+                self.text_sizes.recent(file, now).unwrap_or_else(|| {
+                    let bytes = made(control::text(file, &self.snapshot()));
+                    self.text_sizes.note(file, now, bytes);
+                    bytes
+                })
+            }
         }
     }
 }

@@ -12,7 +12,8 @@ use crate::gate::{Admission, Who};
 use crate::throttle::{Direction, Nanos, Request, Ticket};
 use crate::trace::{Event, Happening, Operation};
 
-/// A read or write that is done but not yet answered. Count it by [`Transfer::finish`] right before the answer.
+/// A read or write that is done but not yet answered. Count it by [`Transfer::finish`] right before the
+/// answer.
 #[derive(Debug)]
 #[must_use = "a transfer that is not finished is not counted"]
 pub struct Transfer {
@@ -111,7 +112,9 @@ impl Service {
         match self.handles.find(handle) {
             Ok(Handle::Counted(file)) => {
                 let asked = (Direction::Read, offset, buffer.len());
-                self.transfer(file, tid, asked, |body, verdict| self.fill_with_faults(body, offset, buffer, verdict))
+                self.transfer(file, tid, asked, |body, verdict| {
+                    self.fill_with_faults(body, offset, buffer, verdict)
+                })
             }
             Ok(Handle::Trace(ring)) => Transfer::uncounted(Ok(ring.read(buffer))),
             Ok(Handle::Command(answer) | Handle::Rules(answer) | Handle::Faults(answer)) => {

@@ -1,5 +1,6 @@
-//! Ranges of a store that somebody works on now, so that what takes several steps (read, change, write back; cut off) meets nobody else
-//! half-way. Not a lock held across I/O: the lock is of the list alone, and who finds his range taken waits for that one range.
+//! Ranges of a store that somebody works on now, so that what takes several steps (read, change, write back;
+//! cut off) meets nobody else half-way. Not a lock held across I/O: the lock is of the list alone, and who
+//! finds his range taken waits for that one range.
 
 use parking_lot::{Condvar, Mutex};
 

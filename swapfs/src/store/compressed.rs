@@ -1,7 +1,8 @@
 //! A store in memory whose blocks of 4 KiB are compressed one by one (LZ4).
 //!
-//! A block that repeats one 8-byte word, which most pages of a program that compress at all do, is kept as that word; one of zeros not at
-//! all; one that does not shrink by an eighth as it is. Memory is taken from a [`Budget`] that all stores of a mount share.
+//! A block that repeats one 8-byte word, which most pages of a program that compress at all do, is kept as
+//! that word; one of zeros not at all; one that does not shrink by an eighth as it is. Memory is taken from a
+//! [`Budget`] that all stores of a mount share.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -147,7 +148,12 @@ impl Blocks {
     }
 
     /// Changes a part of a block.
-    fn change(&mut self, budget: &Budget, number: u64, change: impl FnOnce(&mut [u8; BLOCK])) -> io::Result<()> {
+    fn change(
+        &mut self,
+        budget: &Budget,
+        number: u64,
+        change: impl FnOnce(&mut [u8; BLOCK]),
+    ) -> io::Result<()> {
         let mut data = self.unpack(number)?;
         change(&mut data);
         self.replace(budget, number, Block::pack(&data))
@@ -252,7 +258,11 @@ impl Store for CompressedStore {
             _ if offset >= size_bytes => None,
             Whence::Data => blocks.kept.range(first..).next().map(|(number, _)| number * block),
             Whence::Hole => {
-                let run = blocks.kept.range(first..).zip(first..).take_while(|((number, _), wanted)| *number == wanted);
+                let run = blocks
+                    .kept
+                    .range(first..)
+                    .zip(first..)
+                    .take_while(|((number, _), wanted)| *number == wanted);
                 Some(((first + run.count() as u64) * block).min(size_bytes))
             }
         };

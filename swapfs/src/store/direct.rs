@@ -54,7 +54,8 @@ impl DirectFile {
     }
 }
 
-/// Runs `use_it` with a buffer of this thread whose address is a multiple of [`BLOCK`], which is enough for every device.
+/// Runs `use_it` with a buffer of this thread whose address is a multiple of [`BLOCK`], which is enough for
+/// every device.
 fn with_buffer<T>(bytes: usize, use_it: impl FnOnce(&mut [u8]) -> T) -> T {
     BUFFER.with_borrow_mut(|buffer| {
         if buffer.len() < bytes + BLOCK {

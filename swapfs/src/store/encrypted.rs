@@ -1,4 +1,5 @@
-//! A store whose blocks are encrypted (XTS-AES-256) with a key that nobody but this store ever has, and that goes with it.
+//! A store whose blocks are encrypted (XTS-AES-256) with a key that nobody but this store ever has, and that
+//! goes with it.
 //!
 //! What this protects and what not: `docs/decisions/encrypted-swap.md`.
 
@@ -13,7 +14,8 @@ use super::claims::{Claim, Claims, Use};
 use super::xts::{KEY_BYTES, Xts};
 use super::{BLOCK, Store, StoreError, Whence, around, within};
 
-/// A store that encrypts what it puts into another one. That one is of whole blocks; its holes are holes here.
+/// A store that encrypts what it puts into another one. That one is of whole blocks; its holes are holes
+/// here.
 pub struct EncryptedStore {
     inner: Box<dyn Store>,
     /// Its two keys are wiped when it is dropped.
@@ -38,7 +40,12 @@ impl EncryptedStore {
         getrandom::fill(key.as_mut_slice()).map_err(StoreError::Key)?;
         let (data_key, tweak_key) = key.as_chunks::<KEY_BYTES>().0.split_at(1);
         let cipher = Xts::new(&data_key[0], &tweak_key[0]);
-        Ok(EncryptedStore { inner, cipher, size_bytes: AtomicU64::new(size_bytes), claims: Claims::default() })
+        Ok(EncryptedStore {
+            inner,
+            cipher,
+            size_bytes: AtomicU64::new(size_bytes),
+            claims: Claims::default(),
+        })
     }
 
     /// Claims the whole blocks around a range; returns where they start and end.
@@ -47,7 +54,8 @@ impl EncryptedStore {
         (self.claims.claim(start, end, kind), start, end)
     }
 
-    /// Reads whole blocks. A hole is a block of zeros below; no block of data encrypts to that, but for one chance in 2^32768.
+    /// Reads whole blocks. A hole is a block of zeros below; no block of data encrypts to that, but for one
+    /// chance in 2^32768.
     fn read_blocks(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.inner.read_at(buffer, offset)?;
         for (block, number) in buffer.as_chunks_mut::<BLOCK>().0.iter_mut().zip(offset / BLOCK as u64..) {
@@ -140,7 +148,8 @@ impl Store for EncryptedStore {
         let end = offset + bytes;
         let _claim = self.claim(offset, bytes, Use::Alone);
         // The last block may end past the end of the file.
-        let whole_end = if end == self.size_bytes() { end.next_multiple_of(block) } else { end - end % block };
+        let whole_end =
+            if end == self.size_bytes() { end.next_multiple_of(block) } else { end - end % block };
         let whole_start = offset.next_multiple_of(block);
         if whole_start > whole_end {
             return self.clear(offset, end);
@@ -178,7 +187,8 @@ mod tests {
     use super::*;
     use std::io::Read;
 
-    /// The medium holds nothing of what was written, not even that two blocks are equal, and another key reads other bytes.
+    /// The medium holds nothing of what was written, not even that two blocks are equal, and another key
+    /// reads other bytes.
     #[test]
     fn the_medium_shows_nothing() {
         let directory = tempfile::tempdir().unwrap();

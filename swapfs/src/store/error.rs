@@ -9,7 +9,9 @@ use crate::units::show_bytes;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The directory or the file in it cannot be used.
-    #[error("swap store {path} cannot be opened, give a directory that you may write, `memory` or `compressed`")]
+    #[error(
+        "swap store {path} cannot be opened, give a directory that you may write, `memory` or `compressed`"
+    )]
     Open {
         /// The file.
         path: PathBuf,

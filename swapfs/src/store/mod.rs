@@ -1,7 +1,7 @@
 //! Where the bytes of a swap file are kept.
 //!
-//! A [`Store`] has a size that only [`Store::resize`] changes; pages that were never written read as zeros and take no room. Ranges are checked by
-//! [`crate::filesystem::extent`] before they get here.
+//! A [`Store`] has a size that only [`Store::resize`] changes; pages that were never written read as zeros
+//! and take no room. Ranges are checked by [`crate::filesystem::extent`] before they get here.
 
 mod claims;
 mod compressed;
@@ -98,7 +98,8 @@ fn around(offset: u64, bytes: u64) -> Range<u64> {
     offset - offset % block..(offset + bytes).next_multiple_of(block)
 }
 
-/// Refuses, as no space, a range that is not within a store any more: it was cut off after the range had been checked.
+/// Refuses, as no space, a range that is not within a store any more: it was cut off after the range had been
+/// checked.
 fn within(size_bytes: u64, offset: u64, bytes: u64) -> io::Result<()> {
     match offset.checked_add(bytes).is_some_and(|end| end <= size_bytes) {
         true => Ok(()),

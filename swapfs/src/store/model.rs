@@ -22,7 +22,8 @@ enum Step {
 fn data() -> impl Strategy<Value = Vec<u8>> {
     let noise = proptest::collection::vec(any::<u8>(), 1..9000);
     let flat = (any::<u8>(), 1..20_000usize).prop_map(|(byte, len)| vec![byte; len]);
-    let text = (1..20_000usize).prop_map(|len| b"all work and no play".iter().copied().cycle().take(len).collect());
+    let text =
+        (1..20_000usize).prop_map(|len| b"all work and no play".iter().copied().cycle().take(len).collect());
     prop_oneof![noise, flat, text, Just(vec![0; 3 * BLOCK])]
 }
 
@@ -49,7 +50,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// Does what a step says to the store and to the model; ranges are cut at the end, as the file system does.
 fn perform(store: &dyn Store, model: &mut Vec<u8>, step: Step) {
-    let cut = |at: usize, len: usize| at.min(model.len())..(at + len).min(model.len()).max(at.min(model.len()));
+    let cut =
+        |at: usize, len: usize| at.min(model.len())..(at + len).min(model.len()).max(at.min(model.len()));
     match step {
         Step::Write(at, data) => {
             let range = cut(at, data.len());
@@ -176,7 +178,8 @@ fn neighbours_in_a_block_lose_nothing() {
                     for round in 0..50u8 {
                         let at = u64::from(part) * 1000 + u64::from(round);
                         store.write_at(&[part * 50 + round; 1], at).unwrap();
-                        // A whole block, past the page cache where that is asked for, of which nothing else is written.
+                        // A whole block, past the page cache where that is asked for, of which nothing else
+                        // is written.
                         store.write_at(&[round; BLOCK], 3 * BLOCK as u64).unwrap();
                     }
                 });

@@ -24,7 +24,8 @@ pub enum Encryption {
     /// What is written stands there.
     #[default]
     None,
-    /// What is written is encrypted with a key that goes with the mount, or with the swap file if that goes first.
+    /// What is written is encrypted with a key that goes with the mount, or with the swap file if that goes
+    /// first.
     OwnKey,
 }
 
@@ -35,7 +36,8 @@ pub struct StoreOptions {
     pub place: StorePlace,
     /// Which way data takes to a directory.
     pub page_cache: PageCache,
-    /// Whether files in a directory are encrypted. Those have no names there, as nobody could read them later.
+    /// Whether files in a directory are encrypted. Those have no names there, as nobody could read them
+    /// later.
     pub encryption: Encryption,
     /// The most memory that compressed stores may take together, in bytes.
     pub most_memory_bytes: Option<u64>,
@@ -55,7 +57,8 @@ impl Stores {
         Stores { options, budget }
     }
 
-    /// A store for the swap file `name`. One that the directory has from before is used again, if it has this size.
+    /// A store for the swap file `name`. One that the directory has from before is used again, if it has this
+    /// size.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -84,9 +87,8 @@ impl Stores {
         match &self.options.place {
             StorePlace::Memory => u64::MAX,
             StorePlace::Compressed => self.budget.left_bytes(),
-            StorePlace::Directory(directory) => {
-                rustix::fs::statvfs(directory).map_or(u64::MAX, |space| space.f_bavail.saturating_mul(space.f_frsize))
-            }
+            StorePlace::Directory(directory) => rustix::fs::statvfs(directory)
+                .map_or(u64::MAX, |space| space.f_bavail.saturating_mul(space.f_frsize)),
         }
     }
 

@@ -21,7 +21,8 @@ pub enum PageCache {
     /// Through the kernel's page cache.
     #[default]
     Through,
-    /// Past it (O_DIRECT) where the file system can, so that no second copy stays in memory. Parts of 4 KiB blocks go through it still.
+    /// Past it (O_DIRECT) where the file system can, so that no second copy stays in memory. Parts of 4 KiB
+    /// blocks go through it still.
     Past,
 }
 
@@ -32,8 +33,8 @@ pub struct SparseStore {
     /// The same file for direct I/O.
     direct: Option<DirectFile>,
     size_bytes: AtomicU64,
-    /// Changing the size excludes writes, which would extend the file again; and where some I/O goes through the page cache and some past
-    /// it, the one excludes the other on the same blocks, as open(2) asks for.
+    /// Changing the size excludes writes, which would extend the file again; and where some I/O goes through
+    /// the page cache and some past it, the one excludes the other on the same blocks, as open(2) asks for.
     claims: Claims,
 }
 
@@ -45,7 +46,8 @@ impl SparseStore {
     pub fn in_memory(name: &str, size_bytes: u64) -> Result<Self, StoreError> {
         let create = || -> io::Result<File> {
             // Only a label, for /proc/PID/maps; the kernel takes no more of it.
-            let label: Vec<u8> = format!("swapfs-{name}").into_bytes().into_iter().take(LONGEST_LABEL).collect();
+            let label: Vec<u8> =
+                format!("swapfs-{name}").into_bytes().into_iter().take(LONGEST_LABEL).collect();
             let file = File::from(rustix::fs::memfd_create(label.as_slice(), MemfdFlags::CLOEXEC)?);
             file.set_len(size_bytes)?;
             Ok(file)
@@ -118,7 +120,9 @@ fn open_direct(file: &File, path: &Path, page_cache: PageCache) -> Option<Direct
     opened
         .inspect_err(|error| {
             let path = path.display();
-            tracing::warn!("no direct I/O on {path} ({error}): its file system cannot; going through the page cache");
+            tracing::warn!(
+                "no direct I/O on {path} ({error}): its file system cannot; going through the page cache"
+            );
         })
         .ok()
 }

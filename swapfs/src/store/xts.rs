@@ -1,5 +1,6 @@
-//! XTS-AES-256 (IEEE 1619-2007) over whole blocks. The cipher is RustCrypto's; here is the mode alone, because it is eight times as fast where all of a block goes to
-//! the cipher at once: AES-NI then works on eight units together. Checked against the standard's vector and against the crate `xts-mode`.
+//! XTS-AES-256 (IEEE 1619-2007) over whole blocks. The cipher is RustCrypto's; here is the mode alone,
+//! because it is eight times as fast where all of a block goes to the cipher at once: AES-NI then works on
+//! eight units together. Checked against the standard's vector and against the crate `xts-mode`.
 
 use aes::Aes256;
 use aes::cipher::{Array, BlockCipherDecrypt, BlockCipherEncrypt, KeyInit, consts::U16};
@@ -65,7 +66,8 @@ mod tests {
         std::array::from_fn(|n| u8::from_str_radix(&hex[2 * n..2 * n + 2], 16).unwrap())
     }
 
-    /// Vector 10 of IEEE 1619-2007, annex B: XTS-AES-256, data unit 0xff. Its 512 bytes are how a block of any size begins.
+    /// Vector 10 of IEEE 1619-2007, annex B: XTS-AES-256, data unit 0xff. Its 512 bytes are how a block of
+    /// any size begins.
     #[test]
     fn the_standards_vector() {
         let xts = Xts::new(

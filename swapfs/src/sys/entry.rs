@@ -1,7 +1,9 @@
-//! The memory of one request on a ring: headers and payload, which belong in turn to the kernel and to whoever answers.
+//! The memory of one request on a ring: headers and payload, which belong in turn to the kernel and to
+//! whoever answers.
 //!
-//! Layout: `struct fuse_uring_req_header` of `include/uapi/linux/fuse.h`, 288 bytes: the request's header (in its place comes the answer's), its
-//! fixed arguments, and what the ring says of it. The payload holds what does not fit there: names and data, and then all of the answer.
+//! Layout: `struct fuse_uring_req_header` of `include/uapi/linux/fuse.h`, 288 bytes: the request's header (in
+//! its place comes the answer's), its fixed arguments, and what the ring says of it. The payload holds what
+//! does not fit there: names and data, and then all of the answer.
 
 use std::io;
 use std::ptr::{self, NonNull};
@@ -35,14 +37,16 @@ struct Room {
     bytes: usize,
 }
 
-// SAFETY: it is plain memory of this process, which any thread may use; who may touch which part of it is said by `Entry`.
+// SAFETY: it is plain memory of this process, which any thread may use; who may touch which part of it is
+// said by `Entry`.
 unsafe impl Send for Room {}
 // SAFETY: as above; a shared reference gives out addresses only.
 unsafe impl Sync for Room {}
 
 impl Drop for Room {
     fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and no entry is left that points into it, as each holds a reference to this.
+        // SAFETY: the mapping is ours, and no entry is left that points into it, as each holds a reference to
+        // this.
         let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.bytes) };
     }
 }
@@ -71,12 +75,14 @@ impl Entry {
         let bytes = headers_bytes + count * payload_bytes;
         let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory that is in use.
-        let base =
-            unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, flags)? };
+        let base = unsafe {
+            rustix::mm::mmap_anonymous(ptr::null_mut(), bytes, ProtFlags::READ | ProtFlags::WRITE, flags)?
+        };
         let base = NonNull::new(base.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
         let room = Arc::new(Room { base, bytes });
         let entry = |index: usize| {
-            // SAFETY: `index < count`, so that its headers end within the first `headers_bytes` of the mapping.
+            // SAFETY: `index < count`, so that its headers end within the first `headers_bytes` of the
+            // mapping.
             let headers = unsafe { base.add(index * HEADERS_STRIDE) };
             // SAFETY: likewise, and `count` payloads follow the headers.
             let payload = unsafe { base.add(headers_bytes + index * payload_bytes) };
@@ -108,7 +114,8 @@ impl Entry {
 
     /// Where the answer goes; what came with the request is there, too.
     pub fn output(&mut self) -> &mut [u8] {
-        // SAFETY: this part of the room is this entry's alone while it is in user space, and it is borrowed mutably.
+        // SAFETY: this part of the room is this entry's alone while it is in user space, and it is borrowed
+        // mutably.
         unsafe { slice::from_raw_parts_mut(self.payload.as_ptr(), self.payload_bytes) }
     }
 
@@ -141,7 +148,8 @@ impl Entry {
         let rest = self.payload_bytes - PAGE_BYTES;
         // SAFETY: within the mapping, which is private and anonymous.
         let start = unsafe { self.payload.as_ptr().add(PAGE_BYTES) };
-        // SAFETY: what was there is not needed any more, and nobody has a reference to it, as that would borrow the entry mutably.
+        // SAFETY: what was there is not needed any more, and nobody has a reference to it, as that would
+        // borrow the entry mutably.
         let _ = unsafe { rustix::mm::madvise(start.cast(), rest, rustix::mm::Advice::LinuxDontNeed) };
     }
 
@@ -157,7 +165,8 @@ impl Entry {
     }
 
     fn headers(&self) -> &[u8] {
-        // SAFETY: within the mapping, which is zero or what the kernel wrote, and nobody writes there while the entry is in user space.
+        // SAFETY: within the mapping, which is zero or what the kernel wrote, and nobody writes there while
+        // the entry is in user space.
         unsafe { slice::from_raw_parts(self.headers.as_ptr(), HEADERS_BYTES) }
     }
 

@@ -1,7 +1,8 @@
 //! A question to a file system that may never be answered.
 //!
-//! A request that the kernel has handed to a daemon is waited for whatever happens to its client: one that is asked of a stopped daemon over io_uring
-//! can neither be given up nor killed, and a thread that waits for it keeps its whole process from ending. So a process of its own asks.
+//! A request that the kernel has handed to a daemon is waited for whatever happens to its client: one that is
+//! asked of a stopped daemon over io_uring can neither be given up nor killed, and a thread that waits for it
+//! keeps its whole process from ending. So a process of its own asks.
 
 use std::ffi::CString;
 use std::io;
@@ -17,14 +18,15 @@ use nix::unistd::{ForkResult, Pid, fork};
 /// How often it is looked whether the answer has come.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// What statfs(2) of `path` fails with, or 0, if it says so in time: nothing that it asks is ever answered from a cache.
+/// What statfs(2) of `path` fails with, or 0, if it says so in time: nothing that it asks is ever answered
+/// from a cache.
 ///
 /// # Errors
 /// When no process can be had, or the path holds a zero byte.
 pub fn statfs_within(path: &Path, patience: Duration) -> io::Result<Option<i32>> {
     let path = CString::new(path.as_os_str().as_bytes())?;
-    // SAFETY: the child does nothing but calls that are safe after a fork of a process with threads (signal-safety(7)): it allocates nothing, takes no
-    // lock, and ends without running anything of ours.
+    // SAFETY: the child does nothing but calls that are safe after a fork of a process with threads
+    // (signal-safety(7)): it allocates nothing, takes no lock, and ends without running anything of ours.
     match unsafe { fork()? } {
         ForkResult::Child => ask(&path),
         ForkResult::Parent { child } => Ok(answer_of(child, patience)),
@@ -32,8 +34,8 @@ pub fn statfs_within(path: &Path, patience: Duration) -> io::Result<Option<i32>>
 }
 
 fn ask(path: &CString) -> ! {
-    // SAFETY: there is no argument to be read, and nothing of this process uses a descriptor any more. Without this, who reads what our process prints
-    // would wait for the answer, too.
+    // SAFETY: there is no argument to be read, and nothing of this process uses a descriptor any more.
+    // Without this, who reads what our process prints would wait for the answer, too.
     unsafe { libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) };
     let errno = rustix::fs::statfs(path.as_c_str()).err().map_or(0, rustix::io::Errno::raw_os_error);
     // SAFETY: it ends the process, and touches no memory.

@@ -1,7 +1,9 @@
-//! FUSE over io_uring (Linux 6.14): requests come as completions, and an answer is submitted together with the wish for the next request.
+//! FUSE over io_uring (Linux 6.14): requests come as completions, and an answer is submitted together with
+//! the wish for the next request.
 //!
-//! The kernel has one queue for each possible processor and sends a request to the queue of the processor that its client runs on
-//! (`fs/fuse/dev_uring.c`). One [`Ring`] serves some queues and belongs to one thread: others hand their answers over by its [`Mailbox`].
+//! The kernel has one queue for each possible processor and sends a request to the queue of the processor
+//! that its client runs on (`fs/fuse/dev_uring.c`). One [`Ring`] serves some queues and belongs to one
+//! thread: others hand their answers over by its [`Mailbox`].
 
 use std::collections::VecDeque;
 use std::io;
@@ -113,7 +115,8 @@ impl Ring {
     /// A ring for this thread, without entries.
     ///
     /// # Errors
-    /// When the kernel gives none: too old, switched off (`kernel.io_uring_disabled`), or forbidden (seccomp).
+    /// When the kernel gives none: too old, switched off (`kernel.io_uring_disabled`), or forbidden
+    /// (seccomp).
     pub fn new() -> io::Result<Self> {
         let uring = IoUring::<Entry128, cqueue::Entry>::builder()
             .setup_single_issuer()
@@ -167,8 +170,8 @@ impl Ring {
         refused.map(|(_, result, _)| io::Error::from_raw_os_error(-result))
     }
 
-    /// Hands the answer over, and takes the next request with the same entry. It is sent by the next [`Ring::submit`] or [`Ring::wait`].
-    /// Gives the entry's number until it comes back.
+    /// Hands the answer over, and takes the next request with the same entry. It is sent by the next
+    /// [`Ring::submit`] or [`Ring::wait`]. Gives the entry's number until it comes back.
     ///
     /// # Errors
     /// When the kernel takes no submissions.
@@ -222,8 +225,9 @@ impl Ring {
         self.completed.extend(self.uring.completion().map(|c| (c.user_data(), c.result(), c.flags())));
     }
 
-    /// Gives back the memory of a payload that the kernel has no request in: to be called only after [`Ring::settle`], with nothing submitted since, when the
-    /// kernel writes to none, as completions of this ring are made by its own thread (`IORING_SETUP_DEFER_TASKRUN`).
+    /// Gives back the memory of a payload that the kernel has no request in: to be called only after
+    /// [`Ring::settle`], with nothing submitted since, when the kernel writes to none, as completions of this
+    /// ring are made by its own thread (`IORING_SETUP_DEFER_TASKRUN`).
     pub fn shrink(&mut self, number: usize) {
         if !self.is_idle(number) {
             return;
@@ -263,8 +267,8 @@ impl Ring {
         }
     }
 
-    /// Has the kernel tell all that has happened: it makes at most 20 completions in one wait (`IO_LOCAL_TW_DEFAULT_MAX`), and what it has not
-    /// told looks as if it had not happened.
+    /// Has the kernel tell all that has happened: it makes at most 20 completions in one wait
+    /// (`IO_LOCAL_TW_DEFAULT_MAX`), and what it has not told looks as if it had not happened.
     ///
     /// # Errors
     /// When the kernel refuses to.
@@ -320,8 +324,9 @@ impl Ring {
 
     fn push(&mut self, submission: &Entry128) -> io::Result<()> {
         for _ in 0..2 {
-            // SAFETY: what it points to lives long enough: an entry's memory until the kernel gives it back (`entries`), the
-            // vectors until they are read, which is before the submission returns; the bell as long as the mailbox.
+            // SAFETY: what it points to lives long enough: an entry's memory until the kernel gives it back
+            // (`entries`), the vectors until they are read, which is before the submission returns; the bell
+            // as long as the mailbox.
             if unsafe { self.uring.submission().push(submission) }.is_ok() {
                 return Ok(());
             }
@@ -352,6 +357,7 @@ fn is_end(result: i32) -> bool {
 /// The number of vectors that an address stands for, which the builder cannot be told.
 fn set_length(submission: &mut Entry128, length: u32) {
     const { assert!(size_of::<Entry128>() == 128) };
-    // SAFETY: `Entry128` is laid out as `struct io_uring_sqe` (`repr(C)`, 128 bytes), which has its `len` there, aligned to four bytes.
+    // SAFETY: `Entry128` is laid out as `struct io_uring_sqe` (`repr(C)`, 128 bytes), which has its `len`
+    // there, aligned to four bytes.
     unsafe { std::ptr::from_mut(submission).cast::<u8>().add(SQE_LEN_AT).cast::<u32>().write(length) };
 }

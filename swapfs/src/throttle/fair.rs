@@ -1,9 +1,10 @@
-//! Whose request is next: start-time fair queueing (Goyal, Vin and Cheng, "Start-time fair queuing", SIGCOMM 1996).
+//! Whose request is next: start-time fair queueing (Goyal, Vin and Cheng, "Start-time fair queuing", SIGCOMM
+//! 1996).
 //!
-//! Each flow has its requests one after the other in virtual time: one starts where the flow's last one finishes, or now, whichever is
-//! later, and finishes after its cost. The earliest start is next, and virtual time is the start of the last one taken. So a
-//! flow with a thousand requests waiting and one with a single request take turns, by cost and not by count, and a flow that was idle
-//! has saved nothing up.
+//! Each flow has its requests one after the other in virtual time: one starts where the flow's last one
+//! finishes, or now, whichever is later, and finishes after its cost. The earliest start is next, and virtual
+//! time is the start of the last one taken. So a flow with a thousand requests waiting and one with a single
+//! request take turns, by cost and not by count, and a flow that was idle has saved nothing up.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -131,8 +132,8 @@ mod tests {
     }
 
     proptest! {
-        /// While two flows have requests waiting, what they were given differs by no more than their largest requests' costs
-        /// (theorem 1 of the paper).
+        /// While two flows have requests waiting, what they were given differs by no more than their largest
+        /// requests' costs (theorem 1 of the paper).
         #[test]
         fn shares_differ_by_two_requests_at_most(costs in proptest::collection::vec((1u64..1000, 1u64..1000), 10..100)) {
             let mut queue = FairQueue::default();

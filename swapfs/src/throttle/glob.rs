@@ -1,4 +1,5 @@
-//! Patterns over visible paths: `*` and `?` stay within a component, `**` goes across; `images/**` is all below `images`.
+//! Patterns over visible paths: `*` and `?` stay within a component, `**` goes across; `images/**` is all
+//! below `images`.
 
 use std::fmt;
 
@@ -12,15 +13,16 @@ impl Glob {
         Glob(text.into())
     }
 
-    /// Whether `path` is of this pattern. Takes time in proportion to both lengths multiplied, whatever the pattern.
+    /// Whether `path` is of this pattern. Takes time in proportion to both lengths multiplied, whatever the
+    /// pattern.
     pub fn holds(&self, path: &[u8]) -> bool {
         let mut whole = path.is_empty();
         self.walk(path, |is_reached| whole = is_reached);
         whole
     }
 
-    /// Whether a path that begins with `start` can be of this pattern: some beginning of the pattern is of `start`, and what is left is of some
-    /// rest.
+    /// Whether a path that begins with `start` can be of this pattern: some beginning of the pattern is of
+    /// `start`, and what is left is of some rest.
     pub fn can_begin(&self, start: &[u8]) -> bool {
         let mut any = start.is_empty();
         self.walk(start, |is_reached| any |= is_reached);
@@ -64,7 +66,9 @@ mod tests {
     #[test]
     fn what_a_path_may_begin_with() {
         let can = |glob: &str, start: &str| Glob::new(glob).can_begin(start.as_bytes());
-        for glob in ["**", "*/x", "images/**", "ima*", "i?ages/a", "images/*.so", "im**/x", "**/bin/ls", "images/"] {
+        for glob in
+            ["**", "*/x", "images/**", "ima*", "i?ages/a", "images/*.so", "im**/x", "**/bin/ls", "images/"]
+        {
             assert!(can(glob, "images/") || glob == "ima*", "{glob}");
         }
         for glob in ["/images/**", "image/**", "swap/*", "ima*", "", "images", "/", "Images/**"] {
@@ -78,7 +82,9 @@ mod tests {
         let holds = |glob: &str, path: &str| Glob::new(glob).holds(path.as_bytes());
         assert!(holds("**", "") && holds("**", "images/a/b") && holds("images/**", "images/a/b"));
         assert!(holds("swap/*", "swap/s") && !holds("swap/*", "swap/a/b") && !holds("swap/*", "swapped"));
-        assert!(holds("images/**/*.so", "images/a/b/c.so") && holds("s?ap/x", "swap/x") && !holds("a?b", "a/b"));
+        assert!(
+            holds("images/**/*.so", "images/a/b/c.so") && holds("s?ap/x", "swap/x") && !holds("a?b", "a/b")
+        );
         assert!(!holds("swap", "swap/x") && !holds("", "a") && holds("", ""));
         assert!(!holds(&"*a".repeat(200), &"a".repeat(199)));
     }

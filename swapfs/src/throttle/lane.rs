@@ -1,7 +1,8 @@
 //! One direction of one rule: who waits there, and when each is let through.
 //!
-//! Requests begin one after the other, as the rates and the places in the queue allow; of those that wait, the next is the one whose turn it
-//! is ([`FairQueue`]). That is decided when it can begin and not when it arrives, so that one who comes later can still be given his share.
+//! Requests begin one after the other, as the rates and the places in the queue allow; of those that wait,
+//! the next is the one whose turn it is ([`FairQueue`]). That is decided when it can begin and not when it
+//! arrives, so that one who comes later can still be given his share.
 
 use super::arm::Arm;
 use super::{FairQueue, Flow, Latency, Limits, Nanos, OWED_PART, Pace, Random, Request, Ticket};
@@ -25,7 +26,8 @@ struct Queued {
     /// When it came to this lane: when it arrived, or when the rules changed.
     since: Nanos,
     request: Request,
-    /// Drawn when it came, so that what is drawn does not depend on whose turn it is; `None` where the way of the arm decides.
+    /// Drawn when it came, so that what is drawn does not depend on whose turn it is; `None` where the way of
+    /// the arm decides.
     latency: Option<Nanos>,
 }
 
@@ -65,7 +67,8 @@ impl Lane {
         let Queued { ticket, since, request, latency } = self.queue.pop()?;
         let distance = arm.travel(&request);
         // A seek is not random.
-        let latency = latency.or_else(|| self.latency.map(|model| model.sample(&mut Random::new(0), distance)));
+        let latency =
+            latency.or_else(|| self.latency.map(|model| model.sample(&mut Random::new(0), distance)));
         let transferred = self.bandwidth.as_mut().map(|pace| pace.schedule(since, request.bytes));
         let admitted = self.operations.as_mut().map(|pace| pace.schedule(since, 1));
         let ready = request.arrived.max(transferred.unwrap_or_default()).max(admitted.unwrap_or_default());

@@ -1,5 +1,6 @@
-//! The rule language: `SELECTOR: key=value, key=value`, one rule a line (see [`Selector`]); empty lines and lines that begin with `#` are comments.
-//! An error says line and column. Parsing does no I/O and ends for every text.
+//! The rule language: `SELECTOR: key=value, key=value`, one rule a line (see [`Selector`]); empty lines and
+//! lines that begin with `#` are comments. An error says line and column. Parsing does no I/O and ends for
+//! every text.
 
 use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -43,10 +44,15 @@ pub fn parse_rules(text: &str) -> Result<Vec<Rule>, RuleError> {
     parse_lines(text, rule)
 }
 
-pub(crate) fn parse_lines<T>(text: &str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Result<Vec<T>, RuleError> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !matches!(line.trim().chars().next(), None | Some('#')));
-    let located =
-        |(index, line)| parse(line).map_err(|Wrong { at, why }| RuleError { line: index + 1, column: at + 1, why });
+pub(crate) fn parse_lines<T>(
+    text: &str,
+    parse: impl Fn(&str) -> Result<T, Wrong>,
+) -> Result<Vec<T>, RuleError> {
+    let lines =
+        text.lines().enumerate().filter(|(_, line)| !matches!(line.trim().chars().next(), None | Some('#')));
+    let located = |(index, line)| {
+        parse(line).map_err(|Wrong { at, why }| RuleError { line: index + 1, column: at + 1, why })
+    };
     lines.map(located).collect()
 }
 
@@ -61,7 +67,8 @@ pub(crate) struct Setting<'a> {
 
 /// Splits a line into its selector and its settings.
 pub(crate) fn split(line: &str) -> Result<(Selector, Vec<Setting<'_>>), Wrong> {
-    let colon = line.find(':').ok_or_else(|| Wrong::new(line.len(), "no `:`; write `GLOB: key=value, ...`"))?;
+    let colon =
+        line.find(':').ok_or_else(|| Wrong::new(line.len(), "no `:`; write `GLOB: key=value, ...`"))?;
     Ok((Selector::parse(&line[..colon])?, settings(line, colon + 1)?))
 }
 
@@ -106,7 +113,8 @@ fn apply(rule: &mut Rule, setting: Setting<'_>) -> Result<(), Wrong> {
     if key == "profile" {
         return apply_profile(rule, value).map_err(|why| Wrong::new(value_at, why));
     }
-    let (name, directions): (_, &[Direction]) = match (key.strip_prefix("read-"), key.strip_prefix("write-")) {
+    let (name, directions): (_, &[Direction]) = match (key.strip_prefix("read-"), key.strip_prefix("write-"))
+    {
         (Some(name @ ("bw" | "iops" | "latency")), _) => (name, &[Direction::Read]),
         (_, Some(name @ ("bw" | "iops" | "latency"))) => (name, &[Direction::Write]),
         _ => (key, &[Direction::Read, Direction::Write]),
@@ -119,12 +127,15 @@ fn apply(rule: &mut Rule, setting: Setting<'_>) -> Result<(), Wrong> {
         let wrong = |why: &dyn fmt::Display| Wrong::new(value_at, why);
         match name {
             "bw" => limits.bytes_per_second = NonZeroU64::new(parse_rate(value).map_err(|e| wrong(&e))?),
-            "iops" => limits.operations_per_second = NonZeroU64::new(parse_count(value).map_err(|e| wrong(&e))?),
+            "iops" => {
+                limits.operations_per_second = NonZeroU64::new(parse_count(value).map_err(|e| wrong(&e))?)
+            }
             "latency" => limits.latency = Some(latency(value, value_at)?),
             "burst" => limits.burst_bytes = parse_bytes(value).map_err(|e| wrong(&e))?,
             "queue-depth" => {
                 let depth = value.parse().ok().filter(|depth| *depth <= DEEPEST).and_then(NonZeroU32::new);
-                limits.queue_depth = Some(depth.ok_or_else(|| wrong(&format!("not a number from 1 to {DEEPEST}")))?);
+                limits.queue_depth =
+                    Some(depth.ok_or_else(|| wrong(&format!("not a number from 1 to {DEEPEST}")))?);
             }
             _ => return Err(Wrong::new(key_at, format!("unknown key `{key}`; known are {KEYS}"))),
         }
@@ -132,11 +143,14 @@ fn apply(rule: &mut Rule, setting: Setting<'_>) -> Result<(), Wrong> {
     Ok(())
 }
 
-const KEYS: &str = "[read-|write-]bw, [read-|write-]iops, [read-|write-]latency, burst, queue-depth and profile";
+const KEYS: &str =
+    "[read-|write-]bw, [read-|write-]iops, [read-|write-]latency, burst, queue-depth and profile";
 
 fn apply_profile(rule: &mut Rule, name: &str) -> Result<(), String> {
-    let profile = profiles::find(name).ok_or_else(|| format!("no profile `{name}`; `swapfs profiles` lists them"))?;
-    let settings = settings(profile.settings, 0).and_then(|all| all.into_iter().try_for_each(|s| apply(rule, s)));
+    let profile =
+        profiles::find(name).ok_or_else(|| format!("no profile `{name}`; `swapfs profiles` lists them"))?;
+    let settings =
+        settings(profile.settings, 0).and_then(|all| all.into_iter().try_for_each(|s| apply(rule, s)));
     settings.map_err(|wrong| wrong.why)
 }
 
@@ -157,9 +171,10 @@ fn latency(value: &str, at: usize) -> Result<Latency, Wrong> {
             Ok(sigma) if (0.0..=10.0).contains(&sigma) => Ok(Latency::Lognormal(time(a)?, sigma)),
             _ => Err(Wrong::new(at, "lognormal(MEDIAN,SIGMA) takes a sigma from 0 to 10")),
         },
-        other => {
-            Err(Wrong::new(at, format!("no model `{other}`; known are a time, uniform, normal, lognormal and seek")))
-        }
+        other => Err(Wrong::new(
+            at,
+            format!("no model `{other}`; known are a time, uniform, normal, lognormal and seek"),
+        )),
     }
 }
 

@@ -20,13 +20,15 @@ pub enum Latency {
     Normal(Duration, Duration),
     /// Median, and the standard deviation of the logarithm.
     Lognormal(Duration, f64),
-    /// A disk's arm: nothing where the last request ended, else from the first to the second with the square root of the
-    /// distance (Ruemmler and Wilkes, "An introduction to disk drive modeling", IEEE Computer 1994).
+    /// A disk's arm: nothing where the last request ended, else from the first to the second with the square
+    /// root of the distance (Ruemmler and Wilkes, "An introduction to disk drive modeling", IEEE Computer
+    /// 1994).
     Seek(Duration, Duration),
 }
 
 impl Latency {
-    /// One latency. `distance` is how far the request is from the end of the last one, as a part of the whole way.
+    /// One latency. `distance` is how far the request is from the end of the last one, as a part of the whole
+    /// way.
     pub fn sample(&self, random: &mut Random, distance: f64) -> Nanos {
         let between = |from: Duration, to: Duration, part: f64| {
             let (from, to) = (from.as_secs_f64(), to.as_secs_f64());
@@ -35,7 +37,9 @@ impl Latency {
         let seconds = match *self {
             Latency::Fixed(time) => return time.into(),
             Latency::Uniform(from, to) => between(from, to, random.unit()),
-            Latency::Normal(mean, deviation) => mean.as_secs_f64() + deviation.as_secs_f64() * random.normal(),
+            Latency::Normal(mean, deviation) => {
+                mean.as_secs_f64() + deviation.as_secs_f64() * random.normal()
+            }
             Latency::Lognormal(median, sigma) => median.as_secs_f64() * (sigma * random.normal()).exp(),
             Latency::Seek(..) if distance <= 0.0 => 0.0,
             Latency::Seek(from, to) => between(from, to, distance.min(1.0).sqrt()),
@@ -66,7 +70,8 @@ mod tests {
 
     fn distance(latency: Latency, cumulative: impl Fn(f64) -> f64) -> f64 {
         let mut random = Random::new(7);
-        let mut samples: Vec<f64> = (0..SAMPLES).map(|_| latency.sample(&mut random, 0.0).0 as f64 / 1e6).collect();
+        let mut samples: Vec<f64> =
+            (0..SAMPLES).map(|_| latency.sample(&mut random, 0.0).0 as f64 / 1e6).collect();
         samples.sort_by(f64::total_cmp);
         goodness::distance(&samples, cumulative)
     }

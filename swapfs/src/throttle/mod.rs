@@ -1,8 +1,9 @@
 //! Which requests have to wait, in which order and how long. Pure: time is an argument, nothing sleeps here.
 //!
-//! A [`Throttle`] is a list of rules; the first one whose selector accepts a request decides. Each rule has limits for
-//! reads and for writes, shared by all that it accepts. A request is submitted when it came, and gets its time at once or,
-//! when others are before it, by a later [`Throttle::advance`]. [`crate::gate`] keeps the time and does the waiting.
+//! A [`Throttle`] is a list of rules; the first one whose selector accepts a request decides. Each rule has
+//! limits for reads and for writes, shared by all that it accepts. A request is submitted when it came, and
+//! gets its time at once or, when others are before it, by a later [`Throttle::advance`]. [`crate::gate`]
+//! keeps the time and does the waiting.
 
 mod arm;
 mod fair;
@@ -107,7 +108,8 @@ pub struct Rule {
     pub write: Limits,
 }
 
-/// The first rule for a file's path, whoever asks; good until the rules change. The default knows nothing yet.
+/// The first rule for a file's path, whoever asks; good until the rules change. The default knows nothing
+/// yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Known(pub u64);
 
@@ -135,7 +137,8 @@ pub struct Request {
     pub arrived: Nanos,
     /// How much of a latency passes on the way between client and mount, and need not be waited for.
     pub way: Nanos,
-    /// By how much more than they were to take its thread's last answers came late. Made good here, up to an eighth of the latency.
+    /// By how much more than they were to take its thread's last answers came late. Made good here, up to an
+    /// eighth of the latency.
     pub owed: Nanos,
 }
 
@@ -180,7 +183,8 @@ impl Throttle {
     /// A throttle with these rules, nothing used yet. All that is random follows from `seed`.
     pub fn new(rules: &[Rule], seed: u64) -> Self {
         let (random, busy) = (Random::new(seed), BTreeSet::new());
-        let mut throttle = Throttle { generation: 0, rules: vec![], lanes: vec![], arms: vec![], busy, random };
+        let mut throttle =
+            Throttle { generation: 0, rules: vec![], lanes: vec![], arms: vec![], busy, random };
         throttle.replace(rules.to_vec());
         throttle
     }
@@ -214,8 +218,9 @@ impl Throttle {
         let first = usize::try_from(known.0 & 0xffff_ffff).ok()?.checked_sub(1)?;
         let selector = |index: usize| &self.rules[index].selector;
         let path = path.as_os_str().as_bytes();
-        (first..self.rules.len())
-            .find(|index| (*index == first || selector(*index).path.holds(path)) && selector(*index).accepts(client))
+        (first..self.rules.len()).find(|index| {
+            (*index == first || selector(*index).path.holds(path)) && selector(*index).accepts(client)
+        })
     }
 
     /// A request comes under a rule at `now`, or comes again as the rules have changed since it arrived.

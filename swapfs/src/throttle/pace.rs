@@ -1,19 +1,22 @@
 //! The deadline scheduler: when may a request be answered so that a rate holds?
 //!
-//! A [`Pace`] is a server that works off one request after another, each for as long as its share of the rate takes. It keeps
-//! the time at which it is next free, exactly (remainders are carried, so nothing drifts). There is no bucket of tokens that
-//! could be full at the start: the first request already waits for its share, so no window ever sees a burst.
+//! A [`Pace`] is a server that works off one request after another, each for as long as its share of the rate
+//! takes. It keeps the time at which it is next free, exactly (remainders are carried, so nothing drifts).
+//! There is no bucket of tokens that could be full at the start: the first request already waits for its
+//! share, so no window ever sees a burst.
 //!
-//! A client that waits for each answer before it asks again leaves the server idle for the time that its own turn takes. That
-//! would come out as a lower rate than asked; so a request may begin in the past, up to [`IDLE_CREDIT`] ago. This is also what
-//! takes out the oversleeping of timers: a late answer makes the next request begin that much earlier.
+//! A client that waits for each answer before it asks again leaves the server idle for the time that its own
+//! turn takes. That would come out as a lower rate than asked; so a request may begin in the past, up to
+//! [`IDLE_CREDIT`] ago. This is also what takes out the oversleeping of timers: a late answer makes the next
+//! request begin that much earlier.
 
 use std::num::NonZeroU64;
 
 use super::Nanos;
 
-/// How far in the past a request may begin, and so how much of the rate can come at once. On a busy machine a client and our own thread may each lose
-/// some milliseconds before they run again; with less credit than that the rate would come out low (docs/THROTTLE_ACCURACY.md).
+/// How far in the past a request may begin, and so how much of the rate can come at once. On a busy machine a
+/// client and our own thread may each lose some milliseconds before they run again; with less credit than
+/// that the rate would come out low (docs/THROTTLE_ACCURACY.md).
 pub const IDLE_CREDIT: Nanos = Nanos(20_000_000);
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
@@ -125,7 +128,8 @@ mod tests {
     }
 
     proptest! {
-        /// Over any stretch of answers, no more than rate x (time + credit) comes through, plus the request that opens it.
+        /// Over any stretch of answers, no more than rate x (time + credit) comes through, plus the request
+        /// that opens it.
         #[test]
         fn no_window_exceeds_the_rate(
             rate in 1_000u64..1_000_000_000,

@@ -1,7 +1,7 @@
 //! A small seeded generator, so that a run can be repeated.
 
-/// SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, with the constants of
-/// Vigna's <https://prng.di.unimi.it/splitmix64.c>. Not for secrets.
+/// SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, with the
+/// constants of Vigna's <https://prng.di.unimi.it/splitmix64.c>. Not for secrets.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
 

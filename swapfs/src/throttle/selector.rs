@@ -1,4 +1,5 @@
-//! Which requests a rule is for: `PATH & pid=N & comm=GLOB & cgroup=GLOB`. All that is written must hold; each part may be left out.
+//! Which requests a rule is for: `PATH & pid=N & comm=GLOB & cgroup=GLOB`. All that is written must hold;
+//! each part may be left out.
 
 use std::fmt;
 
@@ -69,7 +70,12 @@ impl Selector {
                 (0, "") if text.trim().is_empty() => {
                     return Err(Wrong::new(0, "no pattern before the `:`; `**` is every file"));
                 }
-                (_, "") => return Err(Wrong::new(at, format!("nothing at this side of the `&`; known are {KNOWN}"))),
+                (_, "") => {
+                    return Err(Wrong::new(
+                        at,
+                        format!("nothing at this side of the `&`; known are {KNOWN}"),
+                    ));
+                }
                 (number, part) => match condition(part, at)? {
                     Some(condition) => selector.conditions.push(condition),
                     None if number == 0 => selector.path = Glob::new(part),
@@ -127,11 +133,17 @@ mod tests {
         assert_eq!(sort.path, Glob::new("images/**"));
         let client = Client { pid: 7, comm: "sort", cgroups: &[] };
         assert!(sort.accepts(&client));
-        assert!(!sort.accepts(&Client { pid: 8, ..client }) && !sort.accepts(&Client { comm: "sorted", ..client }));
+        assert!(
+            !sort.accepts(&Client { pid: 8, ..client })
+                && !sort.accepts(&Client { comm: "sorted", ..client })
+        );
         let groups = ["/".to_owned(), "/user.slice/a.scope".to_owned()];
         let slice = selector("cgroup=/user.slice/**");
         assert!(slice.accepts(&Client { cgroups: &groups, ..client }) && !slice.accepts(&client));
-        assert_eq!((slice.path.clone(), slice.names_cgroups(), sort.names_cgroups()), (Glob::new("**"), true, false));
+        assert_eq!(
+            (slice.path.clone(), slice.names_cgroups(), sort.names_cgroups()),
+            (Glob::new("**"), true, false)
+        );
     }
 
     #[test]

@@ -17,7 +17,8 @@ fn submit(throttle: &mut Throttle, ticket: u64, request: &Request) -> Planned {
     throttle.submit(rule, request.arrived, Ticket(ticket), request)
 }
 
-/// Submits requests one after the other, and lets time go by until each is planned: when, in the order of the requests.
+/// Submits requests one after the other, and lets time go by until each is planned: when, in the order of the
+/// requests.
 fn plan(throttle: &mut Throttle, requests: &[Request]) -> Vec<u64> {
     let mut planned = Vec::new();
     for (number, request) in requests.iter().enumerate() {
@@ -56,7 +57,10 @@ fn what_passes_on_the_way_is_latency_but_no_share_of_a_rate() {
 #[test]
 fn what_is_owed_shortens_a_latency_a_little() {
     let owed = |owed| Request { owed: Nanos(owed), ..request(0, Direction::Read, 1000) };
-    assert_eq!(plan(&mut throttle("**: latency=2ms"), &[owed(100_000), owed(9_000_000)]), [1_900_000, 1_750_000]);
+    assert_eq!(
+        plan(&mut throttle("**: latency=2ms"), &[owed(100_000), owed(9_000_000)]),
+        [1_900_000, 1_750_000]
+    );
     assert_eq!(plan(&mut throttle("**: bw=1MB"), &[owed(100_000)]), [1_000_000]);
 }
 
@@ -107,7 +111,8 @@ fn one_who_asks_for_much_leaves_his_share_to_one_who_asks_for_little() {
 
 #[test]
 fn the_first_rule_that_accepts_decides_until_the_rules_change() {
-    let mut throttle = throttle("swap/* & comm=sort & pid=7: latency=3ns\nswap/*: latency=1ns\n**: latency=9ns");
+    let mut throttle =
+        throttle("swap/* & comm=sort & pid=7: latency=3ns\nswap/*: latency=1ns\n**: latency=9ns");
     let rule = |throttle: &Throttle, path: &str, client| {
         let path = Path::new(path);
         throttle.rule_for(throttle.know(Known::default(), path), path, &client)
@@ -125,7 +130,10 @@ fn the_first_rule_that_accepts_decides_until_the_rules_change() {
 #[test]
 fn who_waited_under_other_rules_waits_on_under_these_as_if_he_had_come_now() {
     let mut throttle = throttle("**: bw=1000");
-    assert_eq!(submit(&mut throttle, 0, &request(0, Direction::Read, 60_000)), Planned::At(Nanos(60_000_000_000)));
+    assert_eq!(
+        submit(&mut throttle, 0, &request(0, Direction::Read, 60_000)),
+        Planned::At(Nanos(60_000_000_000))
+    );
     assert_eq!(submit(&mut throttle, 1, &request(0, Direction::Read, 60_000)), Planned::Queued);
     throttle.replace(parse_rules("**: bw=1MB, latency=10ms").unwrap());
     assert_eq!(throttle.next(), None);

@@ -1,8 +1,9 @@
 //! A trace in the formats of others: fio's iolog version 3, CSV and JSON lines.
 //!
-//! fio's log knows a file by a name without blanks, of at most 255 bytes, and times in microseconds since the first request. A file
-//! is opened at its first request and closed at the end; requests that failed, and requests of no bytes, are left out, as
-//! is all that belongs to a name that fio cannot read ([`Exporter::left_out`] counts it).
+//! fio's log knows a file by a name without blanks, of at most 255 bytes, and times in microseconds since the
+//! first request. A file is opened at its first request and closed at the end; requests that failed, and
+//! requests of no bytes, are left out, as is all that belongs to a name that fio cannot read
+//! ([`Exporter::left_out`] counts it).
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -211,7 +212,8 @@ fio version 3 iolog
     #[test]
     fn json_is_an_object_a_line() {
         let (text, ..) = export(Format::Json);
-        let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 8);
         assert_eq!(lines[1]["offset"], 4096);
         assert_eq!(lines[4]["dropped"], 3);

@@ -1,5 +1,6 @@
-//! The text of a trace: comma-separated values, one request a line. Names that need it are quoted as RFC 4180 says; a line
-//! break in a name is shown as a blank, so that a line is always a request. All other bytes of names are as they are, also where they are no UTF-8.
+//! The text of a trace: comma-separated values, one request a line. Names that need it are quoted as RFC 4180
+//! says; a line break in a name is shown as a blank, so that a line is always a request. All other bytes of
+//! names are as they are, also where they are no UTF-8.
 
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +12,8 @@ use crate::accounting::Answered;
 use crate::throttle::{Direction, Nanos, Request};
 
 /// The first line.
-pub const HEADER: &str = "arrived_ns,operation,offset,asked_bytes,bytes,errno,service_ns,wait_ns,depth,pid,comm,path\n";
+pub const HEADER: &str =
+    "arrived_ns,operation,offset,asked_bytes,bytes,errno,service_ns,wait_ns,depth,pid,comm,path\n";
 const DROPPED: &str = "#dropped ";
 
 /// A line that is not one of ours.
@@ -117,8 +119,9 @@ pub(super) fn parse(line: &[u8]) -> Result<Parsed, LineError> {
     if line == HEADER.trim_end().as_bytes() {
         return Ok(Parsed::Header);
     }
-    let number =
-        |text: &[u8]| std::str::from_utf8(text).ok().and_then(|text| text.parse::<u64>().ok()).ok_or_else(wrong);
+    let number = |text: &[u8]| {
+        std::str::from_utf8(text).ok().and_then(|text| text.parse::<u64>().ok()).ok_or_else(wrong)
+    };
     if let Some(count) = line.strip_prefix(DROPPED.as_bytes()) {
         return number(count).map(Parsed::Dropped);
     }
@@ -208,6 +211,9 @@ mod tests {
         let mut text = vec![];
         write_event(&mut text, &event(OsStr::new("a\nb"), 0));
         assert_eq!(text.iter().filter(|byte| **byte == b'\n').count(), 1);
-        assert!(text.ends_with(b",a b\n"), "fio, which reads no name with a blank, is not given another file's");
+        assert!(
+            text.ends_with(b",a b\n"),
+            "fio, which reads no name with a blank, is not given another file's"
+        );
     }
 }

@@ -1,7 +1,9 @@
-//! Every request, one by one, for who asks: each opening of `.swapfs/trace` has a ring of its own, which is filled while it is open.
+//! Every request, one by one, for who asks: each opening of `.swapfs/trace` has a ring of its own, which is
+//! filled while it is open.
 //!
-//! A ring holds at most [`CAPACITY`] events. When its reader is too slow, new events are dropped, and counted: the text has a
-//! line `#dropped N` where they are missing. While nobody traces, an event costs one load.
+//! A ring holds at most [`CAPACITY`] events. When its reader is too slow, new events are dropped, and
+//! counted: the text has a line `#dropped N` where they are missing. While nobody traces, an event costs one
+//! load.
 
 mod export;
 mod line;
@@ -94,7 +96,8 @@ impl Ring {
         }
     }
 
-    /// Moves as much of the text as there is into `buffer`; returns how much that was. Zero means: none for now.
+    /// Moves as much of the text as there is into `buffer`; returns how much that was. Zero means: none for
+    /// now.
     pub fn read(&self, buffer: &mut [u8]) -> usize {
         let mut text = self.text.lock();
         while text.len() < buffer.len() {
@@ -116,7 +119,8 @@ impl Ring {
         bytes
     }
 
-    /// Some events, and how many are missing after them: known once the ring was emptied, since they came last.
+    /// Some events, and how many are missing after them: known once the ring was emptied, since they came
+    /// last.
     fn take(&self, most: usize) -> (Vec<Event>, u64) {
         let mut waiting = self.events.lock();
         let count = most.min(waiting.events.len());

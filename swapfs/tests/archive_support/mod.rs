@@ -58,7 +58,9 @@ fn check_tree(tree: &dyn Tree) {
                 assert_eq!(sorted.len(), listed.len(), "a name twice");
                 for entry in listed {
                     assert!(
-                        Path::new(&entry.name).components().count() == 1 && entry.name != ".." && entry.name != "."
+                        Path::new(&entry.name).components().count() == 1
+                            && entry.name != ".."
+                            && entry.name != "."
                     );
                     todo.push(path.join(&entry.name));
                 }
@@ -92,7 +94,9 @@ fn check_file(open: &OpenImage, size: u64) {
             assert!(again == buffer[1..got - 1], "other bytes the second time");
         }
     }
-    for (whence, from) in [(Whence::Data, 0), (Whence::Hole, 0), (Whence::Data, size / 2), (Whence::Hole, size / 2)] {
+    for (whence, from) in
+        [(Whence::Data, 0), (Whence::Hole, 0), (Whence::Data, size / 2), (Whence::Hole, size / 2)]
+    {
         if let Ok(at) = open.seek(whence, from) {
             assert!(at >= from && at <= size && (whence == Whence::Hole || at < size));
         }

@@ -1,4 +1,5 @@
-//! Random trees of files: planned as data, made on disk, and kept as a naive model of what they must look like.
+//! Random trees of files: planned as data, made on disk, and kept as a naive model of what they must look
+//! like.
 
 #![allow(missing_docs)]
 
@@ -63,7 +64,10 @@ pub fn trees() -> impl Strategy<Value = Vec<Planned>> {
     ];
     let mode = prop::sample::select(vec![0o755, 0o700, 0o711, 0o744]);
     let planned = (any::<prop::sample::Index>(), name, mode, vec(vec(any::<u8>(), 0..300), 0..3), body());
-    vec(planned.prop_map(|(folder, name, mode, xattrs, body)| Planned { folder, name, mode, xattrs, body }), 1..24)
+    vec(
+        planned.prop_map(|(folder, name, mode, xattrs, body)| Planned { folder, name, mode, xattrs, body }),
+        1..24,
+    )
 }
 
 fn body() -> impl Strategy<Value = Body> {

@@ -1,7 +1,8 @@
 //! Areas: which pages the program has asked for, with what rights, backed by what, held how.
 //!
-//! An [`Area`] is what the old text calls a `vm_area_struct`: the *promise*. What is installed is the page table's business
-//! ([`crate::table`]); this module knows nothing about residence. [`AreaTree`] keeps the areas of an address space in order.
+//! An [`Area`] is what the old text calls a `vm_area_struct`: the *promise*. What is installed is the page
+//! table's business ([`crate::table`]); this module knows nothing about residence. [`AreaTree`] keeps the
+//! areas of an address space in order.
 
 mod tree;
 
@@ -10,7 +11,8 @@ pub use tree::{AreaError, AreaTree};
 use crate::addr::{PAGE_SIZE, PageNum, PageRange};
 
 bitflags::bitflags! {
-    /// What the program may do with an area. The values are those of `PROT_READ`, `PROT_WRITE` and `PROT_EXEC`.
+    /// What the program may do with an area. The values are those of `PROT_READ`, `PROT_WRITE` and
+    /// `PROT_EXEC`.
     #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
     pub struct Protection: u8 {
         /// Loads.
@@ -28,7 +30,8 @@ impl Protection {
         Protection::from_bits_truncate(prot as u8)
     }
 
-    /// Whether `access` succeeds. x86-64 has no write-only and no execute-only page table entries, so `WRITE` or `EXEC` alone can be read.
+    /// Whether `access` succeeds. x86-64 has no write-only and no execute-only page table entries, so `WRITE`
+    /// or `EXEC` alone can be read.
     pub const fn allows(self, access: Access) -> bool {
         match access {
             Access::Read => !self.is_empty(),
@@ -70,20 +73,25 @@ pub enum Backing {
 }
 
 impl Backing {
-    /// The backing of what lies `bytes` (a multiple of [`PAGE_SIZE`]) further up. Offsets past 2^64 wrap: the kernel refuses such mappings.
+    /// The backing of what lies `bytes` (a multiple of [`PAGE_SIZE`]) further up. Offsets past 2^64 wrap: the
+    /// kernel refuses such mappings.
     const fn advanced(self, bytes: u64) -> Backing {
         match self {
             Backing::Zero => Backing::Zero,
-            Backing::Image { image, offset, valid } => {
-                Backing::Image { image, offset: offset.wrapping_add(bytes), valid: valid.saturating_sub(bytes) }
-            }
+            Backing::Image { image, offset, valid } => Backing::Image {
+                image,
+                offset: offset.wrapping_add(bytes),
+                valid: valid.saturating_sub(bytes),
+            },
         }
     }
 
     /// The same backing for an area of `bytes`: no more valid bytes than the area has.
     const fn limited(self, bytes: u64) -> Backing {
         match self {
-            Backing::Image { image, offset, valid } if valid > bytes => Backing::Image { image, offset, valid: bytes },
+            Backing::Image { image, offset, valid } if valid > bytes => {
+                Backing::Image { image, offset, valid: bytes }
+            }
             other => other,
         }
     }
@@ -128,7 +136,8 @@ pub enum Holding {
     Private,
     /// A private mapping of the image file itself behind guard markers. Never written to.
     MapThrough,
-    /// A shared mapping of a file, behind guard markers as well. Its pages are the file's own: what is written to them is the file's at once.
+    /// A shared mapping of a file, behind guard markers as well. Its pages are the file's own: what is
+    /// written to them is the file's at once.
     SharedThrough,
     /// Left to the kernel; the runtime only knows that it is there.
     Kernel(KernelReason),
@@ -212,7 +221,8 @@ impl ForkPolicy {
     }
 }
 
-/// Whether the program has locked the area into memory. A promise that is accounted and reported; the pages stay the pager's to place.
+/// Whether the program has locked the area into memory. A promise that is accounted and reported; the pages
+/// stay the pager's to place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Locking {
     /// Not locked.
@@ -239,7 +249,8 @@ pub enum Sealing {
     Sealed,
 }
 
-/// The protection key of an area: by its number a thread denies itself the memory that has it, on processors that have keys.
+/// The protection key of an area: by its number a thread denies itself the memory that has it, on processors
+/// that have keys.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Key {
     /// What pkey_mprotect gave it last, 0 to 15; 0 for all other memory.
@@ -344,7 +355,8 @@ impl Area {
         }
     }
 
-    /// This area and `next` as one, where `next` starts at this one's end, all attributes agree and the backing runs on.
+    /// This area and `next` as one, where `next` starts at this one's end, all attributes agree and the
+    /// backing runs on.
     fn joined(&self, next: &Area) -> Option<Area> {
         let alike = self.protection == next.protection
             && self.holding == next.holding

@@ -26,7 +26,8 @@ pub enum AreaError {
 /// 2. no area can be joined with the one that follows it: neighbours that can be one are one;
 /// 3. no area has more valid bytes than it has bytes.
 ///
-/// All operations are O(log n) in the number of areas plus the number of areas touched, except [`AreaTree::free_gap`].
+/// All operations are O(log n) in the number of areas plus the number of areas touched, except
+/// [`AreaTree::free_gap`].
 #[derive(Clone, Default, Debug)]
 pub struct AreaTree {
     areas: BTreeMap<PageNum, Area>,
@@ -65,17 +66,21 @@ impl AreaTree {
         Ok(())
     }
 
-    /// Takes `range` away from whatever areas it meets, splitting them at its edges; the pieces taken away, ascending.
+    /// Takes `range` away from whatever areas it meets, splitting them at its edges; the pieces taken away,
+    /// ascending.
     pub fn remove(&mut self, range: PageRange) -> Vec<Area> {
         let mut taken = Vec::new();
         while let Some(whole) = self.first_whole(range) {
             self.take_whole(&whole);
-            for rest in
-                [PageRange::new(whole.range.start(), range.start()), PageRange::new(range.end(), whole.range.end())]
-                    .into_iter()
-                    .flatten()
+            for rest in [
+                PageRange::new(whole.range.start(), range.start()),
+                PageRange::new(range.end(), whole.range.end()),
+            ]
+            .into_iter()
+            .flatten()
             {
-                // What is left beside the hole cannot be joined: the hole is on one side, the old neighbour on the other.
+                // What is left beside the hole cannot be joined: the hole is on one side, the old neighbour
+                // on the other.
                 if let Some(piece) = whole.clip(rest) {
                     self.put(piece);
                 }
@@ -85,8 +90,9 @@ impl AreaTree {
         taken
     }
 
-    /// Changes the attributes of all pages of `range` that belong to an area: `change` is called for each piece, ascending, and pieces are
-    /// then joined again where they can be. Holes stay holes. The range of a piece is not `change`'s to alter: what it does to it is undone.
+    /// Changes the attributes of all pages of `range` that belong to an area: `change` is called for each
+    /// piece, ascending, and pieces are then joined again where they can be. Holes stay holes. The range of a
+    /// piece is not `change`'s to alter: what it does to it is undone.
     pub fn update(&mut self, range: PageRange, mut change: impl FnMut(&mut Area)) {
         for mut piece in self.remove(range) {
             let range = piece.range;
@@ -109,7 +115,8 @@ impl AreaTree {
         reached == range.end()
     }
 
-    /// The lowest `count` pages in a row inside `within` that belong to no area. O(log n + areas passed on the way up).
+    /// The lowest `count` pages in a row inside `within` that belong to no area. O(log n + areas passed on
+    /// the way up).
     pub fn free_gap(&self, count: u64, within: PageRange) -> Option<PageRange> {
         let mut start = within.start();
         for piece in self.overlapping(within) {
@@ -144,7 +151,9 @@ impl AreaTree {
     /// The lowest area that meets `range`, unclipped.
     fn first_whole(&self, range: PageRange) -> Option<Area> {
         let last_below = self.find(range.start());
-        last_below.or_else(|| self.areas.range(range.start()..range.end()).next().map(|(_, area)| area)).copied()
+        last_below
+            .or_else(|| self.areas.range(range.start()..range.end()).next().map(|(_, area)| area))
+            .copied()
     }
 
     /// Adds an area where no page is taken, joining it with its neighbours.

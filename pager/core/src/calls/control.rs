@@ -126,9 +126,9 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         const XFS: u32 = (b'X' as u32) << 8;
         let (direction, len) = match command >> 8 {
             QUOTAON => return self.text(addr, 4096),
-            0x80_0004 => (Out, 4),                                                // Q_GETFMT
-            0x80_0005 => (Out, 24),                                               // Q_GETINFO: struct if_dqinfo
-            0x80_0006 => (In, 24),                                                // Q_SETINFO
+            0x80_0004 => (Out, 4),              // Q_GETFMT
+            0x80_0005 => (Out, 24),             // Q_GETINFO: struct if_dqinfo
+            0x80_0006 => (In, 24),              // Q_SETINFO
             0x80_0007 | 0x80_0009 => (Out, 72), // Q_GETQUOTA, Q_GETNEXTQUOTA: struct if_nextdqblk
             0x80_0008 => (In, 72),              // Q_SETQUOTA
             sub if sub == XFS + 1 || sub == XFS + 2 || sub == XFS + 6 => (In, 4), // Q_XQUOTAON, OFF, RM

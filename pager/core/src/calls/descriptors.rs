@@ -1,6 +1,7 @@
 //! Which arguments of a call are descriptors that it acts upon.
 
-/// Their indices. Not those of close, close_range, dup2 and dup3, which have ways of their own, nor what lies in memory (poll, select, messages).
+/// Their indices. Not those of close, close_range, dup2 and dup3, which have ways of their own, nor what lies
+/// in memory (poll, select, messages).
 pub const fn descriptors(number: u64) -> &'static [usize] {
     match number {
         // read to lseek, ioctl to writev, dup

@@ -1,21 +1,24 @@
 //! From a row and its arguments to the spans of memory that the kernel will touch.
 //!
-//! [`Walk`] carries what every shape needs: the arguments, the program's memory, where spans go, and how much work is left. Each shape is a
-//! method in the module of its subject; this one has the flat ones and the texts.
+//! [`Walk`] carries what every shape needs: the arguments, the program's memory, where spans go, and how much
+//! work is left. Each shape is a method in the module of its subject; this one has the flat ones and the
+//! texts.
 //!
-//! Bounded work: at most [`MAX_SPANS`] spans for one call, at most 2^23 bytes of text read, and no loop over a count that is not capped.
+//! Bounded work: at most [`MAX_SPANS`] spans for one call, at most 2^23 bytes of text read, and no loop over
+//! a count that is not capped.
 
 use super::transfer::MAX_TRANSFER;
 use super::{Direction, Fault, Length, Row, Shape, Span, UserMemory};
 use crate::addr::{PAGE_SIZE, USER_END};
 
-/// Most spans that one call is expanded to. The kernel's own limits (1024 messages of 1024 `iovec`s) are beyond what could be pinned; what
-/// is not reported is left to the kernel's EFAULT.
+/// Most spans that one call is expanded to. The kernel's own limits (1024 messages of 1024 `iovec`s) are
+/// beyond what could be pinned; what is not reported is left to the kernel's EFAULT.
 pub const MAX_SPANS: u32 = 1 << 16;
 
 /// Most bytes of text followed for one call: what execve takes for arguments and environment, and some.
 const MAX_TEXT: u64 = 8 << 20;
-/// Addresses below this are numbers, not pointers: the kernel lets nobody map there (`vm.mmap_min_addr`), and flags and descriptors are small.
+/// Addresses below this are numbers, not pointers: the kernel lets nobody map there (`vm.mmap_min_addr`), and
+/// flags and descriptors are small.
 const LOWEST_POINTER: u64 = PAGE_SIZE;
 /// `MAX_ARG_STRLEN`: the most bytes in one string of execve.
 const MAX_ARGUMENT: u32 = 32 * 4096;
@@ -24,14 +27,17 @@ const PATH_MAX: u32 = 4096;
 /// Bytes of text read at once.
 const TEXT_PIECE: u64 = 256;
 
-/// Names every run of memory that the kernel touches for the call `row` with `args`, following nested structures in `memory`.
+/// Names every run of memory that the kernel touches for the call `row` with `args`, following nested
+/// structures in `memory`.
 ///
-/// Runs are named pointer by pointer and may overlap. Null pointers (and the numbers of the first page, which are none) and empty buffers are
-/// skipped; a length that reaches past [`USER_END`] is cut there, and one over the kernel's transfer limit is cut to that.
+/// Runs are named pointer by pointer and may overlap. Null pointers (and the numbers of the first page, which
+/// are none) and empty buffers are skipped; a length that reaches past [`USER_END`] is cut there, and one
+/// over the kernel's transfer limit is cut to that.
 ///
 /// # Errors
-/// The first [`Fault`] of `memory`. Everything else has been named all the same, up to the fault and for the other pointers, so the call can be
-/// made: the kernel then answers what it would have answered, which need not be EFAULT.
+/// The first [`Fault`] of `memory`. Everything else has been named all the same, up to the fault and for the
+/// other pointers, so the call can be made: the kernel then answers what it would have answered, which need
+/// not be EFAULT.
 pub fn buffers(
     row: &Row,
     args: &[u64; 6],
@@ -46,11 +52,13 @@ pub fn buffers(
     outcome
 }
 
-/// The safety net for calls without a row: the page's worth of bytes at each argument that could be a pointer.
+/// The safety net for calls without a row: the page's worth of bytes at each argument that could be a
+/// pointer.
 ///
-/// The direction is `InOut`, because a page that is only readable would still make the kernel answer EFAULT when it writes; as everywhere,
-/// that asks for writing only where the area allows it, so constant memory stays as it is. Bytes past the first 4096 are not guessed: where
-/// the kernel still answers EFAULT the caller may try wider.
+/// The direction is `InOut`, because a page that is only readable would still make the kernel answer EFAULT
+/// when it writes; as everywhere, that asks for writing only where the area allows it, so constant memory
+/// stays as it is. Bytes past the first 4096 are not guessed: where the kernel still answers EFAULT the
+/// caller may try wider.
 pub fn unknown_buffers(args: &[u64; 6], found: &mut impl FnMut(Span)) {
     for &addr in args {
         if let Some(span) = span(addr, PAGE_SIZE, Direction::InOut) {
@@ -59,7 +67,8 @@ pub fn unknown_buffers(args: &[u64; 6], found: &mut impl FnMut(Span)) {
     }
 }
 
-/// The part of a run that user memory can hold; `None` for null, for numbers that are no pointers, and where nothing is left.
+/// The part of a run that user memory can hold; `None` for null, for numbers that are no pointers, and where
+/// nothing is left.
 fn span(addr: u64, len: u64, direction: Direction) -> Option<Span> {
     if !(LOWEST_POINTER..USER_END).contains(&addr) || len == 0 {
         return None;
@@ -243,7 +252,8 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         outcome
     }
 
-    /// How many bytes of text stand at `addr`, with the NUL, and whether that is where it ends or reading failed.
+    /// How many bytes of text stand at `addr`, with the NUL, and whether that is where it ends or reading
+    /// failed.
     fn text_length(&mut self, addr: u64, max: u32) -> (u64, Result<(), Fault>) {
         let max = u64::from(max).min(self.text_left);
         let mut length = 0;
@@ -267,7 +277,8 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         (length, outcome)
     }
 
-    /// The texts of a vector, and the vector with the null at its end. Texts that lie one behind the other, as they mostly do, are one run.
+    /// The texts of a vector, and the vector with the null at its end. Texts that lie one behind the other,
+    /// as they mostly do, are one run.
     fn string_vector(&mut self, addr: u64) -> Result<(), Fault> {
         let mut pointers = 0;
         let mut run = addr..addr;

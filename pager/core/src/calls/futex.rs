@@ -1,7 +1,7 @@
 //! futex(2): which words an operation touches, and how.
 //!
-//! A private futex that is only a key (woken, or requeued to) is never touched: its address alone names it. A shared one is looked up in the
-//! page tables, so its page has to be there, and writable.
+//! A private futex that is only a key (woken, or requeued to) is never touched: its address alone names it. A
+//! shared one is looked up in the page tables, so its page has to be there, and writable.
 
 use super::expand::Walk;
 use super::{Direction, Fault, Restart, Span, UserMemory};
@@ -90,12 +90,14 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
             Word::Unused => {}
             Word::Key if private => {}
             Word::Read if private => self.touch(addr, 4, In),
-            // A shared futex is looked up as though it were written to: a read-only anonymous page is refused (get_futex_key).
+            // A shared futex is looked up as though it were written to: a read-only anonymous page is refused
+            // (get_futex_key).
             Word::Key | Word::Read | Word::Changed => self.touch(addr, 4, InOut),
         }
     }
 
-    /// An array of `futex_waitv` {u64 value, u64 address, u32 flags, u32 reserved} and the words that it names.
+    /// An array of `futex_waitv` {u64 value, u64 address, u32 flags, u32 reserved} and the words that it
+    /// names.
     pub(super) fn futex_waiters(&mut self, addr: u64, waiters: u32) -> Result<(), Fault> {
         let waiters = u64::from(waiters);
         if waiters > MAX_WAITERS {

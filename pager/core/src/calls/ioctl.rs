@@ -1,8 +1,9 @@
 //! ioctl(2): what the argument is, by request.
 //!
-//! Most requests say it themselves: two bits of direction and 14 of size. Those that say nothing (the terminal's and the sockets', older than
-//! the scheme) or lie (a descriptor where a pointer is declared, a structure that goes on) are in the tables here. What is in neither is taken
-//! for a pointer to at most a page, read and written.
+//! Most requests say it themselves: two bits of direction and 14 of size. Those that say nothing (the
+//! terminal's and the sockets', older than the scheme) or lie (a descriptor where a pointer is declared, a
+//! structure that goes on) are in the tables here. What is in neither is taken for a pointer to at most a
+//! page, read and written.
 
 use super::expand::{Walk, count};
 use super::{Direction, Fault, Span, UserMemory};
@@ -167,18 +168,21 @@ const TABLE: &[Requests] = &[
     one(0x4008_5203, Argument::Nested(Nested::Counted { header: 8, count: 4, size: 1 })), // RNDADDENTROPY
     one(0x4008_700c, Number),                // RTC_IRQP_SET
     one(0x4010_54d5, Argument::Nested(Nested::Filter)), // TUNATTACHFILTER
-    one(0x4080_6685, Argument::Nested(Nested::Pointing { header: 128, direction: In, parts: &[(16, 12), (32, 24)] })), // FS_IOC_ENABLE_VERITY
-    one(0x8004_54d2, Plain(Out, 40)),                   // TUNGETIFF
-    Requests(0xc004_5877, 0xc004_5878, Number),         // FIFREEZE, FITHAW
+    one(
+        0x4080_6685,
+        Argument::Nested(Nested::Pointing { header: 128, direction: In, parts: &[(16, 12), (32, 24)] }),
+    ), // FS_IOC_ENABLE_VERITY
+    one(0x8004_54d2, Plain(Out, 40)),        // TUNGETIFF
+    Requests(0xc004_5877, 0xc004_5878, Number), // FIFREEZE, FITHAW
     one(0xc004_6686, Argument::Nested(Nested::Digest)), // FS_IOC_MEASURE_VERITY
-    one(0xc009_6616, Plain(InOut, 32)),                 // FS_IOC_GET_ENCRYPTION_POLICY_EX
+    one(0xc009_6616, Plain(InOut, 32)),      // FS_IOC_GET_ENCRYPTION_POLICY_EX
     one(0xc018_5502, Argument::Nested(Nested::Pointing { header: 24, direction: InOut, parts: &[(16, 4)] })), // USBDEVFS_BULK
     one(0xc018_9436, Argument::Nested(Nested::Counted { header: 24, count: 16, size: 32 })), // FIDEDUPERANGE
     one(0xc020_660b, Argument::Nested(Nested::Counted { header: 32, count: 24, size: 56 })), // FS_IOC_FIEMAP
     one(0xc028_6687, Argument::Nested(Nested::Pointing { header: 40, direction: Out, parts: &[(24, 16)] })), // FS_IOC_READ_VERITY_METADATA
     one(0xc050_6617, Argument::Nested(Nested::Counted { header: 80, count: 40, size: 1 })), // FS_IOC_ADD_ENCRYPTION_KEY
     one(0xc070_9411, Argument::Nested(Nested::Counted { header: 112, count: 104, size: 1 })), // BTRFS_IOC_TREE_SEARCH_V2
-    one(0xc0c0_583b, Argument::Nested(Nested::Counted { header: 192, count: 8, size: 64 })),  // FS_IOC_GETFSMAP
+    one(0xc0c0_583b, Argument::Nested(Nested::Counted { header: 192, count: 8, size: 64 })), // FS_IOC_GETFSMAP
 ];
 
 /// Device mapper requests: type 0xfd, `struct dm_ioctl` of 312 bytes that tells its whole size at 12.
@@ -281,13 +285,15 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         Ok(())
     }
 
-    /// `sg_io_hdr`: command at 24, sense buffer at 32, data at 16 (with its direction at 4 and its length at 12, or `iovec`s counted at 10).
+    /// `sg_io_hdr`: command at 24, sense buffer at 32, data at 16 (with its direction at 4 and its length at
+    /// 12, or `iovec`s counted at 10).
     fn scsi(&mut self, addr: u64) -> Result<(), Fault> {
         let field = |offset: u64| addr.saturating_add(offset);
         self.touch(addr, 88, InOut);
         let [command_len, sense_len, vectors_low, vectors_high] = self.bytes(field(8))?;
         let data_len = self.u32_at(field(12))?;
-        let (data, command, sense) = (self.u64_at(field(16))?, self.u64_at(field(24))?, self.u64_at(field(32))?);
+        let (data, command, sense) =
+            (self.u64_at(field(16))?, self.u64_at(field(24))?, self.u64_at(field(32))?);
         self.touch(command, u64::from(command_len), In);
         self.touch(sense, u64::from(sense_len), Out);
         match u16::from_le_bytes([vectors_low, vectors_high]) {

@@ -39,8 +39,8 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         }
     }
 
-    /// semctl(id, number, command, `semid_ds` or `seminfo` or array). How many semaphores a set has is not known here: a page of them is
-    /// named, 2048.
+    /// semctl(id, number, command, `semid_ds` or `seminfo` or array). How many semaphores a set has is not
+    /// known here: a page of them is named, 2048.
     pub(super) fn semctl(&mut self, addr: u64) {
         const GETALL: u32 = 13;
         const SETALL: u32 = 17;

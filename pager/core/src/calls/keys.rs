@@ -10,7 +10,8 @@ const DESCRIPTION: u32 = 4096;
 const TYPE: u32 = 32;
 
 impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
-    /// keyctl(operation, arg2, arg3, arg4, arg5): arguments 1 to 4 here. Lengths are limited to a page or a mebibyte by the kernel.
+    /// keyctl(operation, arg2, arg3, arg4, arg5): arguments 1 to 4 here. Lengths are limited to a page or a
+    /// mebibyte by the kernel.
     pub(super) fn keyctl(&mut self) -> Result<(), Fault> {
         let [_, first, second, third, fourth, _] = *self.args;
         match self.int(0) {
@@ -52,7 +53,8 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         Ok(())
     }
 
-    /// `keyctl_pkey_params` {key, input length, output or second input length}, information, input, second buffer.
+    /// `keyctl_pkey_params` {key, input length, output or second input length}, information, input, second
+    /// buffer.
     fn public_key(
         &mut self,
         params: u64,

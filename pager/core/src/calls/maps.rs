@@ -1,7 +1,8 @@
-//! `/proc/PID/maps` and its kin as a native run has them: the pager's own mappings are not in them, and private memory that holds pages of a file has the
-//! file's name.
+//! `/proc/PID/maps` and its kin as a native run has them: the pager's own mappings are not in them, and
+//! private memory that holds pages of a file has the file's name.
 //!
-//! The kernel's text is taken line by line; what of it is the program's is known from the areas. Format: show_map_vma (fs/proc/task_mmu.c) of Linux.
+//! The kernel's text is taken line by line; what of it is the program's is known from the areas. Format:
+//! show_map_vma (fs/proc/task_mmu.c) of Linux.
 
 use alloc::format;
 use alloc::vec::Vec;
@@ -45,8 +46,8 @@ struct Mapping {
 const NAME_COLUMN: usize = 73;
 const NO_FILE: &[u8] = b"00:00 0";
 
-/// The kernel's `text`, made that of a native run. `areas` are what the program has mapped, in order; what lies in `hidden` is not the program's; `file`
-/// tells of the file of an image.
+/// The kernel's `text`, made that of a native run. `areas` are what the program has mapped, in order; what
+/// lies in `hidden` is not the program's; `file` tells of the file of an image.
 pub fn as_natively(
     list: List,
     text: &[u8],
@@ -117,7 +118,11 @@ impl Mapping {
     }
 
     /// The parts of it that are of one area and from one file, and which area that is.
-    fn pieces(&self, areas: &[Area], file: &impl Fn(ImageId) -> Option<File>) -> Vec<(Mapping, Option<usize>)> {
+    fn pieces(
+        &self,
+        areas: &[Area],
+        file: &impl Fn(ImageId) -> Option<File>,
+    ) -> Vec<(Mapping, Option<usize>)> {
         let mut pieces = Vec::new();
         let mut at = self.start;
         while at < self.end {
@@ -162,15 +167,17 @@ impl Mapping {
     }
 }
 
-/// Where, from `at` on, an area's pages have another source, and the file that they are from, with the offset of the first: of memory of the pager's
-/// own, of which the kernel does not know that.
+/// Where, from `at` on, an area's pages have another source, and the file that they are from, with the offset
+/// of the first: of memory of the pager's own, of which the kernel does not know that.
 fn source(area: &Area, at: u64, file: &impl Fn(ImageId) -> Option<File>) -> (u64, Option<(File, u64)>) {
     let (start, end) = (area.range.start().start().0, area.range.end().start().0);
     match area.backing {
         Backing::Image { image, offset, valid } if area.holding == Holding::Private => {
             let file_end = start + valid.next_multiple_of(PAGE_SIZE);
             match file(image) {
-                Some(file) if at < file_end => (file_end.min(end), Some((file, offset.wrapping_add(at - start)))),
+                Some(file) if at < file_end => {
+                    (file_end.min(end), Some((file, offset.wrapping_add(at - start))))
+                }
                 _ => (end, None),
             }
         }

@@ -1,18 +1,21 @@
-//! The system-call table: what every x86-64 call of Linux 6.18 does with the memory that its caller points at.
+//! The system-call table: what every x86-64 call of Linux 6.18 does with the memory that its caller points
+//! at.
 //!
-//! The kernel does not fault pages of a userfaultfd area in on its own behalf (feature SIGBUS): it answers EFAULT where a page is missing,
-//! or write-protected where it writes. So the calls of a paged program are trapped, and before one is made the memory that the kernel will
-//! touch is made resident. This module owns the knowledge of *which* memory that is, as data: one [`Row`] for each call ([`row`]), and
-//! [`buffers`], which follows a row's pointers and nested structures and names each run of bytes as a [`Span`].
+//! The kernel does not fault pages of a userfaultfd area in on its own behalf (feature SIGBUS): it answers
+//! EFAULT where a page is missing, or write-protected where it writes. So the calls of a paged program are
+//! trapped, and before one is made the memory that the kernel will touch is made resident. This module owns
+//! the knowledge of *which* memory that is, as data: one [`Row`] for each call ([`row`]), and [`buffers`],
+//! which follows a row's pointers and nested structures and names each run of bytes as a [`Span`].
 //!
-//! It does not own what is done about it. Making pages resident, pinning them, calling the kernel, restarting, emulating: all of that is
-//! the runtime's. Nothing here reads memory but through [`UserMemory`], and nothing here decides an errno but [`refusal`] and
-//! [`Route::Refused`].
+//! It does not own what is done about it. Making pages resident, pinning them, calling the kernel,
+//! restarting, emulating: all of that is the runtime's. Nothing here reads memory but through [`UserMemory`],
+//! and nothing here decides an errno but [`refusal`] and [`Route::Refused`].
 //!
-//! Spans are promises about the kernel, not about the program: they may reach beyond what is mapped (a buffer whose stated length is a lie,
-//! a structure of which only the start is there) and may ask for writing where the program may only read. A caller makes resident what lies
-//! in its areas, lifts its own write protection only where the area is writable, leaves the rest as it is and lets the kernel answer. It must
-//! never turn a span into an error of its own.
+//! Spans are promises about the kernel, not about the program: they may reach beyond what is mapped (a buffer
+//! whose stated length is a lie, a structure of which only the start is there) and may ask for writing where
+//! the program may only read. A caller makes resident what lies in its areas, lifts its own write protection
+//! only where the area is writable, leaves the rest as it is and lets the kernel answer. It must never turn a
+//! span into an error of its own.
 
 mod bpf;
 mod control;
@@ -43,7 +46,8 @@ pub use table::{ROWS, row};
 pub enum Direction {
     /// The kernel reads: the pages must be resident.
     In,
-    /// The kernel writes, perhaps only a part: the pages must be resident with their contents, and writable where their area is.
+    /// The kernel writes, perhaps only a part: the pages must be resident with their contents, and writable
+    /// where their area is.
     Out,
     /// The kernel reads and writes, or which of the two it does is not known. To be treated as `Out`.
     InOut,
@@ -65,8 +69,8 @@ pub enum Length {
     Arg(u8),
     /// As `Arg`, but the kernel never touches more than the number beside it.
     UpTo(u8, u32),
-    /// The lower 32 bits of the argument (an `int` or `unsigned int`) are the number of bytes, and the kernel never touches more than the number
-    /// beside it.
+    /// The lower 32 bits of the argument (an `int` or `unsigned int`) are the number of bytes, and the kernel
+    /// never touches more than the number beside it.
     Int(u8, u32),
     /// The argument is a number of elements of this many bytes.
     ArgTimes(u8, u32),
@@ -93,15 +97,18 @@ pub enum Shape {
     StringVector,
     /// An array of `iovec` and the memory that they name; the argument with this index counts them.
     IoVec(Direction, u8),
-    /// An array of `iovec` of which the kernel does not touch the memory named; the argument with this index counts them.
+    /// An array of `iovec` of which the kernel does not touch the memory named; the argument with this index
+    /// counts them.
     IoVecArray(u8),
-    /// A `msghdr` with its name, control data and `iovec`s. Direction of the payload: `In` sends, `Out` receives.
+    /// A `msghdr` with its name, control data and `iovec`s. Direction of the payload: `In` sends, `Out`
+    /// receives.
     MsgHdr(Direction),
     /// An array of `mmsghdr`; the argument with this index counts them.
     MMsgHdr(Direction, u8),
     /// An `fd_set`; the argument with this index is `nfds`.
     FdSet(u8),
-    /// A socket address to be written; the argument with this index points at its length (at most 128 bytes are written).
+    /// A socket address to be written; the argument with this index points at its length (at most 128 bytes
+    /// are written).
     SockAddrOut(u8),
     /// The value of `setsockopt`: level, option, value and length are arguments 1 to 4.
     SockOpt,
@@ -155,7 +162,8 @@ pub enum Shape {
     SemCtl,
     /// The word of memory whose node get_mempolicy(2) is asked for, when it is.
     PolicyAddress,
-    /// A string that the kernel may also take by length elsewhere, or binary data up to a page (the data of mount(2)).
+    /// A string that the kernel may also take by length elsewhere, or binary data up to a page (the data of
+    /// mount(2)).
     MountData,
 }
 
@@ -242,12 +250,13 @@ pub enum Route {
     Straight,
     /// The memory is made resident and pinned, then the call is made.
     Filled,
-    /// The memory is made resident without a pin, the call is made, and made again where it answers EFAULT: these may wait for long, and an
-    /// answer of EFAULT means that they have had no effect.
+    /// The memory is made resident without a pin, the call is made, and made again where it answers EFAULT:
+    /// these may wait for long, and an answer of EFAULT means that they have had no effect.
     Repeated,
     /// About areas: the pager's own.
     Managed(Managed),
-    /// Virtualised. A runtime that has nothing to add to one of these makes it as `Filled`: the pointers are there.
+    /// Virtualised. A runtime that has nothing to add to one of these makes it as `Filled`: the pointers are
+    /// there.
     Virtual(Virtual),
     /// Answered with this (positive) errno, as a kernel built without it would, so that programs fall back.
     Refused(i32),
@@ -258,11 +267,13 @@ pub enum Route {
 pub enum Restart {
     /// ERESTARTSYS: made again after a handler with `SA_RESTART`, else EINTR.
     Restartable,
-    /// EINTR after any handler, `SA_RESTART` or not; made again (for the time that is left) when no handler ran.
+    /// EINTR after any handler, `SA_RESTART` or not; made again (for the time that is left) when no handler
+    /// ran.
     NeverAfterHandler,
     /// ERESTARTNOINTR: waits, and is made again after any handler; the program never sees EINTR.
     Always,
-    /// Does not wait for events, or not so that a signal would end it: needs no signal window and never answers EINTR.
+    /// Does not wait for events, or not so that a signal would end it: needs no signal window and never
+    /// answers EINTR.
     Uninterruptible,
 }
 
@@ -271,8 +282,9 @@ pub enum Restart {
 pub enum Chunk {
     /// In one piece only.
     Whole,
-    /// `length` bytes at `buffer` come or go at the file's own position: pieces in sequence add up, and a short count is a legal answer. On
-    /// sockets that keep records and on pipes below `PIPE_BUF` (4096) a piece is a record, so only what would not fit otherwise is cut.
+    /// `length` bytes at `buffer` come or go at the file's own position: pieces in sequence add up, and a
+    /// short count is a legal answer. On sockets that keep records and on pipes below `PIPE_BUF` (4096) a
+    /// piece is a record, so only what would not fit otherwise is cut.
     Stream {
         /// Index of the buffer argument.
         buffer_arg: u8,
@@ -297,7 +309,8 @@ pub enum Chunk {
         /// Index of the file position argument, where there is one.
         offset_arg: Option<u8>,
     },
-    /// A message of a socket, `length` bytes at `buffer`: never in pieces, but through another buffer where this one does not fit.
+    /// A message of a socket, `length` bytes at `buffer`: never in pieces, but through another buffer where
+    /// this one does not fit.
     Message {
         /// Index of the buffer argument.
         buffer_arg: u8,
@@ -347,15 +360,16 @@ pub struct Fault {
 
 /// The program's memory, as far as it has to be read to follow nested structures.
 pub trait UserMemory {
-    /// Copies `into.len()` bytes at `addr`, making pages resident as needed. At most 256 bytes are asked for at once; reads of texts never
-    /// cross a page, reads of structures may.
+    /// Copies `into.len()` bytes at `addr`, making pages resident as needed. At most 256 bytes are asked for
+    /// at once; reads of texts never cross a page, reads of structures may.
     ///
     /// # Errors
     /// [`Fault`] where the program has no readable memory there, or where filling failed.
     fn read(&mut self, addr: u64, into: &mut [u8]) -> Result<(), Fault>;
 }
 
-/// A run of bytes that the kernel will touch. `len` is never 0, and `addr + len` never exceeds [`USER_END`](crate::addr::USER_END).
+/// A run of bytes that the kernel will touch. `len` is never 0, and `addr + len` never exceeds
+/// [`USER_END`](crate::addr::USER_END).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Span {
     /// First byte.

@@ -1,4 +1,5 @@
-//! Structures that point at more memory: `iovec`, `msghdr`, signal mask boxes, handles, extended attributes, kexec segments.
+//! Structures that point at more memory: `iovec`, `msghdr`, signal mask boxes, handles, extended attributes,
+//! kexec segments.
 
 use super::expand::{Walk, count, u32_of, u64_of};
 use super::{Direction, Fault, Span, UserMemory};
@@ -20,8 +21,14 @@ const MAX_HANDLE: u32 = 128;
 const MAX_SEGMENTS: u64 = 16;
 
 impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
-    /// An `iovec` array and, with a direction, what it names. More than 1024 are refused by the kernel unseen.
-    pub(super) fn iovec(&mut self, addr: u64, entries: u64, direction: Option<Direction>) -> Result<(), Fault> {
+    /// An `iovec` array and, with a direction, what it names. More than 1024 are refused by the kernel
+    /// unseen.
+    pub(super) fn iovec(
+        &mut self,
+        addr: u64,
+        entries: u64,
+        direction: Option<Direction>,
+    ) -> Result<(), Fault> {
         if entries > MAX_IOVECS || addr == 0 {
             return Ok(());
         }
@@ -62,7 +69,8 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         self.iovec(vector, entries, Some(payload))
     }
 
-    /// An array of `mmsghdr`. The kernel takes 1024 of a longer one, and writes each message's count back in both directions.
+    /// An array of `mmsghdr`. The kernel takes 1024 of a longer one, and writes each message's count back in
+    /// both directions.
     pub(super) fn mmsghdr(&mut self, addr: u64, messages: u32, payload: Direction) -> Result<(), Fault> {
         let messages = u64::from(messages).min(MAX_IOVECS);
         self.touch(addr, messages * MMSGHDR, InOut);
@@ -89,7 +97,8 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         Ok(())
     }
 
-    /// The value of setsockopt, and what it names: the program of a classic packet filter, the old counters of a packet table.
+    /// The value of setsockopt, and what it names: the program of a classic packet filter, the old counters
+    /// of a packet table.
     pub(super) fn sock_opt(&mut self, addr: u64) -> Result<(), Fault> {
         const SOL_IP: u32 = 0;
         const SOL_SOCKET: u32 = 1;
@@ -207,8 +216,8 @@ impl<M: UserMemory, F: FnMut(Span)> Walk<'_, M, F> {
         Ok(())
     }
 
-    /// clone stores the thread id for `CLONE_PARENT_SETTID` (or a descriptor, `CLONE_PIDFD`) in the parent, for `CLONE_CHILD_SETTID` in the
-    /// child, and clears the child's for `CLONE_CHILD_CLEARTID`.
+    /// clone stores the thread id for `CLONE_PARENT_SETTID` (or a descriptor, `CLONE_PIDFD`) in the parent,
+    /// for `CLONE_CHILD_SETTID` in the child, and clears the child's for `CLONE_CHILD_CLEARTID`.
     pub(super) fn clone_tid(&mut self, addr: u64) {
         const ANY: u64 = 0x1000 | 0x10_0000 | 0x20_0000 | 0x100_0000;
         if self.arg(0) & ANY != 0 {

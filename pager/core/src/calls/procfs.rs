@@ -1,4 +1,5 @@
-//! Names in `/proc` and `/dev/fd` that mean something else to a paged program: its executable, and the descriptors that are the pager's.
+//! Names in `/proc` and `/dev/fd` that mean something else to a paged program: its executable, and the
+//! descriptors that are the pager's.
 
 use super::maps::List;
 
@@ -21,7 +22,9 @@ pub fn named(path: &[u8], pid: u32) -> Option<Named> {
     let mut parts = path.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".");
     match (parts.next()?, parts.next()?) {
         (b"dev", b"fd") => parts.next().and_then(number).map(Named::Descriptor),
-        (b"proc", who) if who == b"self" || who == b"thread-self" || number(who) == i32::try_from(pid).ok() => {
+        (b"proc", who)
+            if who == b"self" || who == b"thread-self" || number(who) == i32::try_from(pid).ok() =>
+        {
             let mut part = parts.next()?;
             if part == b"task" && who != b"thread-self" {
                 parts.next()?;
@@ -48,7 +51,8 @@ pub fn list_of_mappings(path: &[u8], pid: u32) -> Option<List> {
     }
 }
 
-/// Whose descriptors the directory at `path` lists: `path` is a link of `/proc/self/fd`, as the kernel tells it. The number of a process.
+/// Whose descriptors the directory at `path` lists: `path` is a link of `/proc/self/fd`, as the kernel tells
+/// it. The number of a process.
 pub fn listed(path: &[u8]) -> Option<u32> {
     let path = path.strip_suffix(b"/fd").or_else(|| path.strip_suffix(b"/fdinfo"))?;
     let mut parts = path.rsplit(|byte| *byte == b'/');
@@ -64,14 +68,17 @@ fn number(text: &[u8]) -> Option<i32> {
     text.parse().ok()
 }
 
-/// Removes the entries for which `hidden` says so from what getdents64 (with `layout`, getdents) has stored; how many bytes are left.
+/// Removes the entries for which `hidden` says so from what getdents64 (with `layout`, getdents) has stored;
+/// how many bytes are left.
 ///
 /// Entries that do not make sense end the search: what follows stays as it is.
 pub fn without(entries: &mut [u8], layout: Layout, hidden: impl Fn(i32) -> bool) -> usize {
     let (mut from, mut to) = (0, 0);
     while let Some(length) = entries.get(from + 16..from + 18) {
         let length = usize::from(u16::from_ne_bytes([length[0], length[1]]));
-        let Some(entry) = entries.get(from..from + length).filter(|entry| entry.len() > layout.name()) else { break };
+        let Some(entry) = entries.get(from..from + length).filter(|entry| entry.len() > layout.name()) else {
+            break;
+        };
         let name = &entry[layout.name()..];
         let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
         if !number(&name[..end]).is_some_and(&hidden) {
@@ -111,28 +118,47 @@ mod tests {
 
     #[test]
     fn the_executable_has_many_names() {
-        for path in
-            ["/proc/self/exe", "/proc/thread-self/exe", "/proc/12/exe", "//proc/./self//exe", "/proc/12/task/13/exe"]
-        {
+        for path in [
+            "/proc/self/exe",
+            "/proc/thread-self/exe",
+            "/proc/12/exe",
+            "//proc/./self//exe",
+            "/proc/12/task/13/exe",
+        ] {
             assert_eq!(named(path.as_bytes(), 12), Some(Named::Executable), "{path}");
         }
-        for path in
-            ["proc/self/exe", "/proc/13/exe", "/proc/self/exe/", "/proc/012/exe", "/proc/self/exe/x", "/proc/self", "/"]
-        {
+        for path in [
+            "proc/self/exe",
+            "/proc/13/exe",
+            "/proc/self/exe/",
+            "/proc/012/exe",
+            "/proc/self/exe/x",
+            "/proc/self",
+            "/",
+        ] {
             assert_eq!(named(path.as_bytes(), 12), None, "{path}");
         }
     }
 
     #[test]
     fn a_descriptor_too() {
-        for path in
-            ["/proc/self/fd/7", "/dev/fd/7", "/proc/12/fdinfo/7", "/proc/thread-self/fd/7/x", "/proc/self/task/12/fd/7"]
-        {
+        for path in [
+            "/proc/self/fd/7",
+            "/dev/fd/7",
+            "/proc/12/fdinfo/7",
+            "/proc/thread-self/fd/7/x",
+            "/proc/self/task/12/fd/7",
+        ] {
             assert_eq!(named(path.as_bytes(), 12), Some(Named::Descriptor(7)), "{path}");
         }
-        for path in
-            ["/proc/self/fd", "/proc/self/fd/07", "/proc/13/fd/7", "/dev/fd/+7", "/dev/fd/99999999999", "/dev/null"]
-        {
+        for path in [
+            "/proc/self/fd",
+            "/proc/self/fd/07",
+            "/proc/13/fd/7",
+            "/dev/fd/+7",
+            "/dev/fd/99999999999",
+            "/dev/null",
+        ] {
             assert_eq!(named(path.as_bytes(), 12), None, "{path}");
         }
     }
@@ -173,7 +199,8 @@ mod tests {
     #[test]
     fn entries_are_taken_out_and_the_rest_moves_up() {
         for layout in [Layout::Old, Layout::New] {
-            let all = |names: &[&str]| -> Vec<u8> { names.iter().flat_map(|name| entry(name, layout)).collect() };
+            let all =
+                |names: &[&str]| -> Vec<u8> { names.iter().flat_map(|name| entry(name, layout)).collect() };
             let mut entries = all(&[".", "..", "0", "4096", "5", "4100"]);
             let left = without(&mut entries, layout, |number| number >= 4096);
             assert_eq!(entries[..left], all(&[".", "..", "0", "5"]));

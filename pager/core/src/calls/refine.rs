@@ -1,11 +1,12 @@
-//! What the arguments say beyond the row: whether this very call waits, whether it has to be refused, and where its signal mask is.
+//! What the arguments say beyond the row: whether this very call waits, whether it has to be refused, and
+//! where its signal mask is.
 
 use super::{Restart, Row, Shape, control, futex, ioctl};
 
 /// What a signal does to this call with these arguments. As `row.restart`, but exact for futex and fcntl.
 ///
-/// Not seen here: socket timeouts (`SO_RCVTIMEO`, `SO_SNDTIMEO`), which turn `Restartable` into `NeverAfterHandler` for the socket's calls,
-/// and descriptors with `O_NONBLOCK`, which do not wait.
+/// Not seen here: socket timeouts (`SO_RCVTIMEO`, `SO_SNDTIMEO`), which turn `Restartable` into
+/// `NeverAfterHandler` for the socket's calls, and descriptors with `O_NONBLOCK`, which do not wait.
 pub fn blocking(row: &Row, args: &[u64; 6]) -> Restart {
     match row.number {
         futex::CALL => futex::blocking(args[1], args[3]),
@@ -23,8 +24,8 @@ const EINVAL: i32 = 22;
 const ENOTTY: i32 = 25;
 const ENOPROTOOPT: i32 = 92;
 
-/// The errno to answer, unasked, when these arguments of an otherwise served call set up what a pager cannot carry: memory that the kernel or
-/// a device touches after the call, dispatch of system calls.
+/// The errno to answer, unasked, when these arguments of an otherwise served call set up what a pager cannot
+/// carry: memory that the kernel or a device touches after the call, dispatch of system calls.
 pub fn refusal(row: &Row, args: &[u64; 6]) -> Option<i32> {
     const SOL_SOCKET: u32 = 1;
     const SO_ZEROCOPY: u32 = 60;
@@ -51,7 +52,8 @@ pub enum MaskArgument {
     Boxed(u8),
 }
 
-/// The mask argument of ppoll, pselect6, epoll_pwait, epoll_pwait2 and rt_sigsuspend; `None` for every other call.
+/// The mask argument of ppoll, pselect6, epoll_pwait, epoll_pwait2 and rt_sigsuspend; `None` for every other
+/// call.
 pub fn signal_mask(row: &Row) -> Option<MaskArgument> {
     row.pointers.iter().find_map(|pointer| match pointer.shape {
         Shape::Sigset(_) => Some(MaskArgument::Direct(pointer.argument)),

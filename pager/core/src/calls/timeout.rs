@@ -1,7 +1,8 @@
-//! Timeouts that count from a call's start: which calls have one, and what is left of it when the call is made again.
+//! Timeouts that count from a call's start: which calls have one, and what is left of it when the call is
+//! made again.
 //!
-//! Only of calls that the kernel ends with EINTR after any handler, and where it does not write down itself what is left (as select, pselect and
-//! ppoll do), or wait for a time of the clock.
+//! Only of calls that the kernel ends with EINTR after any handler, and where it does not write down itself
+//! what is left (as select, pselect and ppoll do), or wait for a time of the clock.
 
 use super::futex;
 
@@ -51,7 +52,8 @@ pub fn milliseconds_left(given: u64, passed_ns: u64) -> u64 {
     if waits > 0 { waits.saturating_sub(passed).max(0) as u64 } else { given }
 }
 
-/// The seconds and nanoseconds that are left of `given` after `passed_ns`. What is too long for nanoseconds in 64 bits becomes 584 years.
+/// The seconds and nanoseconds that are left of `given` after `passed_ns`. What is too long for nanoseconds
+/// in 64 bits becomes 584 years.
 pub const fn span_left([seconds, ns]: [u64; 2], passed_ns: u64) -> [u64; 2] {
     let left = seconds.saturating_mul(NS).saturating_add(ns).saturating_sub(passed_ns);
     [left / NS, left % NS]

@@ -1,7 +1,9 @@
-//! How many bytes one read or write moves at most, and which lengths the kernel refuses before it looks at anything else that it points at.
+//! How many bytes one read or write moves at most, and which lengths the kernel refuses before it looks at
+//! anything else that it points at.
 //!
-//! Source: vfs_read and rw_verify_area (fs/read_write.c), import_ubuf and __import_iovec (lib/iov_iter.c) of Linux. The pager needs it where it makes a call
-//! in pieces: each piece looks fine by itself, though the whole would be refused or cut short.
+//! Source: vfs_read and rw_verify_area (fs/read_write.c), import_ubuf and __import_iovec (lib/iov_iter.c) of
+//! Linux. The pager needs it where it makes a call in pieces: each piece looks fine by itself, though the
+//! whole would be refused or cut short.
 
 use crate::addr::USER_END;
 
@@ -17,7 +19,8 @@ pub enum Transfer {
     AtMost(u64),
 }
 
-/// A buffer of read, write and their kin: its whole length has to be a good one, though no more than [`MAX_TRANSFER`] is used of it.
+/// A buffer of read, write and their kin: its whole length has to be a good one, though no more than
+/// [`MAX_TRANSFER`] is used of it.
 pub const fn of_buffer(addr: u64, len: u64) -> Transfer {
     if is_negative(len) || !is_users(addr, len) {
         Transfer::Refused
@@ -32,7 +35,8 @@ pub const fn of_single(addr: u64, len: u64) -> Transfer {
     if is_users(addr, len) { Transfer::AtMost(len) } else { Transfer::Refused }
 }
 
-/// The buffers of a vector, each an address and a length. One bad buffer has all refused, even behind those that would be used.
+/// The buffers of a vector, each an address and a length. One bad buffer has all refused, even behind those
+/// that would be used.
 pub fn of_vector(parts: impl ExactSizeIterator<Item = (u64, u64)> + Clone) -> Transfer {
     if parts.clone().any(|(_, len)| is_negative(len)) {
         return Transfer::Refused;
@@ -46,8 +50,8 @@ pub fn of_vector(parts: impl ExactSizeIterator<Item = (u64, u64)> + Clone) -> Tr
     Transfer::AtMost(parts.fold(0, |sum: u64, (_, len)| sum.saturating_add(len)).min(MAX_TRANSFER))
 }
 
-/// Whether a transfer of `len` bytes at `position` in a file ends where no file reaches. The kernel refuses it, or knows better: some files of its own have
-/// such places.
+/// Whether a transfer of `len` bytes at `position` in a file ends where no file reaches. The kernel refuses
+/// it, or knows better: some files of its own have such places.
 pub const fn leaves_file(position: u64, len: u64) -> bool {
     is_negative(position) || is_negative(position.wrapping_add(len))
 }

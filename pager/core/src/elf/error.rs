@@ -117,8 +117,8 @@ const SEGMENT_MASK: u64 = 0x7ff;
 const VALUE_MAX: u64 = (1 << SEGMENT_SHIFT) - 1;
 
 impl ElfError {
-    /// The error as one number for the control block: kind in the top 5 bits, segment in the next 11, value in the low 48. A value of more
-    /// than 48 bits, which only a hostile file has, becomes the largest.
+    /// The error as one number for the control block: kind in the top 5 bits, segment in the next 11, value
+    /// in the low 48. A value of more than 48 bits, which only a hostile file has, becomes the largest.
     pub fn code(self) -> u64 {
         let (kind, segment, value) = match self {
             ElfError::Unknown => (0, 0, 0),

@@ -1,11 +1,12 @@
 //! What an exec needs to know of an ELF file, read from hostile bytes.
 //!
-//! Follows `fs/binfmt_elf.c` and `fs/binfmt_script.c` of Linux: what the kernel runs, this accepts, except where running it could only end
-//! in a crash (truncated files, overlapping segments). Takes byte slices, does no I/O, never panics, allocates only the list of segments,
-//! whose length the format bounds. Does *not* read sections, symbols, notes or relocations: those are the interpreter's business.
+//! Follows `fs/binfmt_elf.c` and `fs/binfmt_script.c` of Linux: what the kernel runs, this accepts, except
+//! where running it could only end in a crash (truncated files, overlapping segments). Takes byte slices,
+//! does no I/O, never panics, allocates only the list of segments, whose length the format bounds. Does *not*
+//! read sections, symbols, notes or relocations: those are the interpreter's business.
 //!
-//! Use: read the first bytes of the file; if [`script()`] answers, start its interpreter instead; else [`Header::parse`], read
-//! [`Header::table_bytes`] bytes at [`Header::phoff`], then [`Program::parse`].
+//! Use: read the first bytes of the file; if [`script()`] answers, start its interpreter instead; else
+//! [`Header::parse`], read [`Header::table_bytes`] bytes at [`Header::phoff`], then [`Program::parse`].
 
 mod error;
 mod pieces;
@@ -42,7 +43,8 @@ pub enum Kind {
 pub struct Header {
     /// Whether the addresses in the file are final.
     pub kind: Kind,
-    /// Address of the first instruction, before any bias. Not checked: a wrong one is the program's own fault.
+    /// Address of the first instruction, before any bias. Not checked: a wrong one is the program's own
+    /// fault.
     pub entry: u64,
     /// File offset of the program header table, which lies inside the file.
     pub phoff: u64,
@@ -126,7 +128,8 @@ fn check_identity(first_bytes: &[u8]) -> Result<(), ElfError> {
     }
 }
 
-/// Little-endian fields of a record whose length the caller has checked; what lies past its end reads as zero.
+/// Little-endian fields of a record whose length the caller has checked; what lies past its end reads as
+/// zero.
 mod field {
     fn bytes_at<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
         record.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])

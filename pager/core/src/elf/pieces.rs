@@ -7,9 +7,10 @@
 //! |<------ file piece ------>|<-- zero piece -->|
 //! ```
 //!
-//! The last page of the file piece, where zeros begin inside it, is zeroed from there on if the segment is writable. If it is not, the
-//! kernel's attempt to zero it fails and is ignored: what follows in the file shows through. The zero piece is always readable and writable,
-//! whatever the segment says (`vm_brk_flags`), and executable where the segment is.
+//! The last page of the file piece, where zeros begin inside it, is zeroed from there on if the segment is
+//! writable. If it is not, the kernel's attempt to zero it fails and is ignored: what follows in the file
+//! shows through. The zero piece is always readable and writable, whatever the segment says (`vm_brk_flags`),
+//! and executable where the segment is.
 
 use crate::addr::{PAGE_SIZE, PageNum, PageRange, USER_END, VirtAddr};
 use crate::area::{Backing, ImageId, Protection};
@@ -56,14 +57,16 @@ impl Piece {
         let range = PageRange::new(self.range.start(), self.range.end().min(end))?;
         let backing = match self.backing {
             PieceBacking::Zero => PieceBacking::Zero,
-            PieceBacking::File { offset, valid } => PieceBacking::File { offset, valid: valid.min(range.bytes()) },
+            PieceBacking::File { offset, valid } => {
+                PieceBacking::File { offset, valid: valid.min(range.bytes()) }
+            }
         };
         Some(Piece { range, backing, ..self })
     }
 }
 
-/// The one or two areas that `segment` becomes, ascending. `bias` is a multiple of [`PAGE_SIZE`]; nothing comes out for one that moves the
-/// segment out of user space.
+/// The one or two areas that `segment` becomes, ascending. `bias` is a multiple of [`PAGE_SIZE`]; nothing
+/// comes out for one that moves the segment out of user space.
 pub fn pieces(segment: &Segment, bias: u64) -> impl Iterator<Item = Piece> + use<> {
     file_piece(segment, bias).into_iter().chain(zero_piece(segment, bias))
 }
@@ -73,8 +76,11 @@ fn file_piece(segment: &Segment, bias: u64) -> Option<Piece> {
     let lead = VirtAddr(segment.vaddr).page_offset();
     let offset = segment.offset.checked_sub(lead)?;
     let ends_in_zeros = segment.memsz > segment.filesz && segment.protection.contains(Protection::WRITE);
-    let valid =
-        if ends_in_zeros { lead + segment.filesz } else { segment.file_len.saturating_sub(offset).min(range.bytes()) };
+    let valid = if ends_in_zeros {
+        lead + segment.filesz
+    } else {
+        segment.file_len.saturating_sub(offset).min(range.bytes())
+    };
     Some(Piece { range, backing: PieceBacking::File { offset, valid }, protection: segment.protection })
 }
 

@@ -31,15 +31,18 @@ pub struct Interpreter {
 pub struct Program {
     /// The file's header.
     pub header: Header,
-    /// What to map, at least one, ascending and without overlap. Two may share a page: the later one then has it.
+    /// What to map, at least one, ascending and without overlap. Two may share a page: the later one then has
+    /// it.
     pub segments: Vec<Segment>,
     /// The program that does the rest of the loading.
     pub interpreter: Option<Interpreter>,
-    /// Whether the program asks for an executable stack. One that says nothing does not get one (x86-64, Linux 5.8 and later).
+    /// Whether the program asks for an executable stack. One that says nothing does not get one (x86-64,
+    /// Linux 5.8 and later).
     pub stack_executable: bool,
     /// Address of the program header table in memory, before any bias, if it is mapped: `AT_PHDR`.
     pub phdr_vaddr: Option<u64>,
-    /// What the bias of a position-independent program must be a multiple of: the largest alignment of a segment, at least a page.
+    /// What the bias of a position-independent program must be a multiple of: the largest alignment of a
+    /// segment, at least a page.
     pub align: u64,
 }
 
@@ -75,7 +78,8 @@ impl Program {
             .expect("a parsed program has ascending segments that are not empty")
     }
 
-    /// All pieces of all segments, ascending and disjoint: where two segments share a page, it is the later one's.
+    /// All pieces of all segments, ascending and disjoint: where two segments share a page, it is the later
+    /// one's.
     pub fn pieces(&self, bias: u64) -> impl Iterator<Item = Piece> + '_ {
         self.segments.iter().enumerate().flat_map(move |(index, segment)| {
             let next = self.segments.get(index + 1).and_then(|next| pieces(next, bias).next());

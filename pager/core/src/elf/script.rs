@@ -10,15 +10,17 @@ const LAST: usize = SCRIPT_BYTES - 1;
 /// What a script's first line asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Script<'a> {
-    /// Path of the interpreter. Empty where a NUL byte or the end of the file stands in its place: Linux then answers `EACCES`.
+    /// Path of the interpreter. Empty where a NUL byte or the end of the file stands in its place: Linux then
+    /// answers `EACCES`.
     pub interpreter: &'a [u8],
-    /// The rest of the line, spaces inside it included, as one argument. Empty, but there, where blanks and then a NUL byte or the end of
-    /// a short file follow the path: so Linux has it.
+    /// The rest of the line, spaces inside it included, as one argument. Empty, but there, where blanks and
+    /// then a NUL byte or the end of a short file follow the path: so Linux has it.
     pub argument: Option<&'a [u8]>,
 }
 
-/// Reads the `#!` line in a file's first bytes; of more than [`SCRIPT_BYTES`] the rest is not looked at. `None` where there is none that
-/// names an interpreter, or where the interpreter's path may go on out of sight.
+/// Reads the `#!` line in a file's first bytes; of more than [`SCRIPT_BYTES`] the rest is not looked at.
+/// `None` where there is none that names an interpreter, or where the interpreter's path may go on out of
+/// sight.
 pub fn script(first_bytes: &[u8]) -> Option<Script<'_>> {
     let buffer = Buffer(first_bytes.get(..SCRIPT_BYTES).unwrap_or(first_bytes));
     if !buffer.0.starts_with(b"#!") {

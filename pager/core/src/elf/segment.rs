@@ -3,7 +3,8 @@
 use crate::addr::{PageRange, VirtAddr};
 use crate::area::Protection;
 
-/// A `PT_LOAD` entry, checked: not empty in memory, `filesz <= memsz`, inside user space, its file bytes inside the file.
+/// A `PT_LOAD` entry, checked: not empty in memory, `filesz <= memsz`, inside user space, its file bytes
+/// inside the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Segment {
     /// Address of the first byte, before any bias.

@@ -15,8 +15,8 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Compares `cap` with the pool and the `sum` of all accounts: what has been missing (or, below zero, too much) at several looks in a row goes
-    /// to the pool.
+    /// Compares `cap` with the pool and the `sum` of all accounts: what has been missing (or, below zero, too
+    /// much) at several looks in a row goes to the pool.
     pub fn look(&mut self, pool: &Pool, cap: u64, sum: u64) {
         let free = pool.free.load(Ordering::Acquire);
         let missing = (cap.min(NO_CAP) as i64).wrapping_sub(free).wrapping_sub(sum as i64);

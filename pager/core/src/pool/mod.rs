@@ -1,8 +1,9 @@
 //! The pool: how the processes of a run share one cap (`--children share`).
 //!
-//! A page may be resident only against *credit*. The pool holds what is not lent; each process holds some on its [`Account`], which is its cap
-//! for now. It takes more in batches before it fills, keeps it while it has pages, and gives back what it does not need. A process that gets none
-//! evicts from its own. Nobody ever waits for another process.
+//! A page may be resident only against *credit*. The pool holds what is not lent; each process holds some on
+//! its [`Account`], which is its cap for now. It takes more in batches before it fills, keeps it while it has
+//! pages, and gives back what it does not need. A process that gets none evicts from its own. Nobody ever
+//! waits for another process.
 //!
 //! | event | credit |
 //! |---|---|
@@ -14,13 +15,14 @@
 //! | death, native exec | given back by the supervisor's sweep |
 //! | other cap | the difference goes to the pool, which may be in debt then |
 //!
-//! So the sum of all credit, and with it of all resident pages, is at most the cap and the least of each process that was started on debt.
-//! `free + sum(credit + moving) = cap` holds but for the instant in which credit goes from one number to another; a process that is killed in
-//! that instant takes it along, and the supervisor's [`Audit`] notices.
+//! So the sum of all credit, and with it of all resident pages, is at most the cap and the least of each
+//! process that was started on debt. `free + sum(credit + moving) = cap` holds but for the instant in which
+//! credit goes from one number to another; a process that is killed in that instant takes it along, and the
+//! supervisor's [`Audit`] notices.
 //!
-//! The *fair part* ([`level()`]) is the water level: what each hungry process can have if the others keep what they have up to the same. While nobody
-//! is hungry it is no limit. A process that sleeps is *idle*: what it has beyond the least is there for the hungry. It gets its fair part again
-//! once it faults.
+//! The *fair part* ([`level()`]) is the water level: what each hungry process can have if the others keep
+//! what they have up to the same. While nobody is hungry it is no limit. A process that sleeps is *idle*:
+//! what it has beyond the least is there for the hungry. It gets its fair part again once it faults.
 
 mod audit;
 mod level;
@@ -30,11 +32,14 @@ pub use level::level;
 
 use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
-/// Credit that every process may have at any time: what one instruction, the buffers of a system call and a batch to evict may need at once.
+/// Credit that every process may have at any time: what one instruction, the buffers of a system call and a
+/// batch to evict may need at once.
 pub const LEAST_CREDIT: u64 = 64;
-/// Processes that are started even where the cap has no room for the least of each. All together exceed a small cap by what these have: 4 MiB.
+/// Processes that are started even where the cap has no room for the least of each. All together exceed a
+/// small cap by what these have: 4 MiB.
 pub const EXTRA_PROCESSES: u64 = 16;
-/// The cap of a run without one, as far as the pool is concerned: no program gets there, and sums of it do not overflow.
+/// The cap of a run without one, as far as the pool is concerned: no program gets there, and sums of it do
+/// not overflow.
 pub const NO_CAP: u64 = 1 << 40;
 /// The fair part while nobody is hungry.
 pub const NO_LEVEL: u64 = u64::MAX;
@@ -101,7 +106,8 @@ impl Pool {
 
     /// Changes the cap by the difference of two.
     pub fn resize(&self, before: u64, after: u64) {
-        self.free.fetch_add((after.min(NO_CAP) as i64).wrapping_sub(before.min(NO_CAP) as i64), Ordering::AcqRel);
+        self.free
+            .fetch_add((after.min(NO_CAP) as i64).wrapping_sub(before.min(NO_CAP) as i64), Ordering::AcqRel);
     }
 
     /// Most pages that a process with `credit` could have now.
@@ -115,7 +121,8 @@ impl Pool {
         self.free.load(Ordering::Relaxed) < 0 || self.asked.load(Ordering::Relaxed) > 0
     }
 
-    /// Takes credit so that `account` has enough for `pages`, or as much as it may have; `batch` pages at least.
+    /// Takes credit so that `account` has enough for `pages`, or as much as it may have; `batch` pages at
+    /// least.
     pub fn raise(&self, account: &Account, pages: u64, batch: u64) {
         let held = account.credit.load(Ordering::Relaxed);
         if pages <= held {
@@ -142,7 +149,8 @@ impl Pool {
         }
     }
 
-    /// Takes off `account` what it owes to others now. It is moving until its pages are gone: then comes [`Pool::pay`].
+    /// Takes off `account` what it owes to others now. It is moving until its pages are gone: then comes
+    /// [`Pool::pay`].
     pub fn collect(&self, account: &Account, batch: u64, occasion: Occasion) -> u64 {
         if occasion == Occasion::Fault && account.is_idle() {
             account.idle.store(0, Ordering::Relaxed);
@@ -203,8 +211,8 @@ impl Pool {
         }
     }
 
-    /// Sets credit for a child with `pages` aside, and says how much: what the pool does not have comes from `account`, down to half of what both
-    /// have. Its pages have to go before the child is made.
+    /// Sets credit for a child with `pages` aside, and says how much: what the pool does not have comes from
+    /// `account`, down to half of what both have. Its pages have to go before the child is made.
     pub fn endow(&self, account: &Account, pages: u64) -> u64 {
         let wanted = pages.max(LEAST_CREDIT);
         let got = self.take(wanted);
@@ -224,7 +232,8 @@ impl Pool {
         got + shared + debt
     }
 
-    /// Starts an account anew with `credit` that was set aside for it, giving back what its last owner left; without any, with the least.
+    /// Starts an account anew with `credit` that was set aside for it, giving back what its last owner left;
+    /// without any, with the least.
     pub fn open(&self, account: &Account, credit: Option<u64>) {
         let left = account.credit.swap(credit.unwrap_or(LEAST_CREDIT), Ordering::AcqRel);
         let left = left.wrapping_add(account.moving.swap(0, Ordering::AcqRel));
@@ -238,7 +247,9 @@ impl Pool {
 
     /// Gives back all that an account has.
     pub fn close(&self, account: &Account) {
-        self.give(account.credit.swap(0, Ordering::AcqRel).wrapping_add(account.moving.swap(0, Ordering::AcqRel)));
+        self.give(
+            account.credit.swap(0, Ordering::AcqRel).wrapping_add(account.moving.swap(0, Ordering::AcqRel)),
+        );
         account.hungry.store(0, Ordering::Relaxed);
     }
 }
@@ -294,7 +305,10 @@ mod tests {
         pool.raise(&account, 90, BATCH);
         assert_eq!(credit(&account), 96, "there is enough");
         pool.raise(&account, 300, BATCH);
-        assert_eq!((credit(&account), free(&pool), account.hungry.load(Ordering::Relaxed)), (164, 0, HUNGRY_LOOKS));
+        assert_eq!(
+            (credit(&account), free(&pool), account.hungry.load(Ordering::Relaxed)),
+            (164, 0, HUNGRY_LOOKS)
+        );
     }
 
     #[test]
@@ -369,7 +383,8 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever processes do, credit is neither made nor lost, nobody has less than was promised, and only starts go on debt.
+        /// Whatever processes do, credit is neither made nor lost, nobody has less than was promised, and
+        /// only starts go on debt.
         #[test]
         fn credit_is_conserved(steps in proptest::collection::vec((0_usize..4, 0_u64..600, 0_u8..6, 64_u64..500), 1..200)) {
             let pool = pool(1000, NO_LEVEL);

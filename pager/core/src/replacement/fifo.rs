@@ -16,7 +16,8 @@ pub struct Fifo {
 }
 
 impl Fifo {
-    /// A queue for at most `cap_pages` resident pages; `u64::MAX` stands for no cap: then nothing is tracked, and there are no victims.
+    /// A queue for at most `cap_pages` resident pages; `u64::MAX` stands for no cap: then nothing is tracked,
+    /// and there are no victims.
     pub fn new(cap_pages: u64) -> Fifo {
         Fifo { ledger: Ledger::new(), cap_pages }
     }

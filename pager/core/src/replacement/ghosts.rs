@@ -1,8 +1,9 @@
 //! A memory of pages that were evicted of late.
 //!
-//! A set-associative table of fingerprints with the time of eviction, as in the S3-FIFO paper (Yang et al., SOSP 2023, section 4.2): four
-//! bytes a ghost, its rank among them, instead of a queue with its own index. Time is counted in evictions. One page in 16,000 is taken for a ghost wrongly, and
-//! some ghosts are lost early where their set is crowded; both only make the policy a little worse.
+//! A set-associative table of fingerprints with the time of eviction, as in the S3-FIFO paper (Yang et al.,
+//! SOSP 2023, section 4.2): four bytes a ghost, its rank among them, instead of a queue with its own index.
+//! Time is counted in evictions. One page in 16,000 is taken for a ghost wrongly, and some ghosts are lost
+//! early where their set is crowded; both only make the policy a little worse.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -12,7 +13,8 @@ use crate::replacement::ledger::{hash, spread};
 
 const WAYS: usize = 4;
 const VACANT: u32 = 0;
-/// How finely a lifetime is measured; far below what a stamp can hold, so that it is overwritten long before it comes round again.
+/// How finely a lifetime is measured; far below what a stamp can hold, so that it is overwritten long before
+/// it comes round again.
 const TICKS: u64 = 1024;
 const TICK_BITS: u32 = 13;
 const TICK_MASK: u32 = (1 << TICK_BITS) - 1;

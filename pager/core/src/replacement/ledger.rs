@@ -1,4 +1,5 @@
-//! Queues of pages with an index: each page is in at most one queue, once, and is found there without a search.
+//! Queues of pages with an index: each page is in at most one queue, once, and is found there without a
+//! search.
 //!
 //! ```text
 //!   index:  hash(page) -> [ lane | number ]      4 bytes an entry, 78 to 85 % full
@@ -6,8 +7,8 @@
 //!   lane:   head -> [page][page][hole][page] <- tail     8 bytes a page, in chunks, its note among them
 //! ```
 //!
-//! Taking a page out of the middle leaves a hole; a lane with one hole for ten pages is packed. Numbers count what was ever appended to a
-//! lane, modulo [`NUMBERS`], so they stay right while the head moves on.
+//! Taking a page out of the middle leaves a hole; a lane with one hole for ten pages is packed. Numbers count
+//! what was ever appended to a lane, modulo [`NUMBERS`], so they stay right while the head moves on.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -16,7 +17,8 @@ use alloc::vec::Vec;
 use crate::addr::{PageNum, PageRange};
 
 const CHUNK: usize = 512;
-/// How many numbers there are before they repeat; one less than the index has room for, so that no index entry looks vacant.
+/// How many numbers there are before they repeat; one less than the index has room for, so that no index
+/// entry looks vacant.
 const NUMBERS: u32 = (1 << 31) - 1;
 const LANE_SHIFT: u32 = 31;
 const VACANT: u32 = u32::MAX;
@@ -283,7 +285,8 @@ impl<const LANES: usize> Ledger<LANES> {
         self.index[bucket] = (lane as u32) << LANE_SHIFT | number;
     }
 
-    /// Empties a bucket and moves those behind it that belong before it (deletion of linear probing, Knuth 6.4 algorithm R).
+    /// Empties a bucket and moves those behind it that belong before it (deletion of linear probing, Knuth
+    /// 6.4 algorithm R).
     fn vacate(&mut self, bucket: usize) {
         let mut hole = bucket;
         let mut seen = self.next(hole);
@@ -334,7 +337,8 @@ impl<const LANES: usize> Ledger<LANES> {
     }
 }
 
-/// Maps a page to one of `buckets`, evenly: multiplicative hashing, then scaling (Lemire's reduction) instead of a remainder.
+/// Maps a page to one of `buckets`, evenly: multiplicative hashing, then scaling (Lemire's reduction) instead
+/// of a remainder.
 pub fn spread(page: PageNum, buckets: usize) -> usize {
     ((u128::from(hash(page)) * buckets as u128) >> 64) as usize
 }

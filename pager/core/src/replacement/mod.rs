@@ -1,13 +1,13 @@
 //! Which resident page goes next.
 //!
-//! Private anonymous memory tells user space of no references, only of misses: a page that is in memory is used unseen. So every policy
-//! here is made of first-in-first-out queues, and what tells a page in use from one that is not is how soon it is missed after it went:
-//! a memory of pages that are gone, their *ghosts*.
+//! Private anonymous memory tells user space of no references, only of misses: a page that is in memory is
+//! used unseen. So every policy here is made of first-in-first-out queues, and what tells a page in use from
+//! one that is not is how soon it is missed after it went: a memory of pages that are gone, their *ghosts*.
 //!
-//! A policy holds page numbers and nothing else. It does not know areas, entries or slots, evicts nothing itself and takes no lock; the
-//! caller asks for victims, and gives back those that cannot go. Tracked pages cost at most 16 bytes each, ghosts included, and 32 KiB in all
-//! (see [`Policy::memory_bytes`]), every operation is O(1) amortised for each page, and a page is tracked once, however often it is
-//! installed.
+//! A policy holds page numbers and nothing else. It does not know areas, entries or slots, evicts nothing
+//! itself and takes no lock; the caller asks for victims, and gives back those that cannot go. Tracked pages
+//! cost at most 16 bytes each, ghosts included, and 32 KiB in all (see [`Policy::memory_bytes`]), every
+//! operation is O(1) amortised for each page, and a page is tracked once, however often it is installed.
 
 mod fifo;
 mod ghosts;
@@ -37,23 +37,26 @@ pub trait Policy {
     /// `page` is in memory now. A page that the policy still tracks counts as a new one.
     fn installed(&mut self, page: PageNum, how: Install);
 
-    /// Appends up to `wanted` pages to `out`, those to go first first, aligned clusters together where that costs little. They are tracked
-    /// no more: the caller evicts each or gives it back ([`Policy::put_back`]). Fewer come out only if fewer are tracked.
+    /// Appends up to `wanted` pages to `out`, those to go first first, aligned clusters together where that
+    /// costs little. They are tracked no more: the caller evicts each or gives it back
+    /// ([`Policy::put_back`]). Fewer come out only if fewer are tracked.
     ///
-    /// Tracked pages for which `resident` is false are dropped on the way. It must be true for one that is just being changed but will
-    /// stay in memory, or that page is never evicted again.
+    /// Tracked pages for which `resident` is false are dropped on the way. It must be true for one that is
+    /// just being changed but will stay in memory, or that page is never evicted again.
     fn victims(&mut self, wanted: usize, resident: impl Fn(PageNum) -> bool, out: &mut Vec<PageNum>);
 
-    /// A victim that could not go (it is pinned, or busy) is tracked again, as one that is in use. A caller that finds every victim pinned
-    /// gets the same ones again, and has to bound its attempts by [`Policy::len`].
+    /// A victim that could not go (it is pinned, or busy) is tracked again, as one that is in use. A caller
+    /// that finds every victim pinned gets the same ones again, and has to bound its attempts by
+    /// [`Policy::len`].
     fn put_back(&mut self, page: PageNum);
 
-    /// The pages of `range` are gone or changed their meaning: unmapped, discarded, mapped anew. O(pages of the range or pages tracked,
-    /// whichever are fewer).
+    /// The pages of `range` are gone or changed their meaning: unmapped, discarded, mapped anew. O(pages of
+    /// the range or pages tracked, whichever are fewer).
     fn forget(&mut self, range: PageRange);
 
-    /// Whether so many more pages are tracked than can be resident that it is time to [`Policy::sweep`]. Never so for callers that
-    /// [`Policy::forget`] all that is unmapped; for others O(1) to ask after each installation, and amortised O(1) to act upon.
+    /// Whether so many more pages are tracked than can be resident that it is time to [`Policy::sweep`].
+    /// Never so for callers that [`Policy::forget`] all that is unmapped; for others O(1) to ask after each
+    /// installation, and amortised O(1) to act upon.
     fn overgrown(&self) -> bool;
 
     /// Drops every page for which `resident` is false, as [`Policy::victims`] does.
@@ -74,7 +77,8 @@ pub trait Policy {
 /// The most pages that leave in one batch.
 pub const LARGEST_BATCH: u64 = 64;
 
-/// How many pages are asked for at once when `now` pages are resident, those that are about to come included, and `cap` may be.
+/// How many pages are asked for at once when `now` pages are resident, those that are about to come included,
+/// and `cap` may be.
 pub fn batch_of(now: u64, cap: u64) -> u64 {
     (cap / 16).clamp(1, LARGEST_BATCH).max(now.saturating_sub(cap).min(LARGEST_BATCH))
 }

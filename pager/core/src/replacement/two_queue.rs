@@ -1,5 +1,5 @@
-//! 2Q, after Johnson and Shasha, "2Q: A Low Overhead High Performance Buffer Management Replacement Algorithm", VLDB 1994 ("full version"), with a
-//! main queue that learns from misses alone.
+//! 2Q, after Johnson and Shasha, "2Q: A Low Overhead High Performance Buffer Management Replacement
+//! Algorithm", VLDB 1994 ("full version"), with a main queue that learns from misses alone.
 //!
 //! | there | here | |
 //! |---|---|---|
@@ -7,13 +7,15 @@
 //! | A1out | ghosts | pages that left memory of late |
 //! | Am | protected | pages that were missed while they were a ghost |
 //!
-//! Am is least-recently-used there. Here hits are not seen, so a page that leaves Am becomes a ghost as well: one that is in use is missed soon, and returns
-//! to Am instead of starting over. But first in, first out alone would have it miss once in every round of the queue. So each miss as a ghost in a row raises
-//! a page's *rank*, and with the rank doubles the number of rounds that it stays without asking: CLOCK's hand, with a count that misses set instead of hits.
-//! A page that went and is not missed in time loses its rank.
+//! Am is least-recently-used there. Here hits are not seen, so a page that leaves Am becomes a ghost as well:
+//! one that is in use is missed soon, and returns to Am instead of starting over. But first in, first out
+//! alone would have it miss once in every round of the queue. So each miss as a ghost in a row raises a
+//! page's *rank*, and with the rank doubles the number of rounds that it stays without asking: CLOCK's hand,
+//! with a count that misses set instead of hits. A page that went and is not missed in time loses its rank.
 //!
-//! Pages that stay without asking could stay for ever where nothing turns the queue: when the program has moved on to pages that are on probation. So
-//! one victim in [`TURN_EVERY`] is taken from the protected queue at least.
+//! Pages that stay without asking could stay for ever where nothing turns the queue: when the program has
+//! moved on to pages that are on probation. So one victim in [`TURN_EVERY`] is taken from the protected queue
+//! at least.
 
 use alloc::vec::Vec;
 
@@ -26,7 +28,8 @@ const PROBATION: usize = 0;
 const PROTECTED: usize = 1;
 /// What part of all pages is on probation; the paper has 25 %.
 const PROBATION_PART: usize = 10;
-/// But so many, if that is no more than the paper's part: what comes along with a missed page should not have to go before it is used.
+/// But so many, if that is no more than the paper's part: what comes along with a missed page should not have
+/// to go before it is used.
 const PROBATION_LEAST: usize = 16;
 const PROBATION_MOST_PART: usize = 4;
 /// What part of the cap is how many ghosts are remembered: the paper's 50 %.
@@ -80,9 +83,15 @@ pub struct TwoQueue {
 }
 
 impl TwoQueue {
-    /// Queues for at most `cap_pages` resident pages; `u64::MAX` stands for no cap: then nothing is tracked, and there are no victims.
+    /// Queues for at most `cap_pages` resident pages; `u64::MAX` stands for no cap: then nothing is tracked,
+    /// and there are no victims.
     pub fn new(cap_pages: u64) -> TwoQueue {
-        TwoQueue { ledger: Ledger::new(), ghosts: Ghosts::new(cap_pages / GHOST_PART), cap_pages, unturned: 0 }
+        TwoQueue {
+            ledger: Ledger::new(),
+            ghosts: Ghosts::new(cap_pages / GHOST_PART),
+            cap_pages,
+            unturned: 0,
+        }
     }
 
     /// The queue that the next victim comes from.
@@ -115,7 +124,8 @@ impl TwoQueue {
         }
     }
 
-    /// Takes the pages of `oldest`'s cluster that are old themselves, ascending, `oldest` (just popped) in its place; at most `room`.
+    /// Takes the pages of `oldest`'s cluster that are old themselves, ascending, `oldest` (just popped) in
+    /// its place; at most `room`.
     fn take_cluster(
         &mut self,
         (lane, oldest, rank): (usize, PageNum, u8),

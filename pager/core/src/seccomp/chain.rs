@@ -13,8 +13,8 @@ const STEP: usize = 4;
 /// Instructions at the head of each translated filter.
 const PROLOGUE: usize = 3;
 
-/// Which call installed a filter. Where the kernel has to have the filters (a program that runs natively), the older ones are known to allow that
-/// call, and no other.
+/// Which call installed a filter. Where the kernel has to have the filters (a program that runs natively),
+/// the older ones are known to allow that call, and no other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Made {
     /// seccomp(2).
@@ -40,7 +40,8 @@ pub fn path_has_room<'a>(new: &Filter, before: impl Iterator<Item = &'a Filter>)
     total <= LONGEST_PATH
 }
 
-/// Instructions of the eBPF program that bpf_convert_filter makes of a filter: this is what the kernel counts.
+/// Instructions of the eBPF program that bpf_convert_filter makes of a filter: this is what the kernel
+/// counts.
 fn translated(filter: &Filter) -> usize {
     PROLOGUE + filter.instructions().iter().map(translated_instruction).sum::<usize>()
 }
@@ -84,7 +85,8 @@ pub fn decode(mut bytes: &[u8]) -> Option<Vec<Entry>> {
         let word = |at: usize| Some(u32::from_le_bytes(header[at * WORD..][..WORD].try_into().ok()?));
         let (body, rest) = rest.split_at_checked((word(0)? as usize).checked_mul(INSTRUCTION_BYTES)?)?;
         let (instructions, _) = body.as_chunks::<INSTRUCTION_BYTES>();
-        let filter = Filter::check(instructions.iter().copied().map(Instruction::from_bytes).collect()).ok()?;
+        let filter =
+            Filter::check(instructions.iter().copied().map(Instruction::from_bytes).collect()).ok()?;
         let made = if word(1)? == 0 { Made::BySeccomp } else { Made::ByPrctl };
         entries.push(Entry { filter, made, flags: word(2)? });
         bytes = rest;

@@ -1,11 +1,12 @@
-//! Which filters are valid: bpf_check_classic and check_load_and_stores of net/core/filter.c, seccomp_check_filter of kernel/seccomp.c. All of them
-//! answer EINVAL, so it does not matter which complains first.
+//! Which filters are valid: bpf_check_classic and check_load_and_stores of net/core/filter.c,
+//! seccomp_check_filter of kernel/seccomp.c. All of them answer EINVAL, so it does not matter which complains
+//! first.
 
 use alloc::vec;
 
 use super::code::{
-    DATA_BYTES, DIV, JA, LD_ABS, LD_IMM, LD_LEN, LD_MEM, LDX_IMM, LDX_LEN, LDX_MEM, LSH, MEMORY_WORDS, NEG, RET_A,
-    RET_K, RSH, ST, STX, TAX, TXA, X, arithmetic, comparison,
+    DATA_BYTES, DIV, JA, LD_ABS, LD_IMM, LD_LEN, LD_MEM, LDX_IMM, LDX_LEN, LDX_MEM, LSH, MEMORY_WORDS, NEG,
+    RET_A, RET_K, RSH, ST, STX, TAX, TXA, X, arithmetic, comparison,
 };
 use super::instruction::{Instruction, LONGEST};
 
@@ -55,8 +56,9 @@ fn is_valid(filter: &[Instruction], at: usize) -> bool {
     }
 }
 
-/// No word of scratch memory may be read before it was written, on whatever way through the filter. The rules are the kernel's, to the letter:
-/// what stands behind a jump that nobody reaches counts as reached with everything written.
+/// No word of scratch memory may be read before it was written, on whatever way through the filter. The rules
+/// are the kernel's, to the letter: what stands behind a jump that nobody reaches counts as reached with
+/// everything written.
 fn memory_is_written_first(filter: &[Instruction]) -> Result<(), Invalid> {
     let mut reached_with = vec![u16::MAX; filter.len()];
     let mut written = 0u16;

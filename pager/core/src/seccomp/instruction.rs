@@ -23,7 +23,9 @@ pub struct Instruction {
 
 impl Instruction {
     /// From its bytes in memory.
-    pub const fn from_bytes([c0, c1, jump_true, jump_false, k0, k1, k2, k3]: [u8; INSTRUCTION_BYTES]) -> Instruction {
+    pub const fn from_bytes(
+        [c0, c1, jump_true, jump_false, k0, k1, k2, k3]: [u8; INSTRUCTION_BYTES],
+    ) -> Instruction {
         let (code, constant) = (u16::from_le_bytes([c0, c1]), u32::from_le_bytes([k0, k1, k2, k3]));
         Instruction { code, jump_true, jump_false, constant }
     }

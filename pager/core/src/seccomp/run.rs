@@ -1,8 +1,10 @@
-//! Running a filter. The kernel translates it to eBPF first; what that makes of the corners is said where they are.
+//! Running a filter. The kernel translates it to eBPF first; what that makes of the corners is said where
+//! they are.
 
 use super::code::{
-    ADD, AND, DATA_BYTES, DIV, JA, JEQ, JGE, JGT, LD_ABS, LD_IMM, LD_LEN, LD_MEM, LDX_IMM, LDX_LEN, LDX_MEM, LSH,
-    MEMORY_WORDS, MUL, NEG, OR, RET_A, RET_K, RSH, ST, STX, SUB, TAX, TXA, X, XOR, arithmetic, comparison,
+    ADD, AND, DATA_BYTES, DIV, JA, JEQ, JGE, JGT, LD_ABS, LD_IMM, LD_LEN, LD_MEM, LDX_IMM, LDX_LEN, LDX_MEM,
+    LSH, MEMORY_WORDS, MUL, NEG, OR, RET_A, RET_K, RSH, ST, STX, SUB, TAX, TXA, X, XOR, arithmetic,
+    comparison,
 };
 use super::instruction::{Data, Instruction};
 
@@ -59,7 +61,8 @@ fn holds(operation: u16, a: u32, operand: u32) -> bool {
     }
 }
 
-/// Arithmetic of 32 bits; nothing where it divides by zero. Shifts by an index register of 32 or more shift by its lower five bits, as eBPF's do.
+/// Arithmetic of 32 bits; nothing where it divides by zero. Shifts by an index register of 32 or more shift
+/// by its lower five bits, as eBPF's do.
 fn compute(operation: u16, a: u32, operand: u32) -> Option<u32> {
     Some(match operation {
         ADD => a.wrapping_add(operand),

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::code::{ADD, DIV, JA, JEQ, JSET, LD_ABS, LD_IMM, LD_MEM, LDX_IMM, LSH, RET_A, RET_K, ST, X};
-use super::{ARCH_X86_64, Action, Data, Filter, Instruction, LONGEST, Made, Verdict, decode, encode, path_has_room};
+use super::{
+    ARCH_X86_64, Action, Data, Filter, Instruction, LONGEST, Made, Verdict, decode, encode, path_has_room,
+};
 
 const ALLOW: u32 = 0x7fff_0000;
 const TRAP: u32 = 0x0003_0000;
@@ -38,7 +40,9 @@ fn every_word_of_a_call_can_be_loaded() {
     let loaded: Vec<u32> = (0..16).map(|word| answer(&[plain(LD_ABS, word * 4), plain(RET_A, 0)])).collect();
     assert_eq!(loaded[..6], [39, ARCH_X86_64, 0x3333_4444, 0x1111_2222, 0xcccc_dddd, 0xaaaa_bbbb]);
     assert_eq!(loaded[14..], [0x7777_8888, 0x5555_6666]);
-    assert!(!is_valid(&[plain(LD_ABS, 64), plain(RET_A, 0)]) && !is_valid(&[plain(LD_ABS, 2), plain(RET_A, 0)]));
+    assert!(
+        !is_valid(&[plain(LD_ABS, 64), plain(RET_A, 0)]) && !is_valid(&[plain(LD_ABS, 2), plain(RET_A, 0)])
+    );
 }
 
 #[test]
@@ -57,7 +61,9 @@ fn shifts_by_a_register_wrap_and_constant_ones_must_fit() {
 #[test]
 fn jumps_stay_inside_and_filters_end_by_returning() {
     assert!(is_valid(&[plain(JA, 0), plain(RET_K, 0)]) && !is_valid(&[plain(JA, 1), plain(RET_K, 0)]));
-    assert!(!is_valid(&[jump(JEQ, 0, 0, 1), plain(RET_K, 0)]) && !is_valid(&[plain(ADD, 1)]) && !is_valid(&[]));
+    assert!(
+        !is_valid(&[jump(JEQ, 0, 0, 1), plain(RET_K, 0)]) && !is_valid(&[plain(ADD, 1)]) && !is_valid(&[])
+    );
     assert!(is_valid(&[plain(RET_K, 0); LONGEST]) && !is_valid(&[plain(RET_K, 0); LONGEST + 1]));
 }
 
@@ -93,8 +99,9 @@ fn instruction() -> impl Strategy<Value = Instruction> {
         4 => prop::sample::select(vec![LD_ABS, LD_IMM, LDX_IMM, ST, LD_MEM, ADD, DIV | X, LSH | X, JEQ, JSET | X, RET_K, RET_A]),
         1 => any::<u16>(),
     ];
-    (code, 0u8..6, 0u8..6, prop_oneof![0u32..64, any::<u32>()])
-        .prop_map(|(code, jump_true, jump_false, constant)| Instruction { code, jump_true, jump_false, constant })
+    (code, 0u8..6, 0u8..6, prop_oneof![0u32..64, any::<u32>()]).prop_map(
+        |(code, jump_true, jump_false, constant)| Instruction { code, jump_true, jump_false, constant },
+    )
 }
 
 proptest! {

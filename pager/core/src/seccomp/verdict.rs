@@ -61,11 +61,13 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Combines what filters answered, the newest first: the least answer counts, as a signed number without its data; of equal ones the newest.
-    /// A value that names no action ends the process.
+    /// Combines what filters answered, the newest first: the least answer counts, as a signed number without
+    /// its data; of equal ones the newest. A value that names no action ends the process.
     pub fn of(answers: impl IntoIterator<Item = u32>) -> Verdict {
         let rank = |answer: u32| (answer & ACTION) as i32;
-        let least = answers.into_iter().fold(ALLOW, |least, next| if rank(next) < rank(least) { next } else { least });
+        let least = answers
+            .into_iter()
+            .fold(ALLOW, |least, next| if rank(next) < rank(least) { next } else { least });
         let action = Action::named(least & ACTION).unwrap_or(Action::KillProcess);
         Verdict { action, data: least as u16 }
     }

@@ -7,7 +7,8 @@ use super::list::List;
 use super::policy::Policy;
 use crate::replacement::Install;
 
-/// Two LRU lists, of pages used once (`recent`) and more often (`frequent`), with ghosts that tell which of them should be longer.
+/// Two LRU lists, of pages used once (`recent`) and more often (`frequent`), with ghosts that tell which of
+/// them should be longer.
 pub struct Arc {
     recent: List,
     frequent: List,
@@ -43,7 +44,8 @@ impl Arc {
     /// REPLACE of the paper.
     fn replace(&mut self, missed: Page, out: &mut Vec<Page>) {
         let recent = self.recent.len();
-        let too_long = recent > self.target || (recent == self.target && self.frequent_ghosts.contains(missed));
+        let too_long =
+            recent > self.target || (recent == self.target && self.frequent_ghosts.contains(missed));
         let (from, ghosts) = match recent > 0 && (too_long || self.frequent.len() == 0) {
             true => (&mut self.recent, &mut self.recent_ghosts),
             false => (&mut self.frequent, &mut self.frequent_ghosts),
@@ -56,9 +58,12 @@ impl Arc {
 
     /// Keeps the directory within twice the capacity, and `recent` with its ghosts within the capacity.
     fn trim(&mut self) {
-        while self.recent.len() + self.recent_ghosts.len() > self.capacity && self.recent_ghosts.pop().is_some() {}
-        let all =
-            |arc: &Arc| arc.recent.len() + arc.frequent.len() + arc.recent_ghosts.len() + arc.frequent_ghosts.len();
+        while self.recent.len() + self.recent_ghosts.len() > self.capacity
+            && self.recent_ghosts.pop().is_some()
+        {}
+        let all = |arc: &Arc| {
+            arc.recent.len() + arc.frequent.len() + arc.recent_ghosts.len() + arc.frequent_ghosts.len()
+        };
         while all(self) > 2 * self.capacity && self.frequent_ghosts.pop().is_some() {}
     }
 }
@@ -91,7 +96,8 @@ impl Policy for Arc {
     }
 
     fn forget(&mut self, page: Page) {
-        for list in [&mut self.recent, &mut self.frequent, &mut self.recent_ghosts, &mut self.frequent_ghosts] {
+        for list in [&mut self.recent, &mut self.frequent, &mut self.recent_ghosts, &mut self.frequent_ghosts]
+        {
             list.remove(page);
         }
     }

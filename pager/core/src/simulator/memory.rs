@@ -50,7 +50,12 @@ pub struct Memory {
 impl Memory {
     /// An empty one of `capacity` pages.
     pub fn new(policy: PolicyName, capacity: usize) -> Memory {
-        Memory { policy: policy.build(capacity), resident: HashMap::new(), misses: Misses::default(), out: Vec::new() }
+        Memory {
+            policy: policy.build(capacity),
+            resident: HashMap::new(),
+            misses: Misses::default(),
+            out: Vec::new(),
+        }
     }
 
     /// What all of `steps` cost in an empty memory.
@@ -84,7 +89,8 @@ impl Memory {
             Step::Forget { first, count } => self.forget(first, count),
             Step::Move { first, count, to } => self.relocate(first, count, to),
             Step::ForgetAll { of } => {
-                let gone: Vec<Page> = self.resident.keys().copied().filter(|page| same_process(*page, of)).collect();
+                let gone: Vec<Page> =
+                    self.resident.keys().copied().filter(|page| same_process(*page, of)).collect();
                 gone.into_iter().for_each(|page| self.drop_page(page));
             }
         }
@@ -99,11 +105,14 @@ impl Memory {
     }
 
     fn miss(&mut self, page: Page, first: Page, count: u32, kind: FaultKind, access: Access) {
-        // A first write to a clean page is recorded without saying what brings the page in; where it is gone, it comes from swap.
+        // A first write to a clean page is recorded without saying what brings the page in; where it is gone,
+        // it comes from swap.
         let kind = if kind == FaultKind::Protection { FaultKind::SwapIn } else { kind };
         self.misses.by_kind[kind as usize] += 1;
-        let run: Vec<Page> =
-            (0..u64::from(count)).map(|i| first.plus(i)).filter(|page| !self.resident.contains_key(page)).collect();
+        let run: Vec<Page> = (0..u64::from(count))
+            .map(|i| first.plus(i))
+            .filter(|page| !self.resident.contains_key(page))
+            .collect();
         self.policy.make_room(run.len(), page, &mut self.out);
         for gone in &self.out {
             self.misses.evicted += 1;
@@ -130,7 +139,12 @@ impl Memory {
 
     fn in_range(&self, first: Page, count: u64) -> Vec<Page> {
         if count > self.resident.len() as u64 {
-            return self.resident.keys().copied().filter(|page| page.0.wrapping_sub(first.0) < count).collect();
+            return self
+                .resident
+                .keys()
+                .copied()
+                .filter(|page| page.0.wrapping_sub(first.0) < count)
+                .collect();
         }
         (0..count).map(|i| first.plus(i)).filter(|page| self.resident.contains_key(page)).collect()
     }

@@ -1,8 +1,9 @@
 //! What a run would have cost with another cap or another policy, told from its trace.
 //!
-//! A trace holds misses: a hit is never seen by a pager. So the trace of a run under cap C is a reference string that a memory of C pages has
-//! filtered, and says nothing about caps below C; about larger ones it says the more the smaller C was. [`Steps`] turns events into steps of such
-//! a string, [`Memory`] lets a policy answer them, [`stack`] does it for all caps at once where the policy is LRU.
+//! A trace holds misses: a hit is never seen by a pager. So the trace of a run under cap C is a reference
+//! string that a memory of C pages has filtered, and says nothing about caps below C; about larger ones it
+//! says the more the smaller C was. [`Steps`] turns events into steps of such a string, [`Memory`] lets a
+//! policy answer them, [`stack`] does it for all caps at once where the policy is LRU.
 //!
 //! | module | owns |
 //! |---|---|

@@ -1,7 +1,9 @@
-//! The lower bound: Belady's MIN, "A study of replacement algorithms for a virtual-storage computer", IBM Systems Journal 1966.
+//! The lower bound: Belady's MIN, "A study of replacement algorithms for a virtual-storage computer", IBM
+//! Systems Journal 1966.
 //!
-//! What is referenced furthest in the future goes. Pages that come along with a missed one are not charged as misses; that a policy which knew
-//! the future would choose other neighbours is not considered, so with readahead this bounds the choice of victims only.
+//! What is referenced furthest in the future goes. Pages that come along with a missed one are not charged as
+//! misses; that a policy which knew the future would choose other neighbours is not considered, so with
+//! readahead this bounds the choice of victims only.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -78,8 +80,12 @@ impl Optimum {
             Step::ForgetAll { of } => self.forget_where(|page| same_process(page, of)),
             Step::Move { first, count, to } => {
                 let of_range = |page: &Page| page.0.wrapping_sub(first.0) < count;
-                let moved: Vec<(Page, usize)> =
-                    self.resident.iter().filter(|(page, _)| of_range(page)).map(|(page, &at)| (*page, at)).collect();
+                let moved: Vec<(Page, usize)> = self
+                    .resident
+                    .iter()
+                    .filter(|(page, _)| of_range(page))
+                    .map(|(page, &at)| (*page, at))
+                    .collect();
                 for (page, at) in moved {
                     self.remove(page);
                     self.set(to.plus(page.0 - first.0), at);
@@ -101,7 +107,8 @@ impl Optimum {
                 return;
             }
             if !self.resident.contains_key(&other) {
-                // When it is used next is not looked up: as soon as it is, it is a hit, and known from then on.
+                // When it is used next is not looked up: as soon as it is, it is a hit, and known from then
+                // on.
                 self.set(other, NEVER - 1);
             }
         }

@@ -1,7 +1,8 @@
 //! The policies by name.
 //!
-//! The simulator shows a policy every reference of the string, hits at caps larger than the recorded one included. The live pager shows its
-//! policy misses only, which is what [`PolicyName::TwoQueue`] is made for: that one is the live pager's own code.
+//! The simulator shows a policy every reference of the string, hits at caps larger than the recorded one
+//! included. The live pager shows its policy misses only, which is what [`PolicyName::TwoQueue`] is made for:
+//! that one is the live pager's own code.
 
 use alloc::boxed::Box;
 

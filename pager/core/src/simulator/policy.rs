@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use super::Page;
 use crate::replacement::Install;
 
-/// What a policy does. It holds at most as many pages as its capacity says, and knows nothing of what is in them.
+/// What a policy does. It holds at most as many pages as its capacity says, and knows nothing of what is in
+/// them.
 pub trait Policy {
     /// A thread used `page`, if it is in memory: whether it is.
     fn touch(&mut self, page: Page) -> bool;

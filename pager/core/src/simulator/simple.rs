@@ -21,7 +21,8 @@ pub struct Lru(Fifo);
 /// The most recently used page goes.
 pub struct Mru(Fifo);
 
-/// First in, first out, but a page that was used since it came, or since it was last let off, goes round once more.
+/// First in, first out, but a page that was used since it came, or since it was last let off, goes round once
+/// more.
 pub struct Clock {
     queue: Fifo,
     used: HashSet<Page>,

@@ -1,11 +1,14 @@
-//! LRU's misses for all capacities in one pass, after Mattson, Gecsei, Slutz and Traiger, "Evaluation techniques for storage hierarchies", IBM
-//! Systems Journal 1970: a reference hits in every memory larger than the number of other pages used since its page was.
+//! LRU's misses for all capacities in one pass, after Mattson, Gecsei, Slutz and Traiger, "Evaluation
+//! techniques for storage hierarchies", IBM Systems Journal 1970: a reference hits in every memory larger
+//! than the number of other pages used since its page was.
 //!
-//! A page that is given up leaves a hole: room in every memory that held the page, but not the pages that had to leave for it before. The next page that
-//! comes from further down, or from nowhere, fills the uppermost hole, and leaves one where it was.
+//! A page that is given up leaves a hole: room in every memory that held the page, but not the pages that had
+//! to leave for it before. The next page that comes from further down, or from nowhere, fills the uppermost
+//! hole, and leaves one where it was.
 //!
-//! Pages that come along with a missed one count as used at that moment, in every capacity. In a memory where the reference hit they would not have
-//! come; so with readahead the curve is a little better than LRU itself.
+//! Pages that come along with a missed one count as used at that moment, in every capacity. In a memory where
+//! the reference hit they would not have come; so with readahead the curve is a little better than LRU
+//! itself.
 
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -27,7 +30,8 @@ pub struct Distances {
 impl Distances {
     /// The distances in `steps`.
     pub fn of(steps: &[Step]) -> Distances {
-        let mut stack = Stack { last: HashMap::new(), marks: Marks::new(room(steps)), holes: BTreeSet::new(), now: 0 };
+        let mut stack =
+            Stack { last: HashMap::new(), marks: Marks::new(room(steps)), holes: BTreeSet::new(), now: 0 };
         let mut distances = Distances::default();
         for step in steps {
             stack.step(step, &mut distances);
@@ -61,7 +65,8 @@ fn room(steps: &[Step]) -> usize {
         _ => 0,
     };
     // A move renews what is in memory only, which a bound of the references' number covers.
-    let references: usize = steps.iter().filter(|step| matches!(step, Step::Reference { .. })).map(pages).sum();
+    let references: usize =
+        steps.iter().filter(|step| matches!(step, Step::Reference { .. })).map(pages).sum();
     let moves = steps.iter().filter(|step| matches!(step, Step::Move { .. })).map(pages);
     references + moves.map(|pages| pages.min(references)).sum::<usize>()
 }

@@ -1,4 +1,5 @@
-//! S3-FIFO, after Yang, Zhang, Qiu, Yue and Rashmi, "FIFO queues are all you need for cache eviction", SOSP 2023, algorithm 1.
+//! S3-FIFO, after Yang, Zhang, Qiu, Yue and Rashmi, "FIFO queues are all you need for cache eviction", SOSP
+//! 2023, algorithm 1.
 
 use alloc::vec::Vec;
 
@@ -90,7 +91,9 @@ impl Policy for S3Fifo {
     }
 
     fn make_room(&mut self, pages: usize, _missed: Page, out: &mut Vec<Page>) {
-        while self.small.len() + self.main.len() + pages > self.capacity && self.small.len() + self.main.len() > 0 {
+        while self.small.len() + self.main.len() + pages > self.capacity
+            && self.small.len() + self.main.len() > 0
+        {
             self.evict(out);
         }
     }

@@ -82,7 +82,9 @@ impl Steps {
                 access,
             },
             What::Discard { range } => Step::Forget { first: first(range), count: range.count() },
-            What::Move { range, to } => Step::Move { first: first(range), count: range.count(), to: Page(base | to.0) },
+            What::Move { range, to } => {
+                Step::Move { first: first(range), count: range.count(), to: Page(base | to.0) }
+            }
             What::Exec => Step::ForgetAll { of: Page(base) },
             What::Evict { .. } | What::Map { .. } | What::Fork { .. } => return None,
         })

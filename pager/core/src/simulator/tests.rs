@@ -12,7 +12,13 @@ use crate::area::Access;
 use crate::trace::FaultKind;
 
 fn reference(page: u64) -> Step {
-    Step::Reference { page: Page(page), first: Page(page), count: 1, kind: FaultKind::SwapIn, access: Access::Read }
+    Step::Reference {
+        page: Page(page),
+        first: Page(page),
+        count: 1,
+        kind: FaultKind::SwapIn,
+        access: Access::Read,
+    }
 }
 
 fn string() -> impl Strategy<Value = Vec<Step>> {

@@ -6,8 +6,9 @@
 //! tags:    1 description (JSON, first)   2 events   3 end (JSON, last; its absence means that the recording was cut off)
 //! ```
 //!
-//! Numbers are little-endian. Each chunk of events stands by itself: times, pages and instructions are differences from the event before, and
-//! the first is counted from zero, so a damaged chunk costs its own events only. An event takes about ten bytes:
+//! Numbers are little-endian. Each chunk of events stands by itself: times, pages and instructions are
+//! differences from the event before, and the first is counted from zero, so a damaged chunk costs its own
+//! events only. An event takes about ten bytes:
 //!
 //! ```text
 //! tag u8 = kind (bits 0-3) | access or departure (4-5) | one page (6) | same thread as before (7)
@@ -242,7 +243,8 @@ impl<'a> Events<'a> {
     }
 }
 
-/// A payload that is no sequence of events although its checksum is right: another version wrote it, or its writer is broken.
+/// A payload that is no sequence of events although its checksum is right: another version wrote it, or its
+/// writer is broken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a chunk of events makes no sense {left} bytes before its end")]
 pub struct BadEvent {
@@ -283,7 +285,8 @@ pub enum Damage {
     Nonsense(usize),
 }
 
-/// The chunks of a file, whole ones only; what is damaged comes as `Err`, and if it can be told where the next chunk begins, that one follows.
+/// The chunks of a file, whole ones only; what is damaged comes as `Err`, and if it can be told where the
+/// next chunk begins, that one follows.
 #[derive(Clone, Debug)]
 pub struct Chunks<'a> {
     file: &'a [u8],

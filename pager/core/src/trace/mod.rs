@@ -30,7 +30,8 @@ pub struct Event {
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum What {
-    /// A thread missed a page, and it was brought in, perhaps with its neighbours; or the first write to a clean page was let through.
+    /// A thread missed a page, and it was brought in, perhaps with its neighbours; or the first write to a
+    /// clean page was let through.
     Fault {
         /// What had to be done.
         kind: FaultKind,
@@ -73,7 +74,8 @@ pub enum What {
         /// Where it is.
         to: PageNum,
     },
-    /// Process `pid` is a copy of another, made by fork: all of that one's resident pages are its own as well.
+    /// Process `pid` is a copy of another, made by fork: all of that one's resident pages are its own as
+    /// well.
     Fork {
         /// Process id of the parent.
         parent: u32,

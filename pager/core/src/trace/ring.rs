@@ -1,11 +1,13 @@
 //! The buffer in shared memory through which the processes of a run hand events to their supervisor.
 //!
-//! Many threads of many processes write, one thread reads. A writer reserves a cell by advancing `reserved`, fills it in and stamps it with its
-//! number; the reader takes cells in the order of their numbers. Nobody ever waits: where the reader is a whole ring behind, the event is
-//! dropped and counted. A writer that is killed between reserving and stamping leaves a cell that is never stamped: the reader skips it once
-//! later ones have been stamped for long enough ([`Ring::skip`]).
+//! Many threads of many processes write, one thread reads. A writer reserves a cell by advancing `reserved`,
+//! fills it in and stamps it with its number; the reader takes cells in the order of their numbers. Nobody
+//! ever waits: where the reader is a whole ring behind, the event is dropped and counted. A writer that is
+//! killed between reserving and stamping leaves a cell that is never stamped: the reader skips it once later
+//! ones have been stamped for long enough ([`Ring::skip`]).
 //!
-//! All of it is atomics, because the program can write here too: whatever it writes, the reader gets events or nothing, and never panics.
+//! All of it is atomics, because the program can write here too: whatever it writes, the reader gets events
+//! or nothing, and never panics.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -113,7 +115,12 @@ impl<'a> Ring<'a> {
             if !has_room(number, self.head.taken.load(Ordering::Acquire), self.cells.len()) {
                 return None;
             }
-            match self.head.reserved.compare_exchange_weak(number, number + 1, Ordering::Relaxed, Ordering::Relaxed) {
+            match self.head.reserved.compare_exchange_weak(
+                number,
+                number + 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
                 Ok(_) => return Some(number),
                 Err(seen) => number = seen,
             }
@@ -156,8 +163,9 @@ impl<'a> Ring<'a> {
     }
 }
 
-/// Whether a ring of `cells` has room for the cell `number` when those before `taken` are free again. `number` may be
-/// older than `taken`: then others have reserved it meanwhile, and there is room for a later one.
+/// Whether a ring of `cells` has room for the cell `number` when those before `taken` are free again.
+/// `number` may be older than `taken`: then others have reserved it meanwhile, and there is room for a later
+/// one.
 const fn has_room(number: u64, taken: u64, cells: usize) -> bool {
     (number.wrapping_sub(taken) as i64) < cells as i64
 }
@@ -201,16 +209,20 @@ fn event([ticks, place, extra, who, size]: [u64; WORDS]) -> Option<Raw> {
                 cost_ns: size >> 32,
             }
         }
-        EVICT => {
-            What::Evict { how: Departure::from_number(detail)?, range: PageRange::with_count(start, size & 0xffff)? }
-        }
+        EVICT => What::Evict {
+            how: Departure::from_number(detail)?,
+            range: PageRange::with_count(start, size & 0xffff)?,
+        },
         MAP => What::Map {
             range: PageRange::with_count(start, size & PAGE_MASK)?,
             protection: Protection::from_bits_truncate(detail & 0x7f),
             image: (detail & 0x80 != 0).then_some(((extra >> 48) as u16, extra & ((1 << 48) - 1))),
         },
         DISCARD => What::Discard { range: PageRange::with_count(start, size & PAGE_MASK)? },
-        MOVE => What::Move { range: PageRange::with_count(start, size & PAGE_MASK)?, to: PageNum(extra & PAGE_MASK) },
+        MOVE => What::Move {
+            range: PageRange::with_count(start, size & PAGE_MASK)?,
+            to: PageNum(extra & PAGE_MASK),
+        },
         FORK => What::Fork { parent: extra as u32 },
         EXEC => What::Exec,
         _ => return None,

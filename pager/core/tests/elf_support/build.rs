@@ -78,11 +78,18 @@ pub fn seeds() -> Vec<(&'static str, Vec<u8>)> {
         ("ordinary-pie", ordinary()),
         (
             "fixed-static",
-            elf(2, &[load(R | X, 0, 0x40_0000, 0x100, 0x100), load(R | W, 0x100, 0x40_1100, 0x10, 0x5000)], 0x110),
+            elf(
+                2,
+                &[load(R | X, 0, 0x40_0000, 0x100, 0x100), load(R | W, 0x100, 0x40_1100, 0x10, 0x5000)],
+                0x110,
+            ),
         ),
         ("bss-only", elf(3, &[load(R, 0, 0, 0x40, 0x40), load(R | W, 0, 0x1234, 0, 0x3000)], 0)),
         ("read-only-bss", elf(3, &[load(R, 0, 0, 0x80, 0x1080)], 0x200)),
-        ("shared-page", elf(3, &[load(R | X, 0, 0, 0x120, 0x120), load(R | W, 0x120, 0x120, 0x20, 0x2000)], 0x140)),
+        (
+            "shared-page",
+            elf(3, &[load(R | X, 0, 0, 0x120, 0x120), load(R | W, 0x120, 0x120, 0x20, 0x2000)], 0x140),
+        ),
         ("huge-align", elf(3, &[Ph { align: 1 << 21, ..load(R | W | X, 0, 0, 0x78, 1 << 40) }], 0)),
         ("class-32", class32),
         ("truncated", ordinary()[..0x200].to_vec()),

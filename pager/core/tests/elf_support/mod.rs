@@ -1,4 +1,5 @@
-//! What the ELF tests and the fuzz target share: a builder of small files, and what must hold for any bytes at all.
+//! What the ELF tests and the fuzz target share: a builder of small files, and what must hold for any bytes
+//! at all.
 #![allow(dead_code, reason = "each user needs a part")]
 
 pub mod build;
@@ -20,7 +21,8 @@ pub fn parse(file: &[u8]) -> Result<Program, ElfError> {
     Program::parse(header, table, len)
 }
 
-/// Checks what must hold for any file: no panic, and either an error that survives the control block, or a program that can be mapped.
+/// Checks what must hold for any file: no panic, and either an error that survives the control block, or a
+/// program that can be mapped.
 pub fn check(file: &[u8]) {
     if let Some(script) = script(file) {
         assert!(script.interpreter.len() + script.argument.map_or(0, <[u8]>::len) < SCRIPT_BYTES);
@@ -79,7 +81,8 @@ fn check_pieces(program: &Program, bias: u64) {
         return;
     }
     for (index, segment) in program.segments.iter().enumerate() {
-        let shared_from = program.segments.get(index + 1).map_or(u64::MAX, |next| next.vaddr & !(PAGE_SIZE - 1));
+        let shared_from =
+            program.segments.get(index + 1).map_or(u64::MAX, |next| next.vaddr & !(PAGE_SIZE - 1));
         check_bytes(&tree, segment, bias, shared_from);
         assert!(pieces(segment, bias).count() <= 2);
     }

@@ -1,4 +1,5 @@
-//! The functions that the compiler calls for copying, filling and comparing bytes: there is no C library to take them from.
+//! The functions that the compiler calls for copying, filling and comparing bytes: there is no C library to
+//! take them from.
 //!
 //! Written with string instructions, so that the compiler does not turn them into calls of themselves.
 

@@ -1,4 +1,5 @@
-//! The runtime image that `pager` starts in place of a program; see the crate `pager-runtime` for what it does.
+//! The runtime image that `pager` starts in place of a program; see the crate `pager-runtime` for what it
+//! does.
 #![no_std]
 #![no_main]
 

@@ -17,7 +17,8 @@ const MOST_BYTES: u64 = 0x7fff_f000;
 /// What only a process's own memory may be advised of.
 const DONTNEED: u64 = 4;
 
-/// Takes advice on ranges of this process; of another one it is the kernel's to take, which lets through what changes no contents.
+/// Takes advice on ranges of this process; of another one it is the kernel's to take, which lets through what
+/// changes no contents.
 ///
 /// # Errors
 /// As process_madvise(2).
@@ -38,7 +39,8 @@ pub fn process_madvise(block: &'static Block, call: Call) -> Result<u64, Errno> 
     Ok(done)
 }
 
-/// Whether the kernel takes the descriptor, or what stands for one, for this process: it is asked about no memory at all.
+/// Whether the kernel takes the descriptor, or what stands for one, for this process: it is asked about no
+/// memory at all.
 fn is_own(pidfd: u64) -> bool {
     call!(nr::PROCESS_MADVISE, pidfd, 0, 0, DONTNEED, 0).is_ok()
 }

@@ -1,7 +1,9 @@
-//! Calls that a poke cut short: the program must not notice, so they are made again, with what is left of their timeout.
+//! Calls that a poke cut short: the program must not notice, so they are made again, with what is left of
+//! their timeout.
 //!
-//! Most calls the kernel makes again by itself, as after any handler with SA_RESTART. Those that it ends with EINTR whatever the handler says are
-//! repeated here; `pager_core::calls::timeout` knows how they say how long they wait.
+//! Most calls the kernel makes again by itself, as after any handler with SA_RESTART. Those that it ends with
+//! EINTR whatever the handler says are repeated here; `pager_core::calls::timeout` knows how they say how
+//! long they wait.
 
 use pager_core::calls::timeout::{Timeout, milliseconds_left, span_left};
 
@@ -45,8 +47,8 @@ impl Repeat {
     }
 }
 
-/// Whether the call that just said EINTR did so for nothing that the program sees: a poke, or a sent fault that it blocks or ignores. Its own
-/// signals come first.
+/// Whether the call that just said EINTR did so for nothing that the program sees: a poke, or a sent fault
+/// that it blocks or ignores. Its own signals come first.
 pub fn was_cut_short(block: &'static Block) -> bool {
     let absorbed = deliver::absorb(block);
     (core::mem::take(&mut block.own().cut_short) || absorbed) && block.inbox.is_empty()

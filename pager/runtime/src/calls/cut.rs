@@ -1,7 +1,8 @@
-//! Files that are cut under their mappings: what lay past the new end is gone, copies of the program's own among it.
+//! Files that are cut under their mappings: what lay past the new end is gone, copies of the program's own
+//! among it.
 //!
-//! Called after calls of this process that make a file shorter or punch holes into it. What another process does to a file is seen in pages that
-//! are mapped through, and in pages that come in later.
+//! Called after calls of this process that make a file shorter or punch holes into it. What another process
+//! does to a file is seen in pages that are mapped through, and in pages that come in later.
 
 use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, VirtAddr};
 use pager_core::area::{Area, Backing, Holding};
@@ -82,7 +83,8 @@ fn meeting(area: &Area, gone: &core::ops::Range<u64>) -> Option<PageRange> {
     PageRange::new(page_of(gone.start), end.min(area.range.end()))
 }
 
-/// Whole pages are gone whatever they held; of a page that is cut in the middle only what is the file's is read again.
+/// Whole pages are gone whatever they held; of a page that is cut in the middle only what is the file's is
+/// read again.
 fn forget(piece: &Area, cut: &Cut) {
     if piece.holding != Holding::Private {
         // The kernel has dropped its own pages; touched again they are looked at again.
@@ -90,8 +92,11 @@ fn forget(piece: &Area, cut: &Cut) {
     }
     let Backing::Image { offset, .. } = piece.backing else { return };
     let first_is_whole = offset >= cut.gone.start;
-    let whole =
-        if first_is_whole { Some(piece.range) } else { PageRange::new(piece.range.start().plus(1), piece.range.end()) };
+    let whole = if first_is_whole {
+        Some(piece.range)
+    } else {
+        PageRange::new(piece.range.start().plus(1), piece.range.end())
+    };
     if let Some(piece) = whole.and_then(|whole| piece.clip(whole)) {
         drop_contents(&piece);
     }

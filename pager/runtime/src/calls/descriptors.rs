@@ -24,7 +24,8 @@ pub fn names_ours(number: u64, args: &[u64; 6]) -> bool {
 
 /// Whether a descriptor is the runtime's.
 pub fn is_ours(fd: Fd) -> bool {
-    fd.0 >= own_descriptors::least() && (apart_from_images().any(|ours| ours == fd) || IMAGES.lock().holds(fd))
+    fd.0 >= own_descriptors::least()
+        && (apart_from_images().any(|ours| ours == fd) || IMAGES.lock().holds(fd))
 }
 
 /// All of ours.

@@ -30,8 +30,8 @@ pub enum Hold {
     Loose,
 }
 
-/// Makes what lies in areas of ours ready for the kernel; how many pages were not so before. What the program itself may not touch is left for
-/// the kernel to refuse.
+/// Makes what lies in areas of ours ready for the kernel; how many pages were not so before. What the program
+/// itself may not touch is left for the kernel to refuse.
 pub fn ready(block: &'static Block, span: Span, hold: Hold) -> u64 {
     if arena::reserves(span.addr, span.len) {
         return 0;
@@ -47,8 +47,8 @@ pub fn ready(block: &'static Block, span: Span, hold: Hold) -> u64 {
     brought
 }
 
-/// Readies one page, and counts it in `brought` if it was not so before; the next one to look at, `end` at most unless an area of the kernel's
-/// reaches further.
+/// Readies one page, and counts it in `brought` if it was not so before; the next one to look at, `end` at
+/// most unless an area of the kernel's reaches further.
 fn ready_page(page: PageNum, end: PageNum, direction: Direction, brought: &mut u64) -> PageNum {
     let entry = SPACE.table.existing(page).map_or(Entry::Empty, pager_core::table::EntryCell::load);
     match entry {
@@ -80,7 +80,9 @@ fn ready_page(page: PageNum, end: PageNum, direction: Direction, brought: &mut u
 /// Whether a page of the file itself may be written to.
 fn is_shared_for_writing(page: PageNum) -> bool {
     let areas = SPACE.areas.read();
-    areas.find(page).is_some_and(|area| area.holding == Holding::SharedThrough && area.protection.allows(Access::Write))
+    areas
+        .find(page)
+        .is_some_and(|area| area.holding == Holding::SharedThrough && area.protection.allows(Access::Write))
 }
 
 /// Where, up to `end`, the next area begins behind the kernel's area or the hole that `page` lies in.

@@ -1,4 +1,5 @@
-//! Lists in which descriptors of the runtime would be seen: directories of `/proc`, and what poll and select are asked about.
+//! Lists in which descriptors of the runtime would be seen: directories of `/proc`, and what poll and select
+//! are asked about.
 
 use alloc::vec::Vec;
 
@@ -40,7 +41,8 @@ impl Hidden {
     }
 }
 
-/// How many bytes are left of what getdents has stored, `stored`, once the runtime's descriptors are taken out; `None` for all other calls.
+/// How many bytes are left of what getdents has stored, `stored`, once the runtime's descriptors are taken
+/// out; `None` for all other calls.
 pub fn without_ours(call: &Call, stored: u64) -> Option<u64> {
     let layout = match call.row.number {
         GETDENTS => Layout::Old,
@@ -75,7 +77,8 @@ fn hidden_of(process: u32) -> Option<Hidden> {
     ((its.device, its.inode) == (ours.device, ours.inode)).then_some(Hidden::From(least))
 }
 
-/// The answer to a poll or select that names descriptors of the runtime, which are not there: a poll does not wait then. `None` for all others.
+/// The answer to a poll or select that names descriptors of the runtime, which are not there: a poll does not
+/// wait then. `None` for all others.
 pub fn answer(call: &Call, make: impl Fn(Call) -> Result<u64, Errno>) -> Option<Result<u64, Errno>> {
     match call.row.number {
         POLL | PPOLL => poll(call, make),
@@ -118,14 +121,19 @@ fn names_ours_in_sets(call: &Call) -> bool {
         let word = |set: &&u64| user::read_value::<u64>(**set + fd.0 as u64 / 64 * 8).unwrap_or(0);
         call.args[1..4].iter().filter(|set| **set != 0).any(|set| word(&set) >> (fd.0 % 64) & 1 != 0)
     };
-    own_descriptors::least() < numbers && descriptors::all().into_iter().any(|fd| fd.0 < numbers && is_set(fd))
+    own_descriptors::least() < numbers
+        && descriptors::all().into_iter().any(|fd| fd.0 < numbers && is_set(fd))
 }
 
 /// Makes getdents again until something is left of what it stores, or there is nothing more.
 ///
 /// # Errors
 /// As the call.
-pub fn until_something_is_left(call: &Call, stored: u64, again: impl Fn() -> Result<u64, Errno>) -> Result<u64, Errno> {
+pub fn until_something_is_left(
+    call: &Call,
+    stored: u64,
+    again: impl Fn() -> Result<u64, Errno>,
+) -> Result<u64, Errno> {
     let mut stored = stored;
     while stored > 0 {
         match without_ours(call, stored) {

@@ -11,7 +11,8 @@ use crate::signals::held;
 use crate::sys::{Errno, check, syscall};
 use crate::thread::Block;
 
-/// How often a call that answers EFAULT is made again after filling once more: pages may have been dropped by another thread meanwhile.
+/// How often a call that answers EFAULT is made again after filling once more: pages may have been dropped by
+/// another thread meanwhile.
 const PINNED_TRIES: u32 = 4;
 
 /// The same without pins, where eviction alone can cause it.
@@ -44,7 +45,8 @@ pub fn whole(block: &'static Block, call: Call, interruption: Interruption) -> R
             brought += fill::ready(block, span, hold);
         });
         if attempt > 0 && brought == 0 {
-            // Nothing was missing: the fault is the program's own. To make the call again would take a second datagram.
+            // Nothing was missing: the fault is the program's own. To make the call again would take a second
+            // datagram.
             break;
         }
         result = make(block, call, interruption);

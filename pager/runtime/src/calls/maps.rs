@@ -1,5 +1,6 @@
-//! `/proc/self/maps`, `smaps` and `numa_maps`: what the program opens is a copy, made when it is opened, without the runtime's mappings and with the
-//! names of files whose pages lie in private memory ([`pager_core::calls::maps`]).
+//! `/proc/self/maps`, `smaps` and `numa_maps`: what the program opens is a copy, made when it is opened,
+//! without the runtime's mappings and with the names of files whose pages lie in private memory
+//! ([`pager_core::calls::maps`]).
 
 use alloc::vec::Vec;
 
@@ -27,8 +28,8 @@ pub fn opened(path: &[u8], flags: u64) -> Option<List> {
     (flags & O_ACCMODE == O_RDONLY && flags & O_PATH == 0).then_some(list)
 }
 
-/// Puts a copy as of a native run in the place of the list that was just opened as `opened`. Where there is no memory or descriptor for it, the
-/// list stays the kernel's.
+/// Puts a copy as of a native run in the place of the list that was just opened as `opened`. Where there is
+/// no memory or descriptor for it, the list stays the kernel's.
 pub fn replace(list: List, opened: Fd, flags: u64) {
     let Ok(text) = read_all(opened) else { return };
     let areas: Vec<Area> = SPACE.areas.read().iter().copied().collect();
@@ -86,7 +87,8 @@ fn copy(text: &[u8]) -> Result<Fd, Errno> {
     let name = b"maps\0";
     let written = Fd(call!(MEMFD_CREATE, name.as_ptr(), MFD_CLOEXEC)? as i32);
     let link = Line::format(format_args!("/proc/self/fd/{}\0", written.0));
-    let copied = file::pwrite_all(written, text, 0).and_then(|()| file::open(link.as_bytes(), O_RDONLY | O_CLOEXEC));
+    let copied =
+        file::pwrite_all(written, text, 0).and_then(|()| file::open(link.as_bytes(), O_RDONLY | O_CLOEXEC));
     file::close(written);
     copied
 }

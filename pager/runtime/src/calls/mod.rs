@@ -1,7 +1,7 @@
 //! System calls of the program: which way each one goes.
 //!
-//! The table is `pager_core::calls`; here its routes are taken. A call's result goes into the trapped context; calls that replace the
-//! context (sigreturn) or never come back (exit, exec) say so by [`Answer`].
+//! The table is `pager_core::calls`; here its routes are taken. A call's result goes into the trapped
+//! context; calls that replace the context (sigreturn) or never come back (exit, exec) say so by [`Answer`].
 
 mod advise_vector;
 mod again;
@@ -76,16 +76,20 @@ pub fn dispatch(block: &'static Block, context: &mut UContext) {
     }
 }
 
-/// A call made the 32-bit way (`int 0x80`), whose numbers mean other calls: answered as a kernel without 32-bit programs would.
+/// A call made the 32-bit way (`int 0x80`), whose numbers mean other calls: answered as a kernel without
+/// 32-bit programs would.
 pub fn refuse_foreign(block: &'static Block, context: &mut UContext, arch: u32) {
     let machine = &context.machine;
-    let args =
-        [machine.rbx, machine.rcx, machine.rdx, machine.rsi, machine.rdi, machine.rbp].map(|arg| arg & 0xffff_ffff);
+    let args = [machine.rbx, machine.rcx, machine.rdx, machine.rsi, machine.rdi, machine.rbp]
+        .map(|arg| arg & 0xffff_ffff);
     if block.sandbox.confines() && sandbox::admit(block, context, arch, &args) == Admission::Settled {
         return;
     }
     count(&control::counts().calls_refused, 1);
-    die::event!("32-bit system call {} of a 64-bit program is answered with ENOSYS", context.machine.rax as u32);
+    die::event!(
+        "32-bit system call {} of a 64-bit program is answered with ENOSYS",
+        context.machine.rax as u32
+    );
     context.machine.rax = as_return(Err(Errno::ENOSYS));
 }
 
@@ -108,7 +112,11 @@ fn route(block: &'static Block, context: &mut UContext, call: Call) -> Answer {
     match call.row.route {
         Route::Straight | Route::Filled | Route::Repeated => {
             let is_wait = matches!(u64::from(call.row.number), nr::WAIT4 | nr::WAITID);
-            let result = if is_wait && control::is_tracing() { stops::wait(block, call) } else { perform(block, call) };
+            let result = if is_wait && control::is_tracing() {
+                stops::wait(block, call)
+            } else {
+                perform(block, call)
+            };
             waited::note(&call, result);
             Answer::Result(result)
         }

@@ -1,8 +1,9 @@
-//! Names that mean something else under the pager: `/proc/self/exe`, descriptors of the runtime, and libraries that are looked for under `--root`
-//! first.
+//! Names that mean something else under the pager: `/proc/self/exe`, descriptors of the runtime, and
+//! libraries that are looked for under `--root` first.
 //!
-//! Where the kernel may be told which program runs (see `load::announce`), `/proc/self/exe` is right by itself, by whatever name it is reached.
-//! Elsewhere it leads to the runtime, and the usual names of it are replaced by one of a descriptor of the program's file.
+//! Where the kernel may be told which program runs (see `load::announce`), `/proc/self/exe` is right by
+//! itself, by whatever name it is reached. Elsewhere it leads to the runtime, and the usual names of it are
+//! replaced by one of a descriptor of the program's file.
 
 use alloc::vec::Vec;
 
@@ -37,7 +38,9 @@ fn meaning(path: &[u8]) -> Meaning {
     match procfs::named(path, task::pid()) {
         Some(Named::Descriptor(fd)) if descriptors::is_ours(Fd(fd)) => Meaning::Hidden,
         Some(Named::Executable) => match program::stand_in() {
-            Some(fd) => Meaning::Program(Line::format(format_args!("/proc/self/fd/{}\0", fd.0)).as_bytes().to_vec()),
+            Some(fd) => {
+                Meaning::Program(Line::format(format_args!("/proc/self/fd/{}\0", fd.0)).as_bytes().to_vec())
+            }
             None => Meaning::Itself,
         },
         _ => Meaning::Itself,
@@ -48,7 +51,8 @@ fn meaning(path: &[u8]) -> Meaning {
 pub fn suspect(addr: u64) -> Option<Vec<u8>> {
     let mut start = [0u8; 5];
     user::read(addr, &mut start).ok()?;
-    let is_suspect = start.starts_with(b"/proc") || start.starts_with(b"/dev/") || matches!(&start[..2], b"//" | b"/.");
+    let is_suspect =
+        start.starts_with(b"/proc") || start.starts_with(b"/dev/") || matches!(&start[..2], b"//" | b"/.");
     if is_suspect { user::read_string(addr, PATH_MAX).ok() } else { None }
 }
 

@@ -1,7 +1,9 @@
-//! Transfers that are large against the cap: made in pieces that fit, with the results that one call would have had.
+//! Transfers that are large against the cap: made in pieces that fit, with the results that one call would
+//! have had.
 //!
-//! Only what is known to be a stream of bytes is cut. All else may be records (datagrams, requests of `/dev/fuse`, events), of which a shorter read
-//! would lose the end, or be refused, and a second one take the next: that is `records`' business.
+//! Only what is known to be a stream of bytes is cut. All else may be records (datagrams, requests of
+//! `/dev/fuse`, events), of which a shorter read would lose the end, or be refused, and a second one take the
+//! next: that is `records`' business.
 
 use pager_core::addr::PAGE_SIZE;
 use pager_core::calls::transfer::{Transfer, leaves_file, of_buffer, of_single, of_vector};
@@ -35,7 +37,8 @@ pub fn in_pieces(block: &'static Block, call: Call, chunk: Chunk) -> Result<u64,
             stream(block, call, cut)
         }
         Chunk::Positioned { buffer_arg, length_arg, offset_arg } => {
-            let cut = Cut { buffer: buffer_arg.into(), length: length_arg.into(), offset: Some(offset_arg.into()) };
+            let cut =
+                Cut { buffer: buffer_arg.into(), length: length_arg.into(), offset: Some(offset_arg.into()) };
             stream(block, call, cut)
         }
         Chunk::Vector { vector_arg, count_arg, offset_arg } => {
@@ -79,7 +82,8 @@ fn stream(block: &'static Block, call: Call, cut: Cut) -> Result<u64, Errno> {
     let (addr, len) = (call.args[cut.buffer], call.args[cut.length]);
     // Without a descriptor it is getrandom.
     let is_random = cut.buffer == 0;
-    let Transfer::AtMost(total) = (if is_random { of_single(addr, len) } else { of_buffer(addr, len) }) else {
+    let Transfer::AtMost(total) = (if is_random { of_single(addr, len) } else { of_buffer(addr, len) })
+    else {
         return make::make(block, call, Interruption::AsUsual);
     };
     if total <= limit() {
@@ -152,7 +156,8 @@ impl Onward {
 enum Nature {
     /// Bytes in a row: pieces of them add up.
     Stream(Onward),
-    /// A terminal, of which one read never gives more than fits in a piece, and says more than bytes where it is told of packets.
+    /// A terminal, of which one read never gives more than fits in a piece, and says more than bytes where it
+    /// is told of packets.
     Short,
     /// Perhaps records: to be moved by one call.
     Records,
@@ -185,7 +190,8 @@ fn is_stream(fd: Fd) -> bool {
     call!(GETSOCKOPT, fd.0, SOL_SOCKET, SO_TYPE, &raw mut kind, &raw mut len).is_ok() && kind == SOCK_STREAM
 }
 
-/// Reads what can be had at once; descriptors that do not know of that answer EOPNOTSUPP, and then the read ends where it is.
+/// Reads what can be had at once; descriptors that do not know of that answer EOPNOTSUPP, and then the read
+/// ends where it is.
 fn read_what_is_there(block: &'static Block, call: Call, piece: IoVec) -> Result<u64, Errno> {
     let pinned = block.pinned();
     let span = Span { addr: piece.base, len: piece.len, direction: Direction::Out };
@@ -232,7 +238,9 @@ fn vector(
             return records::vector(block, call, &parts, (vector_arg, count_arg));
         }
         Nature::Stream(onward) => onward,
-        Nature::Short | Nature::Records => return records::vector(block, call, &parts, (vector_arg, count_arg)),
+        Nature::Short | Nature::Records => {
+            return records::vector(block, call, &parts, (vector_arg, count_arg));
+        }
     };
     let mut done = 0;
     for part in parts.iter().filter(|part| part.len > 0) {
@@ -255,7 +263,11 @@ fn vector(
 /// A vector that the kernel refuses once it has read it: none of its buffers is brought in.
 fn refused(block: &'static Block, call: Call, vector_arg: usize, count: u64) -> Result<u64, Errno> {
     let pinned = block.pinned();
-    let span = Span { addr: call.args[vector_arg], len: count * size_of::<IoVec>() as u64, direction: Direction::In };
+    let span = Span {
+        addr: call.args[vector_arg],
+        len: count * size_of::<IoVec>() as u64,
+        direction: Direction::In,
+    };
     fill::ready(block, span, Hold::Pinned);
     let result = make::make(block, call, Interruption::AsUsual);
     block.unpin_to(pinned);

@@ -38,7 +38,8 @@ pub fn mincore(addr: u64, len: u64, vector: u64) -> Result<u64, Errno> {
     let Some(range) = Given::new(addr, page_align(len)).pages else { return Ok(0) };
     // The kernel looks page by page: it tells of those before a hole.
     let covered = covered_from_start(&SPACE.areas.read(), range);
-    let areas: Vec<Area> = covered.map_or_else(Vec::new, |covered| SPACE.areas.read().overlapping(covered).collect());
+    let areas: Vec<Area> =
+        covered.map_or_else(Vec::new, |covered| SPACE.areas.read().overlapping(covered).collect());
     for area in areas {
         let at = vector + (area.range.start().0 - range.start().0);
         if area.holding.is_known_to_kernel() {
@@ -60,7 +61,8 @@ fn by_kernel(range: PageRange, at: u64) -> Result<(), Errno> {
     Ok(())
 }
 
-/// What the page table says of memory of ours. A page of a private mapping that was not touched yet is in core where its file has it in memory.
+/// What the page table says of memory of ours. A page of a private mapping that was not touched yet is in
+/// core where its file has it in memory.
 fn by_table(area: &Area, at: u64) -> Result<(), Errno> {
     let mut start = area.range.start();
     while let Some(run) = PageRange::new(start, area.range.end()) {
@@ -83,7 +85,9 @@ fn by_table(area: &Area, at: u64) -> Result<(), Errno> {
 
 /// Which pages of the area's file the kernel has in memory, from where `run` begins in it.
 fn in_core_of_file(area: &Area, run: PageRange) -> [bool; BUFFER_PAGES] {
-    let PageSource::Image { image, offset, .. } = area.backing_at(run.start()) else { return [false; BUFFER_PAGES] };
+    let PageSource::Image { image, offset, .. } = area.backing_at(run.start()) else {
+        return [false; BUFFER_PAGES];
+    };
     let fd = IMAGES.lock().fd(image);
     let window = fd.and_then(|fd| Window::open(fd, offset, run.count() as usize).ok());
     window.map_or([false; BUFFER_PAGES], |window| window.in_core())
@@ -127,7 +131,8 @@ pub fn kernel_only(number: u64, args: [u64; 6]) -> Result<u64, Errno> {
     let range = aligned_range(args[0], args[1].max(1))?;
     let mut areas = SPACE.areas.write();
     leave_shared_to_kernel(&mut areas, range)?;
-    let ours = is_ours(range) || areas.overlapping(range).any(|area| !matches!(area.holding, Holding::Kernel(_)));
+    let ours =
+        is_ours(range) || areas.overlapping(range).any(|area| !matches!(area.holding, Holding::Kernel(_)));
     if ours {
         return Err(Errno::EINVAL);
     }

@@ -1,4 +1,5 @@
-//! Transfers of records whose buffers are large against the cap: made by one call, through memory of the runtime's.
+//! Transfers of records whose buffers are large against the cap: made by one call, through memory of the
+//! runtime's.
 //!
 //! The program's pages are made resident one by one, and for what there really is in the record only.
 
@@ -21,7 +22,9 @@ use crate::user;
 /// As the call.
 pub fn buffer(block: &'static Block, call: Call, (buffer, length): (usize, usize)) -> Result<u64, Errno> {
     let parts = [IoVec { base: call.args[buffer], len: call.args[length] }];
-    let Ok(mut record) = Record::new(call, &parts) else { return make::whole(block, call, Interruption::AsUsual) };
+    let Ok(mut record) = Record::new(call, &parts) else {
+        return make::whole(block, call, Interruption::AsUsual);
+    };
     record.gather(&parts)?;
     let mut call = call;
     call.args[buffer] = record.buffer.as_mut_ptr() as u64;
@@ -30,7 +33,8 @@ pub fn buffer(block: &'static Block, call: Call, (buffer, length): (usize, usize
     record.scatter(&parts, moved)
 }
 
-/// Makes a call with a vector, whose elements are `parts`; `vector` and `count` are the indices of its arguments.
+/// Makes a call with a vector, whose elements are `parts`; `vector` and `count` are the indices of its
+/// arguments.
 ///
 /// # Errors
 /// As the call.
@@ -40,7 +44,9 @@ pub fn vector(
     parts: &[IoVec],
     (vector, count): (usize, usize),
 ) -> Result<u64, Errno> {
-    let Ok(mut record) = Record::new(call, parts) else { return make::whole(block, call, Interruption::AsUsual) };
+    let Ok(mut record) = Record::new(call, parts) else {
+        return make::whole(block, call, Interruption::AsUsual);
+    };
     record.gather(parts)?;
     let one = IoVec { base: record.buffer.as_mut_ptr() as u64, len: record.buffer.len() as u64 };
     let mut call = call;
@@ -50,7 +56,8 @@ pub fn vector(
     record.scatter(parts, moved)
 }
 
-/// Makes sendmsg or recvmsg, whose header is argument `header`; `None` where its buffers are `limit` bytes or less, or more than can be sent so.
+/// Makes sendmsg or recvmsg, whose header is argument `header`; `None` where its buffers are `limit` bytes or
+/// less, or more than can be sent so.
 pub fn message(block: &'static Block, call: Call, header: usize, limit: u64) -> Option<Result<u64, Errno>> {
     let given = user::read_value::<[u64; 7]>(call.args[header]).ok()?;
     let parts = Some(given[COUNT]).filter(|count| *count <= IOV_MAX);
@@ -87,7 +94,9 @@ fn exchange(
     (own[VECTOR], own[COUNT]) = (&raw const one as u64, 1);
     let pinned = block.pinned();
     let direction = if record.sends { Direction::In } else { Direction::Out };
-    for (addr, len) in [(given[NAME], u64::from(given[NAME_LEN] as u32)), (given[CONTROL], given[CONTROL_LEN])] {
+    for (addr, len) in
+        [(given[NAME], u64::from(given[NAME_LEN] as u32)), (given[CONTROL], given[CONTROL_LEN])]
+    {
         if addr != 0 && (1..=SIDE_MAX).contains(&len) {
             fill::ready(block, Span { addr, len, direction }, Hold::Pinned);
         }

@@ -27,7 +27,8 @@ pub fn limit() -> u64 {
 
 pub const IOV_MAX: u64 = 1024;
 
-/// Most bytes that are sent through memory of the runtime's. Up to this an append is one record to those who append to the same file.
+/// Most bytes that are sent through memory of the runtime's. Up to this an append is one record to those who
+/// append to the same file.
 pub const RECORD_MAX: u64 = 16 << 20;
 
 /// Whether bytes go out of the program's memory.

@@ -1,7 +1,8 @@
-//! What `/proc/PID` tells of the process: the program's auxiliary vector, segments, arguments and environment instead of the runtime's.
+//! What `/proc/PID` tells of the process: the program's auxiliary vector, segments, arguments and environment
+//! instead of the runtime's.
 //!
-//! `PR_SET_MM_MAP` needs no privilege as long as the executable stays, and CAP_CHECKPOINT_RESTORE to name another; where the kernel lacks it (no CONFIG_CHECKPOINT_RESTORE), `/proc` tells
-//! of the runtime.
+//! `PR_SET_MM_MAP` needs no privilege as long as the executable stays, and CAP_CHECKPOINT_RESTORE to name
+//! another; where the kernel lacks it (no CONFIG_CHECKPOINT_RESTORE), `/proc` tells of the runtime.
 
 use pager_core::addr::PAGE_SIZE;
 
@@ -35,7 +36,8 @@ struct Map {
     exe_fd: i32,
 }
 
-/// Tells the kernel, and which file the program is where it may be told that. Where it may not, a descriptor stands in for the link to it.
+/// Tells the kernel, and which file the program is where it may be told that. Where it may not, a descriptor
+/// stands in for the link to it.
 pub fn announce(main: &Loaded, executed: &Executed<'_>, stack: u64, auxiliary: &[u64], start: &Inherited) {
     let span = main.program.span();
     let (first, end) = (span.start().start().0 + main.bias, span.end().start().0 + main.bias);

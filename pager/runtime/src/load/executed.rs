@@ -36,7 +36,8 @@ pub struct Inherited {
     pub envp: Vec<Vec<u8>>,
     pub auxiliary: Vec<(u64, u64)>,
     pub random: [u8; 16],
-    /// Where the kernel put the texts of the arguments. They stay there, never paged: `/proc/PID/cmdline` shows what the program writes over them.
+    /// Where the kernel put the texts of the arguments. They stay there, never paged: `/proc/PID/cmdline`
+    /// shows what the program writes over them.
     pub arguments: Range<u64>,
     /// The same for the environment, without the entry that is ours.
     pub environment: Range<u64>,

@@ -1,8 +1,9 @@
 //! Where the runtime's own code and data are mapped from.
 //!
-//! The kernel starts the runtime, and takes it for the program: `/proc/PID/exe` leads to it, and it is the runtime's file that nobody may open for
-//! writing while it runs. Whoever has CAP_CHECKPOINT_RESTORE in the user namespace may name another file (`PR_SET_MM_MAP`), but only when nothing of
-//! the old one is mapped any more. So the runtime maps a second file with the same contents in its own place.
+//! The kernel starts the runtime, and takes it for the program: `/proc/PID/exe` leads to it, and it is the
+//! runtime's file that nobody may open for writing while it runs. Whoever has CAP_CHECKPOINT_RESTORE in the
+//! user namespace may name another file (`PR_SET_MM_MAP`), but only when nothing of the old one is mapped any
+//! more. So the runtime maps a second file with the same contents in its own place.
 
 use pager_core::addr::PAGE_SIZE;
 use pager_core::area::Protection;
@@ -23,8 +24,8 @@ pub enum Itself {
     Elsewhere,
 }
 
-/// Maps the runtime from `copy` in place of the file that was executed, where this process may then name another executable. Before there are
-/// other threads.
+/// Maps the runtime from `copy` in place of the file that was executed, where this process may then name
+/// another executable. Before there are other threads.
 pub fn leave_file(copy: Option<Fd>) -> Itself {
     let may_name = || task::is_capable(task::CAP_CHECKPOINT_RESTORE) || task::is_capable(task::CAP_SYS_ADMIN);
     match copy.filter(|_| may_name()).map(map_from) {
@@ -49,11 +50,13 @@ fn replace(copy: Fd, segment: &Segment) -> Result<(), Errno> {
     let (start, len) = (range.start().start().0, range.bytes());
     if segment.protection.contains(Protection::WRITE) {
         let data = arena::map(len, PAGE_SIZE)?;
-        // SAFETY: the runtime's own data, read as bytes, into fresh memory; the one thread that there is writes none of it before the next call.
+        // SAFETY: the runtime's own data, read as bytes, into fresh memory; the one thread that there is
+        // writes none of it before the next call.
         unsafe { core::ptr::copy_nonoverlapping(start as *const u8, data as *mut u8, len as usize) };
         // The same bytes are there before and after.
         return call!(nr::MREMAP, data, len, len, MREMAP_MAYMOVE | MREMAP_FIXED, start).map(drop);
     }
     let offset = segment.offset - segment.vaddr % PAGE_SIZE;
-    memory::mmap(start, len, prot_bits(segment.protection), MAP_PRIVATE | MAP_FIXED, copy.0.into(), offset).map(drop)
+    memory::mmap(start, len, prot_bits(segment.protection), MAP_PRIVATE | MAP_FIXED, copy.0.into(), offset)
+        .map(drop)
 }

@@ -166,7 +166,8 @@ fn read_bytes(fd: Fd, image: ImageId, offset: u64, len: u64, path: &[u8]) -> Vec
     pages
 }
 
-/// Reads whole pages for the loader's own use, counted as filled from the image like those that the program gets.
+/// Reads whole pages for the loader's own use, counted as filled from the image like those that the program
+/// gets.
 fn read_pages(fd: Fd, image: ImageId, offset: u64, len: u64, path: &[u8]) -> Vec<u8> {
     let mut pages = alloc::vec![0u8; len as usize];
     let got = file::pread_all(fd, &mut pages, offset).unwrap_or_else(|errno| fail_io(errno, path));
@@ -202,7 +203,8 @@ fn choose_bias(program: &Program, place: Place<'_>) -> u64 {
     };
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     let found = kernel::mmap(wanted, span.bytes() + align, PROT_NONE, flags, -1, 0);
-    let base = found.unwrap_or_else(|errno| die::internal(format_args!("no room for the program: {errno:?}")));
+    let base =
+        found.unwrap_or_else(|errno| die::internal(format_args!("no room for the program: {errno:?}")));
     let _ = kernel::munmap(base, span.bytes() + align);
     base.next_multiple_of(align) - first
 }

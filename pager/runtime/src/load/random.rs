@@ -1,4 +1,5 @@
-//! How far the places of a program, its heap and its stack are random: as the personality and `/proc/sys/kernel/randomize_va_space` say.
+//! How far the places of a program, its heap and its stack are random: as the personality and
+//! `/proc/sys/kernel/randomize_va_space` say.
 //!
 //! Mappings are the kernel's to place, and the runtime inherits its choice for the stack.
 

@@ -1,5 +1,5 @@
-//! The program's first stack: pointers to arguments and environment, and the auxiliary vector, laid out as Linux' binfmt_elf does. The texts themselves stay
-//! where the kernel has put them.
+//! The program's first stack: pointers to arguments and environment, and the auxiliary vector, laid out as
+//! Linux' binfmt_elf does. The texts themselves stay where the kernel has put them.
 
 use alloc::vec::Vec;
 
@@ -88,12 +88,13 @@ impl Stack<'_> {
         Ok((sp, auxiliary))
     }
 
-    /// Maps the stack; its top. It lies below the one that the kernel made for the runtime, where Linux leaves room to grow for as much as
-    /// the limit allows, and grows as it is touched.
+    /// Maps the stack; its top. It lies below the one that the kernel made for the runtime, where Linux
+    /// leaves room to grow for as much as the limit allows, and grows as it is touched.
     fn map(&self) -> Result<u64, Errno> {
-        let texts: usize = self.start.argv.iter().chain(&self.start.envp).map(|text| text.len() + 1 + 8).sum();
-        let first =
-            (texts as u64 + self.filename.len() as u64 + 2 * PAGE_SIZE + FIRST_BYTES).next_multiple_of(PAGE_SIZE);
+        let texts: usize =
+            self.start.argv.iter().chain(&self.start.envp).map(|text| text.len() + 1 + 8).sum();
+        let first = (texts as u64 + self.filename.len() as u64 + 2 * PAGE_SIZE + FIRST_BYTES)
+            .next_multiple_of(PAGE_SIZE);
         let top = (self.start.arguments.start - APART - 2 * texts as u64) & !(PAGE_SIZE - 1);
         let mut protection = Protection::READ | Protection::WRITE;
         if self.main.program.stack_executable {
@@ -132,7 +133,8 @@ impl Stack<'_> {
             if key == AT_RSEQ_FEATURE_SIZE || key == AT_RSEQ_ALIGN {
                 continue;
             }
-            let replaced = ours.iter().chain(&texts).find(|(ours, _)| *ours == key).map_or(value, |(_, ours)| *ours);
+            let replaced =
+                ours.iter().chain(&texts).find(|(ours, _)| *ours == key).map_or(value, |(_, ours)| *ours);
             words.extend([key, replaced]);
         }
         words.extend([AT_NULL, 0]);

@@ -33,8 +33,8 @@ const MOST_TRIES: u32 = 16;
 
 /// Takes the program's advice on a range.
 ///
-/// Huge pages and merging are accepted and not done: pages here are 4 KiB each, owned by one program. `MADV_FREE` drops at once, which its
-/// contract allows.
+/// Huge pages and merging are accepted and not done: pages here are 4 KiB each, owned by one program.
+/// `MADV_FREE` drops at once, which its contract allows.
 ///
 /// # Errors
 /// As madvise(2).
@@ -65,7 +65,8 @@ pub fn madvise(addr: u64, len: u64, advice: u64) -> Result<u64, Errno> {
     if given.is_covered(&areas) { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 
-/// Whether this kernel takes the advice at all, which it looks at first: kernels and their configurations differ in it.
+/// Whether this kernel takes the advice at all, which it looks at first: kernels and their configurations
+/// differ in it.
 fn is_known(advice: u64) -> bool {
     // What every kernel has is not asked for.
     matches!(advice, 0..=DONTNEED | FREE..=DOFORK) || kernel::madvise(0, 0, advice).is_ok()
@@ -129,7 +130,8 @@ fn populate(range: PageRange, given: Given, access: Access) -> Result<u64, Errno
     if given.is_covered(&SPACE.areas.read()) { Ok(0) } else { Err(Errno::ENOMEM) }
 }
 
-/// The same for a piece of one area. Memory that is only for writing may not be populated for reading, though it can be read.
+/// The same for a piece of one area. Memory that is only for writing may not be populated for reading, though
+/// it can be read.
 fn populate_area(area: &Area, piece: PageRange, access: Access) -> Result<(), Errno> {
     if matches!(area.holding, Holding::Kernel(_)) {
         let advice = fill::populate_for(access);
@@ -153,7 +155,8 @@ fn populate_area(area: &Area, piece: PageRange, access: Access) -> Result<(), Er
     Ok(())
 }
 
-/// Has the kernel find a file's page for its shared mapping, and a place for it on the disk where it is to be written to.
+/// Has the kernel find a file's page for its shared mapping, and a place for it on the disk where it is to be
+/// written to.
 ///
 /// # Errors
 /// As madvise(2) for `MADV_POPULATE_READ`: EFAULT past the end of the file.

@@ -15,7 +15,8 @@ use crate::residency;
 use crate::space::SPACE;
 use crate::swap;
 
-/// Forgets whatever the pages of `range` hold: resident pages, slots. The kernel's side is the caller's to drop.
+/// Forgets whatever the pages of `range` hold: resident pages, slots. The kernel's side is the caller's to
+/// drop.
 ///
 /// The writers' lock of the areas must be held.
 pub fn discard(range: PageRange) {

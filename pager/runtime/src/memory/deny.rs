@@ -1,8 +1,9 @@
-//! Memory-Deny-Write-Execute (PR_SET_MDWE): from then on no memory becomes executable that was not so from its start, and none is that may be
-//! written to.
+//! Memory-Deny-Write-Execute (PR_SET_MDWE): from then on no memory becomes executable that was not so from
+//! its start, and none is that may be written to.
 //!
-//! The kernel asks it of its own mappings. Only the runtime's way to a new area, which is to map it without access and to give it its rights once faults
-//! in it are the runtime's, is closed by it: such an area gets its rights at once.
+//! The kernel asks it of its own mappings. Only the runtime's way to a new area, which is to map it without
+//! access and to give it its rights once faults in it are the runtime's, is closed by it: such an area gets
+//! its rights at once.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 

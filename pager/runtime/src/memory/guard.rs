@@ -1,7 +1,7 @@
 //! Guards that the program lays: `MADV_GUARD_INSTALL` and `MADV_GUARD_REMOVE`.
 //!
-//! A guarded page has [`Entry::Guard`], and the kernel's own marker beneath: the program's touch is a SIGSEGV, the kernel's an EFAULT, under
-//! every engine.
+//! A guarded page has [`Entry::Guard`], and the kernel's own marker beneath: the program's touch is a
+//! SIGSEGV, the kernel's an EFAULT, under every engine.
 
 use alloc::vec::Vec;
 

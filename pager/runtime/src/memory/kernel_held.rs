@@ -1,4 +1,5 @@
-//! Memory that is left to the kernel: shared mappings whose program has them changed in ways that only the kernel can.
+//! Memory that is left to the kernel: shared mappings whose program has them changed in ways that only the
+//! kernel can.
 
 use alloc::vec::Vec;
 
@@ -13,7 +14,8 @@ use crate::markers;
 use crate::row;
 use crate::sys::Errno;
 
-/// Leaves a shared mapping that was let through to the kernel: the program has it changed in ways that only the kernel can.
+/// Leaves a shared mapping that was let through to the kernel: the program has it changed in ways that only
+/// the kernel can.
 ///
 /// # Errors
 /// What the kernel says to lifting the markers.
@@ -35,7 +37,8 @@ pub fn leave_to_kernel(areas: &mut AreaTree, area: &Area) -> Result<(), Errno> {
 /// # Errors
 /// As [`leave_to_kernel`].
 pub fn leave_shared_to_kernel(areas: &mut AreaTree, range: PageRange) -> Result<(), Errno> {
-    let shared: Vec<Area> = areas.overlapping(range).filter(|area| area.holding == Holding::SharedThrough).collect();
+    let shared: Vec<Area> =
+        areas.overlapping(range).filter(|area| area.holding == Holding::SharedThrough).collect();
     shared.iter().try_for_each(|area| leave_to_kernel(areas, area))
 }
 

@@ -1,11 +1,13 @@
-//! Limits on the address space and on data: kept here, since the runtime's own memory lies in the same address space and must not be
-//! counted, nor refused.
+//! Limits on the address space and on data: kept here, since the runtime's own memory lies in the same
+//! address space and must not be counted, nor refused.
 //!
-//! The kernel's soft limits are lifted to the hard ones for as long as the program runs; exec puts the program's back.
+//! The kernel's soft limits are lifted to the hard ones for as long as the program runs; exec puts the
+//! program's back.
 //!
-//! Of the limit on descriptors the soft one is the kernel's, who hands out the numbers. The hard one is kept here, since the runtime needs descriptors
-//! after a program has given up its own: for each of them the soft limit is raised for a moment. Another thread of the program's may have one more
-//! than it should in that moment.
+//! Of the limit on descriptors the soft one is the kernel's, who hands out the numbers. The hard one is kept
+//! here, since the runtime needs descriptors after a program has given up its own: for each of them the soft
+//! limit is raised for a moment. Another thread of the program's may have one more than it should in that
+//! moment.
 
 use pager_core::addr::PAGE_SIZE;
 use pager_core::area::{Area, AreaTree, Holding, KernelReason, Protection, Role};
@@ -42,7 +44,8 @@ struct Kept {
     descriptors: u64,
 }
 
-static KEPT: Mutex<Kept> = Mutex::new(Rank::Limits, Kept { space: NO_LIMIT, data: NO_LIMIT, descriptors: u64::MAX });
+static KEPT: Mutex<Kept> =
+    Mutex::new(Rank::Limits, Kept { space: NO_LIMIT, data: NO_LIMIT, descriptors: u64::MAX });
 
 impl Kept {
     fn of(&mut self, which: u64) -> Option<&mut Limit> {
@@ -67,7 +70,8 @@ pub fn lock() -> &'static crate::lock::RawMutex {
     KEPT.raw()
 }
 
-/// Takes the limits over from the kernel, when the process starts; the hard one on descriptors from the program before.
+/// Takes the limits over from the kernel, when the process starts; the hard one on descriptors from the
+/// program before.
 pub fn take_over(descriptors: Option<u64>) {
     let mut kept = KEPT.lock();
     kept.descriptors = descriptors.unwrap_or(u64::MAX);
@@ -177,7 +181,8 @@ pub fn with_descriptors_at_rest<T>(open: impl FnOnce() -> Result<T, Errno>) -> R
     // Above the hard limit only with privilege.
     let raised = before.soft < wide
         && (file::set_limit(RLIMIT_NOFILE, (wide, wide.max(before.hard))).is_ok()
-            || before.soft < before.hard && file::set_limit(RLIMIT_NOFILE, (before.hard, before.hard)).is_ok());
+            || before.soft < before.hard
+                && file::set_limit(RLIMIT_NOFILE, (before.hard, before.hard)).is_ok());
     let opened = open();
     if raised {
         set_kernel_limit(RLIMIT_NOFILE, before);
@@ -215,8 +220,10 @@ pub fn exchange(which: u64, wanted: Option<[u64; 2]>) -> Result<[u64; 2], Errno>
 
 /// What of an area counts as data: private memory that can be written to and is no stack.
 pub fn is_data(protection: Protection, holding: Holding, role: Role) -> bool {
-    let private =
-        !matches!(holding, Holding::SharedThrough | Holding::Kernel(KernelReason::Shared | KernelReason::Huge));
+    let private = !matches!(
+        holding,
+        Holding::SharedThrough | Holding::Kernel(KernelReason::Shared | KernelReason::Huge)
+    );
     private && protection.contains(Protection::WRITE) && role != Role::Stack
 }
 

@@ -144,7 +144,11 @@ fn whole_pages(addr: u64, len: u64) -> (u64, u64) {
 
 fn locked_in(areas: &AreaTree, start: u64, len: u64) -> u64 {
     let Some(pages) = Given::new(start, len).pages else { return 0 };
-    areas.overlapping(pages).filter(|area| area.locking == Locking::Locked).map(|area| area.range.count()).sum()
+    areas
+        .overlapping(pages)
+        .filter(|area| area.locking == Locking::Locked)
+        .map(|area| area.range.count())
+        .sum()
 }
 
 /// Marks areas from `start` up to the first gap.
@@ -182,7 +186,8 @@ fn set(areas: &mut AreaTree, pages: PageRange, locking: Locking) {
     });
 }
 
-/// Has the kernel bring in memory of its own. Its advice does not take memory that may not be read, though mlock does.
+/// Has the kernel bring in memory of its own. Its advice does not take memory that may not be read, though
+/// mlock does.
 fn populate_by_kernel(piece: &Area) -> Result<(), Errno> {
     let (addr, len) = (piece.range.start().start().0, piece.range.bytes());
     match kernel::madvise(addr, len, kernel::MADV_POPULATE_READ) {
@@ -200,7 +205,9 @@ fn bring_in(start: u64, len: u64) -> Result<(), Errno> {
     let pieces: alloc::vec::Vec<Area> = SPACE.areas.read().overlapping(pages).collect();
     for piece in pieces {
         let writes = piece.protection.contains(Protection::WRITE) && !piece.holding.is_known_to_kernel();
-        if piece.protection.is_empty() || keys::deny(piece.key, if writes { Access::Write } else { Access::Read }) {
+        if piece.protection.is_empty()
+            || keys::deny(piece.key, if writes { Access::Write } else { Access::Read })
+        {
             return Err(Errno::ENOMEM);
         }
         let (addr, len) = (piece.range.start().start().0, piece.range.bytes());
@@ -209,8 +216,10 @@ fn bring_in(start: u64, len: u64) -> Result<(), Errno> {
                 populate_by_kernel(&piece).map_err(|_| Errno::ENOMEM)?;
             }
             Backing::Image { .. } if piece.holding == Holding::SharedThrough => {
-                // Each page is asked for: the neighbours of one that is touched are let through, and not brought in.
-                let access = if piece.protection.contains(Protection::READ) { Access::Read } else { Access::Write };
+                // Each page is asked for: the neighbours of one that is touched are let through, and not
+                // brought in.
+                let access =
+                    if piece.protection.contains(Protection::READ) { Access::Read } else { Access::Write };
                 if piece.range.iter().any(|page| populate_in_file(page, access) == Err(Errno::EFAULT)) {
                     return Err(Errno::ENOMEM);
                 }

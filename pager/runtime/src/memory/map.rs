@@ -1,7 +1,9 @@
 //! mmap.
 
 use pager_core::addr::{PAGE_SIZE, PageRange, USER_END, VirtAddr};
-use pager_core::area::{Area, AreaTree, Backing, Growth, Holding, KernelReason, Key, Locking, Protection, Role};
+use pager_core::area::{
+    Area, AreaTree, Backing, Growth, Holding, KernelReason, Key, Locking, Protection, Role,
+};
 use pager_core::shared::FillMode;
 
 use core::sync::atomic::Ordering;
@@ -9,7 +11,8 @@ use core::sync::atomic::Ordering;
 use super::populate::populate;
 use super::range::page_align;
 use super::{
-    count_unmanaged, deny, discard, is_ours, limits, locks, make_private, register_afresh, rights_at_once, seal,
+    count_unmanaged, deny, discard, is_ours, limits, locks, make_private, register_afresh, rights_at_once,
+    seal,
 };
 use crate::control;
 use crate::engine;
@@ -20,14 +23,17 @@ use crate::space::SPACE;
 use crate::sys::Errno;
 use crate::sys::file::{self, Fd};
 use crate::sys::memory::PROT_NONE;
-use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_HUGETLB, MAP_LOCKED};
+use crate::sys::memory::{
+    self as kernel, MAP_ANONYMOUS, MAP_FIXED, MAP_FIXED_NOREPLACE, MAP_HUGETLB, MAP_LOCKED,
+};
 use crate::sys::memory::{MAP_POPULATE, MAP_PRIVATE, MAP_SHARED, MAP_SHARED_VALIDATE, MAP_TYPE};
 
 pub const MAP_GROWSDOWN: u64 = 0x100;
 const MAP_NONBLOCK: u64 = 0x10000;
 const MAP_DROPPABLE: u64 = 8;
 const MAP_SYNC: u64 = 0x80000;
-/// Larger mappings of files get no markers: the kernel's own tables for them would take 2 MiB for each gibibyte.
+/// Larger mappings of files get no markers: the kernel's own tables for them would take 2 MiB for each
+/// gibibyte.
 pub const MOST_GUARDED: u64 = 8 << 30;
 
 /// The arguments of mmap.
@@ -111,7 +117,9 @@ fn kind(request: &Request, stat: Option<file::Stat>) -> Result<Kind, Errno> {
     }
     match (request.flags & MAP_TYPE, stat) {
         // Memory that is storage: there is nothing to page.
-        (MAP_SHARED_VALIDATE, Some(_)) if request.flags & MAP_SYNC != 0 => Ok(Kind::Kernel(KernelReason::Shared)),
+        (MAP_SHARED_VALIDATE, Some(_)) if request.flags & MAP_SYNC != 0 => {
+            Ok(Kind::Kernel(KernelReason::Shared))
+        }
         (MAP_SHARED | MAP_SHARED_VALIDATE, Some(stat)) if stat.is_regular() => Ok(Kind::File(stat)),
         (MAP_SHARED | MAP_SHARED_VALIDATE, _) => Ok(Kind::Kernel(KernelReason::Shared)),
         (MAP_PRIVATE, Some(stat)) if stat.is_regular() => Ok(Kind::File(stat)),
@@ -135,7 +143,9 @@ fn admit(areas: &AreaTree, request: &Request, holding: Holding, role: Role) -> R
     let asked = if request.flags & MAP_LOCKED != 0 { Locking::Locked } else { Locking::Pageable };
     let locking = locks::for_new(areas, asked, pages)?;
     let replaced = match PageRange::touching(VirtAddr(request.addr), request.len) {
-        Some(range) if request.flags & MAP_FIXED != 0 => areas.overlapping(range).map(|area| area.range.count()).sum(),
+        Some(range) if request.flags & MAP_FIXED != 0 => {
+            areas.overlapping(range).map(|area| area.range.count()).sum()
+        }
         _ => 0,
     };
     let charge = limits::Charge::of(Protection::from_prot(request.prot), holding, role);
@@ -189,7 +199,8 @@ fn map_by_kernel(request: &Request, reason: KernelReason) -> Result<u64, Errno> 
     let flags = request.flags & !MAP_LOCKED;
     let addr = kernel::mmap(request.addr, request.len, request.prot, flags, request.fd, request.offset)?;
     let key = Key::of_mapping(request.prot);
-    let area = Area { locking, key, ..Area::new(range_of(addr, request.len)?, protection, holding, Role::Mapping) };
+    let area =
+        Area { locking, key, ..Area::new(range_of(addr, request.len)?, protection, holding, Role::Mapping) };
     count_unmanaged(&area);
     insert(&mut areas, area)?;
     Ok(addr)
@@ -244,7 +255,8 @@ fn map_file(request: &Request, stat: &file::Stat) -> Result<u64, Errno> {
         false => Role::Text,
     };
     let fd = Fd(request.fd as i32);
-    // The pages of a shared mapping are never read by us. A descriptor kept for that would keep locks, and closing it would drop others.
+    // The pages of a shared mapping are never read by us. A descriptor kept for that would keep locks, and
+    // closing it would drop others.
     let use_of = if is_shared(request) { Use::LetThrough } else { Use::Read };
     let image = IMAGES.lock().enter(fd, stat, &images::path_of(fd), use_of)?;
     let backing = Backing::Image { image, offset: request.offset, valid: request.len };

@@ -1,7 +1,7 @@
 //! Memory calls: the program's mmap and its kin, done on our areas with Linux's results.
 //!
-//! One file per operation. All of them change the areas under the writers' lock, and wait there for busy pages: whoever owns a busy page needs
-//! no lock of ours to finish.
+//! One file per operation. All of them change the areas under the writers' lock, and wait there for busy
+//! pages: whoever owns a busy page needs no lock of ours to finish.
 
 pub mod advise;
 mod advise_fork;

@@ -10,7 +10,8 @@ use crate::work::Outcome;
 
 /// Brings pages in ahead of use, as far as they can be had.
 pub fn populate(addr: u64, len: u64, prot: u64) {
-    let access = if Protection::from_prot(prot).contains(Protection::WRITE) { Access::Write } else { Access::Read };
+    let access =
+        if Protection::from_prot(prot).contains(Protection::WRITE) { Access::Write } else { Access::Read };
     if prot & PROT_READ == 0 && access == Access::Read {
         return;
     }

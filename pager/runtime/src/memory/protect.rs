@@ -20,8 +20,8 @@ const PROT_MASK: u64 = 0xf;
 /// Changes what the program may do with a range, and its protection key if one is given.
 ///
 /// # Errors
-/// As mprotect(2) and pkey_mprotect(2): ENOMEM where part of the range is not mapped, EINVAL for bad arguments and keys that are not allocated, EPERM for
-/// sealed memory.
+/// As mprotect(2) and pkey_mprotect(2): ENOMEM where part of the range is not mapped, EINVAL for bad
+/// arguments and keys that are not allocated, EPERM for sealed memory.
 pub fn mprotect(addr: u64, len: u64, prot: u64, key: Option<i32>) -> Result<u64, Errno> {
     let grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
     if grows == PROT_GROWSDOWN | PROT_GROWSUP || !addr.is_multiple_of(PAGE_SIZE) {
@@ -47,7 +47,9 @@ pub fn mprotect(addr: u64, len: u64, prot: u64, key: Option<i32>) -> Result<u64,
     let range = match grows {
         PROT_GROWSDOWN => from_start_of_growing(&areas, range)?,
         // No memory grows upwards here.
-        PROT_GROWSUP => return Err(if areas.find(range.start()).is_some() { Errno::EINVAL } else { Errno::ENOMEM }),
+        PROT_GROWSUP => {
+            return Err(if areas.find(range.start()).is_some() { Errno::EINVAL } else { Errno::ENOMEM });
+        }
         _ => range,
     };
     // What lies before a gap is changed before the call fails.
@@ -96,8 +98,8 @@ fn change(areas: &mut AreaTree, range: PageRange, prot: u64, key: Option<i32>) -
     Ok(())
 }
 
-/// Has a page that is let through from a file be a private one, which a debugger may write to though the program may not; other pages stay as they
-/// are.
+/// Has a page that is let through from a file be a private one, which a debugger may write to though the
+/// program may not; other pages stay as they are.
 ///
 /// # Errors
 /// What the kernel says.
@@ -110,7 +112,8 @@ pub fn make_private_page(page: PageNum) -> Result<(), Errno> {
     }
 }
 
-/// Pages of the file itself become memory of ours before they can be written to. They are clean, so nothing is lost.
+/// Pages of the file itself become memory of ours before they can be written to. They are clean, so nothing
+/// is lost.
 fn make_writable(areas: &mut AreaTree, area: &Area) -> Result<(), Errno> {
     discard_where(area.range, |entry| entry != Entry::Guard);
     make_private(area)?;

@@ -1,7 +1,8 @@
 //! What is left when the kernel refuses to move a mapping to a place of the caller's.
 //!
-//! On older kernels (6.1, 6.12) mremap with `MREMAP_FIXED` unmaps the target, and what lies behind the new length, before it looks at the mapping that
-//! is to be moved: where it then refuses, both have gone. Newer ones (6.18) look first, and a refusal changes nothing. We do as the kernel here does.
+//! On older kernels (6.1, 6.12) mremap with `MREMAP_FIXED` unmaps the target, and what lies behind the new
+//! length, before it looks at the mapping that is to be moved: where it then refuses, both have gone. Newer
+//! ones (6.18) look first, and a refusal changes nothing. We do as the kernel here does.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -33,7 +34,8 @@ pub fn unmaps_first() -> bool {
     }
 }
 
-/// Has a mapping of one page grow from two to three pages at the end of a place of six: refused, since the second page is not mapped.
+/// Has a mapping of one page grow from two to three pages at the end of a place of six: refused, since the
+/// second page is not mapped.
 fn ask() -> u8 {
     let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
     let Ok(place) = kernel::mmap(0, 6 * PAGE_SIZE, PROT_NONE, flags, -1, 0) else { return LOOKS_FIRST };

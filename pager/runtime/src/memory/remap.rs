@@ -1,7 +1,7 @@
 //! mremap.
 //!
-//! The kernel drops the registration with userfaultfd, and with it the write protection, of what it moves: everything is registered again and
-//! every moved page counts as dirty.
+//! The kernel drops the registration with userfaultfd, and with it the write protection, of what it moves:
+//! everything is registered again and every moved page counts as dirty.
 
 use alloc::vec::Vec;
 
@@ -23,7 +23,9 @@ use crate::record;
 use crate::space::{self, SPACE};
 use crate::swap;
 use crate::sys::Errno;
-use crate::sys::memory::{self as kernel, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE};
+use crate::sys::memory::{
+    self as kernel, MAP_ANONYMOUS, MAP_FIXED_NOREPLACE, MAP_NORESERVE, MAP_PRIVATE, PROT_NONE,
+};
 use crate::sys::uffd;
 
 /// Grows, shrinks or moves a mapping; its address afterwards.
@@ -66,7 +68,9 @@ pub fn mremap(old: u64, old_len: u64, new_len: u64, flags: u64, new: u64) -> Res
             relocate(&mut areas, &request, range, Some(to))
         }
         _ if kernels => by_kernel(&mut areas, &request, &area, target),
-        _ if area.holding == Holding::SharedThrough => remap_shared::remap(&mut areas, &request, &area, target),
+        _ if area.holding == Holding::SharedThrough => {
+            remap_shared::remap(&mut areas, &request, &area, target)
+        }
         _ => resize(&mut areas, &request, range, target),
     }
 }
@@ -91,12 +95,18 @@ fn placed(request: &Request) -> Result<Option<PageRange>, Errno> {
     if overlaps { Err(Errno::EINVAL) } else { Ok(Some(place)) }
 }
 
-/// Whether nothing but the end of the range changes: all that Linux asks for then is that the range's first page is mapped.
+/// Whether nothing but the end of the range changes: all that Linux asks for then is that the range's first
+/// page is mapped.
 fn shrinks_in_place(request: &Request) -> bool {
     request.flags & (FIXED | DONTUNMAP) == 0 && request.old_len != 0 && request.new_len <= request.old_len
 }
 
-fn resize(areas: &mut AreaTree, request: &Request, range: PageRange, target: Option<PageRange>) -> Result<u64, Errno> {
+fn resize(
+    areas: &mut AreaTree,
+    request: &Request,
+    range: PageRange,
+    target: Option<PageRange>,
+) -> Result<u64, Errno> {
     let keep = PageRange::with_count(range.start(), request.new_len / PAGE_SIZE).ok_or(Errno::EINVAL)?;
     let kept = range.intersect(keep).unwrap_or(range);
     if let Err(errno) = may_resize(areas, request, kept) {
@@ -126,13 +136,15 @@ fn may_resize(areas: &AreaTree, request: &Request, kept: PageRange) -> Result<()
     admit(areas, kept, request)
 }
 
-/// Whether the kernel would hold a range as several mappings, of which only a plain move takes more than one (`check_prep_vma`, `remap_move`).
+/// Whether the kernel would hold a range as several mappings, of which only a plain move takes more than one
+/// (`check_prep_vma`, `remap_move`).
 fn are_several(areas: &AreaTree, range: PageRange) -> bool {
     let pieces: Vec<Area> = areas.overlapping(range).collect();
     pieces.windows(2).any(|pair| !is_one_mapping(&pair[0], &pair[1]))
 }
 
-/// Whether two neighbours are one mapping to the kernel, and two areas only because their pages are held in different ways.
+/// Whether two neighbours are one mapping to the kernel, and two areas only because their pages are held in
+/// different ways.
 fn is_one_mapping(one: &Area, next: &Area) -> bool {
     let kind = |area: &Area| (area.protection, area.key, area.locking, area.growth, area.fork, area.sealing);
     let continues = match (one.backing, next.backing) {
@@ -151,9 +163,10 @@ fn continuation(areas: &AreaTree, range: PageRange, end: PageNum) -> Option<Area
     let last = *areas.find(PageNum(range.end().0 - 1))?;
     let whole = Area { range: PageRange::new(last.range.start(), end)?, ..last };
     let whole = match whole.backing {
-        pager_core::area::Backing::Image { image, offset, valid } if valid >= last.range.bytes() => {
-            Area { backing: pager_core::area::Backing::Image { image, offset, valid: whole.range.bytes() }, ..whole }
-        }
+        pager_core::area::Backing::Image { image, offset, valid } if valid >= last.range.bytes() => Area {
+            backing: pager_core::area::Backing::Image { image, offset, valid: whole.range.bytes() },
+            ..whole
+        },
         _ => whole,
     };
     whole.clip(PageRange::new(range.end(), end)?)
@@ -172,7 +185,12 @@ fn grow_in_place(areas: &mut AreaTree, range: PageRange, wanted: PageRange) -> R
     areas.insert(more).map_err(|_| Errno::ENOMEM)
 }
 
-fn relocate(areas: &mut AreaTree, request: &Request, from: PageRange, target: Option<PageRange>) -> Result<u64, Errno> {
+fn relocate(
+    areas: &mut AreaTree,
+    request: &Request,
+    from: PageRange,
+    target: Option<PageRange>,
+) -> Result<u64, Errno> {
     let pieces: Vec<Area> = areas.overlapping(from).collect();
     let more = continuation(areas, from, from.start().plus(request.new_len / PAGE_SIZE));
     let to = match target {
@@ -248,7 +266,8 @@ fn move_piece(piece: &Area, flags: u64, to: PageNum) -> Result<(), Errno> {
     registered
 }
 
-/// Registers what adjoins a range that was moved to: where the kernel joined it to a neighbour, it dropped the neighbour's registration too.
+/// Registers what adjoins a range that was moved to: where the kernel joined it to a neighbour, it dropped
+/// the neighbour's registration too.
 fn register_neighbours(areas: &AreaTree, moved: PageRange) -> Result<(), Errno> {
     let private = |page: PageNum| areas.find(page).filter(|area| area.holding == Holding::Private);
     let (mut start, mut end) = (moved.start(), moved.end());
@@ -258,13 +277,15 @@ fn register_neighbours(areas: &AreaTree, moved: PageRange) -> Result<(), Errno> 
     while let Some(area) = private(end) {
         end = area.range.end();
     }
-    for side in [PageRange::new(start, moved.start()), PageRange::new(moved.end(), end)].into_iter().flatten() {
+    for side in [PageRange::new(start, moved.start()), PageRange::new(moved.end(), end)].into_iter().flatten()
+    {
         uffd::register(space::uffd(), side.start().start().0, side.bytes())?;
     }
     Ok(())
 }
 
-/// Has the kernel move a range that is one area of ours, and perhaps several mappings of the kernel's: registered ones it moves one at a time.
+/// Has the kernel move a range that is one area of ours, and perhaps several mappings of the kernel's:
+/// registered ones it moves one at a time.
 fn move_mappings(from: u64, len: u64, flags: u64, to: u64) -> Result<(), Errno> {
     match kernel::mremap(from, len, len, flags, to) {
         Err(Errno::EFAULT) if len > PAGE_SIZE => {
@@ -298,8 +319,14 @@ fn move_entries(taken: Vec<(PageNum, Entry)>, from: PageNum, to: PageNum) {
     arrived.into_iter().for_each(|page| queue.installed(page, Arrival::Refault, &SPACE.table));
 }
 
-fn by_kernel(areas: &mut AreaTree, request: &Request, area: &Area, target: Option<PageRange>) -> Result<u64, Errno> {
-    // Nobody may be busy with what lies at the target while it goes; where a kernel that looks first refuses, that stays.
+fn by_kernel(
+    areas: &mut AreaTree,
+    request: &Request,
+    area: &Area,
+    target: Option<PageRange>,
+) -> Result<u64, Errno> {
+    // Nobody may be busy with what lies at the target while it goes; where a kernel that looks first refuses,
+    // that stays.
     let replaced = target.map_or_else(Vec::new, own_all);
     let moved = kernel::mremap(request.old, request.old_len, request.new_len, request.flags, request.new);
     let addr = match moved {

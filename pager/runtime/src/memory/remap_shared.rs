@@ -1,4 +1,5 @@
-//! mremap of shared mappings of files: the kernel's to do, which knows the file that belongs there. Markers are laid anew where it has put them.
+//! mremap of shared mappings of files: the kernel's to do, which knows the file that belongs there. Markers
+//! are laid anew where it has put them.
 
 use alloc::vec::Vec;
 
@@ -14,18 +15,25 @@ use crate::markers;
 use crate::sys::Errno;
 use crate::sys::memory as kernel;
 
-/// Resizes, moves or (with an old length of zero) doubles a mapping that starts in `area`; its address afterwards.
+/// Resizes, moves or (with an old length of zero) doubles a mapping that starts in `area`; its address
+/// afterwards.
 ///
 /// Its pages are let go first, which loses nothing: they are the file's.
 ///
 /// # Errors
 /// As mremap(2). What was mapped then is as before, but for a tail that was to be cut off.
-pub fn remap(areas: &mut AreaTree, request: &Request, area: &Area, target: Option<PageRange>) -> Result<u64, Errno> {
+pub fn remap(
+    areas: &mut AreaTree,
+    request: &Request,
+    area: &Area,
+    target: Option<PageRange>,
+) -> Result<u64, Errno> {
     let start = aligned_range(request.old, PAGE_SIZE)?.start();
     let kept_len = request.old_len.min(request.new_len);
     let kept = PageRange::with_count(start, kept_len / PAGE_SIZE);
-    let is_shared =
-        |kept| areas.covers(kept) && areas.overlapping(kept).all(|area| area.holding == Holding::SharedThrough);
+    let is_shared = |kept| {
+        areas.covers(kept) && areas.overlapping(kept).all(|area| area.holding == Holding::SharedThrough)
+    };
     match kept {
         Some(kept) if !is_shared(kept) => {
             lose(areas, request, target);

@@ -1,7 +1,7 @@
 //! mseal: areas that stay as they are until the process ends.
 //!
-//! Kept on our areas and asked for by the calls that would change them. The kernel is told of the areas that are its own only: ours it would
-//! not let us evict.
+//! Kept on our areas and asked for by the calls that would change them. The kernel is told of the areas that
+//! are its own only: ours it would not let us evict.
 
 use alloc::vec::Vec;
 
@@ -17,7 +17,8 @@ const MSEAL: u64 = 462;
 /// Seals a range of the program.
 ///
 /// # Errors
-/// As mseal(2): ENOMEM where part of the range is not mapped, EINVAL for bad arguments; nothing is sealed then.
+/// As mseal(2): ENOMEM where part of the range is not mapped, EINVAL for bad arguments; nothing is sealed
+/// then.
 pub fn mseal(addr: u64, len: u64, flags: u64) -> Result<u64, Errno> {
     let rounded = page_align(len);
     let is_odd = flags != 0 || !addr.is_multiple_of(PAGE_SIZE);
@@ -55,7 +56,8 @@ pub fn may_change(area: &Area) -> Result<(), Errno> {
     if area.sealing == Sealing::Sealed { Err(Errno::EPERM) } else { Ok(()) }
 }
 
-/// Whether the area's contents may be dropped: of a sealed one those that came from a file, and those that the program can write over anyway.
+/// Whether the area's contents may be dropped: of a sealed one those that came from a file, and those that
+/// the program can write over anyway.
 ///
 /// # Errors
 /// EPERM if they may not.

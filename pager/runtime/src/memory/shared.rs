@@ -32,7 +32,8 @@ pub fn shmat(id: u64, addr: u64, flags: u64) -> Result<u64, Errno> {
     let len = len.unwrap_or(PAGE_SIZE);
     let write = if flags & SHM_RDONLY == 0 { Protection::WRITE } else { Protection::empty() };
     let Some(range) = PageRange::touching(VirtAddr(at), len) else { return Ok(at) };
-    let area = Area::new(range, Protection::READ | write, Holding::Kernel(KernelReason::Shared), Role::Mapping);
+    let area =
+        Area::new(range, Protection::READ | write, Holding::Kernel(KernelReason::Shared), Role::Mapping);
     count_unmanaged(&area);
     let _ = areas.insert(area);
     Ok(at)

@@ -12,7 +12,8 @@ use crate::sys::memory as kernel;
 /// Unmaps a range of the program.
 ///
 /// # Errors
-/// EINVAL and EPERM as munmap(2). The runtime's own memory is to the program as though nothing were mapped there.
+/// EINVAL and EPERM as munmap(2). The runtime's own memory is to the program as though nothing were mapped
+/// there.
 pub fn munmap(addr: u64, len: u64) -> Result<u64, Errno> {
     let range = aligned_range(addr, len)?;
     let mut areas = SPACE.areas.write();

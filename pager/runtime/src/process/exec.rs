@@ -1,6 +1,7 @@
-//! exec: the new program is looked at first, so that errors are the caller's; then the runtime is executed again in its place, with the program
-//! named in its environment. What cannot be paged (32-bit, setuid, file capabilities, not to be read) is executed natively, and so is what children
-//! execute under `--children native`.
+//! exec: the new program is looked at first, so that errors are the caller's; then the runtime is executed
+//! again in its place, with the program named in its environment. What cannot be paged (32-bit, setuid, file
+//! capabilities, not to be read) is executed natively, and so is what children execute under
+//! `--children native`.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -30,7 +31,8 @@ use crate::thread::Block;
 use crate::user;
 
 const PATH_MAX: usize = 4096;
-/// Most bytes of one argument, and of all of them: Linux' limits (MAX_ARG_STRLEN, and a quarter of an 8 MiB stack).
+/// Most bytes of one argument, and of all of them: Linux' limits (MAX_ARG_STRLEN, and a quarter of an 8 MiB
+/// stack).
 const ARGUMENT_MAX: usize = 128 << 10;
 const ARGUMENTS_MAX: usize = 6 << 20;
 /// Nesting of scripts that interpret scripts.
@@ -58,7 +60,8 @@ impl Image {
     }
 }
 
-/// What is passed to the kernel: the image's texts, another one for the environment, and the arrays of pointers to them.
+/// What is passed to the kernel: the image's texts, another one for the environment, and the arrays of
+/// pointers to them.
 pub struct Passed {
     image: Image,
     _entry: Vec<u8>,
@@ -67,15 +70,16 @@ pub struct Passed {
 }
 
 impl Passed {
-    /// With `entry` behind the environment, if it is not empty: where a program has put one of that name itself, this is the one that counts.
+    /// With `entry` behind the environment, if it is not empty: where a program has put one of that name
+    /// itself, this is the one that counts.
     fn new(image: Image, entry: Vec<u8>) -> Box<Passed> {
         let last = (!entry.is_empty()).then_some(entry.as_ptr() as u64);
         let (argv, envp) = (pointers(&image.argv, None), pointers(&image.envp, last));
         Box::new(Passed { image, _entry: entry, argv, envp })
     }
 
-    /// Makes the call, which comes back only with an error. Where it does not, a vfork child leaves all this in memory that is its parent's, where
-    /// it goes with the child's block.
+    /// Makes the call, which comes back only with an error. Where it does not, a vfork child leaves all this
+    /// in memory that is its parent's, where it goes with the child's block.
     fn to(self: Box<Passed>, exec: impl FnOnce(&Passed) -> Result<u64, Errno>) -> Errno {
         let block = Block::current();
         let next = if self._entry.is_empty() { Next::Native } else { Next::Paged };
@@ -155,8 +159,8 @@ pub fn execve(dir: i64, path: u64, argv: u64, envp: u64, flags: u64) -> Result<u
     Err(start(image, kind))
 }
 
-/// Executes what the run was started with and cannot be loaded: a script's interpreter takes its place, a program that is not to be paged runs
-/// natively. Comes back only with an error.
+/// Executes what the run was started with and cannot be loaded: a script's interpreter takes its place, a
+/// program that is not to be paged runs natively. Comes back only with an error.
 pub fn instead(path: &[u8], argv: &[Vec<u8>], envp: &[Vec<u8>]) -> Errno {
     let texts = |texts: &[Vec<u8>]| texts.iter().map(|text| terminated(text)).collect();
     let mut image = Image::new(Name::of_path(terminated(path)), texts(argv), texts(envp));
@@ -242,7 +246,8 @@ fn into_script(image: &mut Image, interpreter: Vec<u8>, argument: Option<Vec<u8>
     image.argv.extend(rest);
 }
 
-/// Executes; comes back only with an error. Meanwhile this process cannot be poked: the next image has no handler yet, or never gets one.
+/// Executes; comes back only with an error. Meanwhile this process cannot be poked: the next image has no
+/// handler yet, or never gets one.
 fn start(image: Image, kind: Kind) -> Errno {
     let process = control::process();
     // A vfork child is not the process of this slot.
@@ -268,7 +273,8 @@ fn start(image: Image, kind: Kind) -> Errno {
     errno
 }
 
-/// A poke that was sent to a thread that ends with exec would reach the next image. A mask that changes has the kernel look again what is pending.
+/// A poke that was sent to a thread that ends with exec would reach the next image. A mask that changes has
+/// the kernel look again what is pending.
 fn take_pending_poke() {
     let mask = signal::set_mask(SignalSet::ASYNCHRONOUS);
     signal::set_mask(mask);
@@ -303,7 +309,14 @@ fn start_paged(image: Image, fd: Fd) -> Errno {
     let runtime = control::settings().runtime_fd.load(core::sync::atomic::Ordering::Relaxed);
     let empty = b"\0";
     let errno = Passed::new(image, entry).to(|passed| {
-        call!(nr::EXECVEAT, runtime, empty.as_ptr(), passed.argv.as_ptr(), passed.envp.as_ptr(), AT_EMPTY_PATH)
+        call!(
+            nr::EXECVEAT,
+            runtime,
+            empty.as_ptr(),
+            passed.argv.as_ptr(),
+            passed.envp.as_ptr(),
+            AT_EMPTY_PATH
+        )
     });
     file::close(inherited);
     slots.into_iter().chain(filters).for_each(file::close);
@@ -344,7 +357,9 @@ fn start_native(image: Image, reason: Reason) -> Errno {
             &counts.execs_native
         }
         Reason::Unfit => {
-            die::say(format_args!("{path} runs natively, unpaged: it is 32-bit, setuid or has file capabilities"));
+            die::say(format_args!(
+                "{path} runs natively, unpaged: it is 32-bit, setuid or has file capabilities"
+            ));
             &counts.execs_native
         }
         Reason::Traced => {

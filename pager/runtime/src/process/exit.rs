@@ -1,8 +1,9 @@
-//! The end of a thread: what the kernel would do to the program's memory on its behalf is done here, because the kernel does not wait for
-//! missing pages of a thread that exits.
+//! The end of a thread: what the kernel would do to the program's memory on its behalf is done here, because
+//! the kernel does not wait for missing pages of a thread that exits.
 //!
-//! Ends in which no code of ours runs (another thread's exit, exec, a signal's default action, SIGKILL) are the kernel's: it knows the robust
-//! list too, and the word to clear of a process that shares this memory. It reaches what is in memory then.
+//! Ends in which no code of ours runs (another thread's exit, exec, a signal's default action, SIGKILL) are
+//! the kernel's: it knows the robust list too, and the word to clear of a process that shares this memory. It
+//! reaches what is in memory then.
 
 use core::sync::atomic::Ordering;
 
@@ -44,8 +45,8 @@ pub fn exit_thread(block: &'static Block, code: u64) -> ! {
     }
 }
 
-/// Lets go of what other processes may wait for: the robust mutexes that the thread holds. To be followed by its end. A lodger's word the kernel
-/// clears, once and last, as its owner may use it anew at once.
+/// Lets go of what other processes may wait for: the robust mutexes that the thread holds. To be followed by
+/// its end. A lodger's word the kernel clears, once and last, as its owner may use it anew at once.
 pub fn let_go(block: &'static Block) {
     let head = block.robust.swap(0, Ordering::Relaxed);
     if head != 0 {
@@ -64,11 +65,12 @@ fn kernel_clears(block: &Block) -> bool {
     block.own().kin == Kin::Lodger && block.own().tid == task::pid()
 }
 
-/// Readies the robust lists of all threads for the kernel, which goes through them at exec and exit. An exec that fails must leave the mutexes
-/// locked, and so must threads that still run.
+/// Readies the robust lists of all threads for the kernel, which goes through them at exec and exit. An exec
+/// that fails must leave the mutexes locked, and so must threads that still run.
 pub fn ready_robust(block: &'static Block) {
     for head in thread::robust_lists() {
-        let ready = |word, len| fill::ready(block, Span { addr: word, len, direction: Direction::Out }, Hold::Pinned);
+        let ready =
+            |word, len| fill::ready(block, Span { addr: word, len, direction: Direction::Out }, Hold::Pinned);
         ready(head, LIST_BYTES);
         let _ = for_robust(head, |word| {
             ready(word, 4);
@@ -105,7 +107,8 @@ pub fn exit_process(block: &'static Block, code: i32) -> ! {
     task::exit_group(code)
 }
 
-/// Stores a word of the program's and wakes who waits on it. The kernel finds a shared futex by its page, which has to stay for the wake.
+/// Stores a word of the program's and wakes who waits on it. The kernel finds a shared futex by its page,
+/// which has to stay for the wake.
 fn store_and_wake(block: &'static Block, word: u64, value: u32) {
     let pinned = block.pinned();
     fill::ready(block, Span { addr: word, len: 4, direction: Direction::Out }, Hold::Pinned);
@@ -120,7 +123,8 @@ fn release_robust(block: &'static Block, head: u64) -> Result<(), Errno> {
     for_robust(head, |word| orphan(block, word))
 }
 
-/// Goes through the robust list, in the kernel's order: the futex word of each entry, and last of the one that is being locked or unlocked.
+/// Goes through the robust list, in the kernel's order: the futex word of each entry, and last of the one
+/// that is being locked or unlocked.
 fn for_robust(head: u64, mut visit: impl FnMut(u64) -> Result<(), Errno>) -> Result<(), Errno> {
     let [first, offset, pending] = user::read_value::<[u64; 3]>(head)?;
     let mut entry = first;

@@ -1,4 +1,5 @@
-//! fork: the child gets neither registration, nor protection bits, nor dispatch from the kernel; all of that is made again here.
+//! fork: the child gets neither registration, nor protection bits, nor dispatch from the kernel; all of that
+//! is made again here.
 //!
 //! The process is at rest across the clone, so the child finds it so. Slots of swapped pages are co-owned.
 
@@ -47,8 +48,8 @@ struct Saturated;
 /// Forks.
 ///
 /// # Errors
-/// As fork(2); EAGAIN too where the limits leave no descriptor for the child, and where a page that may not be read lies in a slot with as many
-/// owners as can be counted.
+/// As fork(2); EAGAIN too where the limits leave no descriptor for the child, and where a page that may not
+/// be read lies in a slot with as many owners as can be counted.
 pub fn fork(block: &'static Block, context: &mut UContext, request: &Request) -> Result<u64, Errno> {
     if !limits::has_descriptors() {
         // The child could not open its userfaultfd.
@@ -71,7 +72,8 @@ pub fn fork(block: &'static Block, context: &mut UContext, request: &Request) ->
     Err(Errno::EAGAIN)
 }
 
-/// Keeps a slot for the child, with its part of a shared cap. Where each has its own, it can do without a slot.
+/// Keeps a slot for the child, with its part of a shared cap. Where each has its own, it can do without a
+/// slot.
 fn keep_slot() -> Result<Option<Kept>, Errno> {
     let endowment = evict::endow();
     let kept = slot::keep(endowment);
@@ -82,7 +84,8 @@ fn keep_slot() -> Result<Option<Kept>, Errno> {
     Ok(kept)
 }
 
-/// Brings pages in saturated slots back, and gives the slots up. Children that were killed stay owners of theirs until the run ends.
+/// Brings pages in saturated slots back, and gives the slots up. Children that were killed stay owners of
+/// theirs until the run ends.
 fn bring_back_saturated() {
     for (page, cell) in SPACE.table.existing_in(everything()) {
         let is_saturated = matches!(cell.load(), Entry::Swapped(slot) if swap::is_saturated(slot));
@@ -100,7 +103,8 @@ fn fork_once(
     kept: Option<Kept>,
 ) -> Result<Result<u64, Errno>, Saturated> {
     let rest = Rest::come(block);
-    let policies: Vec<Area> = rest.areas().iter().filter(|area| area.fork != ForkPolicy::Copy).copied().collect();
+    let policies: Vec<Area> =
+        rest.areas().iter().filter(|area| area.fork != ForkPolicy::Copy).copied().collect();
     let shared = share_slots(&policies)?;
     lifeline::open_spare();
     let heap = rest::still_heap(&rest);
@@ -108,8 +112,9 @@ fn fork_once(
     let mask = signal::set_mask(SignalSet::ALL);
     control::note_forking(true);
     // SAFETY: no CLONE_VM: the child has a copy of this stack, and of everything else.
-    let result =
-        check(unsafe { syscall(nr::CLONE, [request.kernel_flags(), 0, request.parent_tid, 0, request.tls, 0]) });
+    let result = check(unsafe {
+        syscall(nr::CLONE, [request.kernel_flags(), 0, request.parent_tid, 0, request.tls, 0])
+    });
     if result == Ok(0) {
         block.inbox.clear();
         held::forget(block);
@@ -130,7 +135,8 @@ fn fork_once(
     Ok(result)
 }
 
-/// Makes the child a co-owner of every slot whose page it will have. Nothing is busy and no area can change, so entries stand still.
+/// Makes the child a co-owner of every slot whose page it will have. Nothing is busy and no area can change,
+/// so entries stand still.
 fn share_slots(policies: &[Area]) -> Result<Vec<SwapSlot>, Saturated> {
     let mut shared = Vec::new();
     if !swap::in_use() {
@@ -204,8 +210,8 @@ fn take_over(block: &'static Block, request: &Request) -> Result<(), Errno> {
     server::start()
 }
 
-/// Registers all private areas, neighbours in one go: the kernel may hold two of ours as one, and with as many mappings as there may be it could not
-/// split that.
+/// Registers all private areas, neighbours in one go: the kernel may hold two of ours as one, and with as
+/// many mappings as there may be it could not split that.
 fn register(areas: &AreaTree) -> Result<(), Errno> {
     let mut private = areas.iter().filter(|area| area.holding == Holding::Private).map(|area| area.range);
     let Some(mut run) = private.next() else { return Ok(()) };
@@ -229,8 +235,8 @@ fn forget(range: PageRange) {
     }
 }
 
-/// Every private page in memory is the child's own now, dirty, in no slot. What says so already is not written again: the table is shared with the
-/// parent until one of the two writes to it.
+/// Every private page in memory is the child's own now, dirty, in no slot. What says so already is not
+/// written again: the table is shared with the parent until one of the two writes to it.
 fn adopt_pages() {
     let (mut resident, mut swapped) = (0, 0);
     for (_, cell) in SPACE.table.existing_in(everything()) {

@@ -1,8 +1,9 @@
-//! Giving up swap slots when a process's memory goes: at its end, and when another program takes its place, paged or not.
+//! Giving up swap slots when a process's memory goes: at its end, and when another program takes its place,
+//! paged or not.
 //!
-//! The kernel frees the memory; slots are counted by us. Their entries are made busy for good: a thread that still runs and touches such a page
-//! waits until it ends with the process. Not here: a process that ends by a signal's default action runs no code of ours, so its slots stay
-//! taken until the run ends.
+//! The kernel frees the memory; slots are counted by us. Their entries are made busy for good: a thread that
+//! still runs and touches such a page waits until it ends with the process. Not here: a process that ends by
+//! a signal's default action runs no code of ours, so its slots stay taken until the run ends.
 
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -31,7 +32,8 @@ const HATCH_PAUSE_NS: u64 = 2_000_000;
 pub struct Leaving(Vec<(PageNum, Entry)>);
 
 impl Leaving {
-    /// Takes every slot of this process that nobody is busy with. None in a vfork child, whose memory is its parent's.
+    /// Takes every slot of this process that nobody is busy with. None in a vfork child, whose memory is its
+    /// parent's.
     pub fn take() -> Leaving {
         let mut taken = Vec::new();
         if swap::in_use() && control::is_owner() {
@@ -56,13 +58,15 @@ impl Leaving {
         self.0.iter().filter_map(|(_, entry)| entry.slot())
     }
 
-    /// Writes the slots to a descriptor that the next program inherits, for [`adopt`]; none where there are no slots or the kernel refuses.
+    /// Writes the slots to a descriptor that the next program inherits, for [`adopt`]; none where there are
+    /// no slots or the kernel refuses.
     pub fn hand_over(&self) -> Option<Fd> {
         self.write_down(INHERITED)
     }
 
-    /// Leaves the slots to the supervisor, for a program that knows nothing of them: it gives them up once this process executes or ends, and
-    /// not before. None where there are no slots, or nobody to leave them to: then they stay taken until the run ends.
+    /// Leaves the slots to the supervisor, for a program that knows nothing of them: it gives them up once
+    /// this process executes or ends, and not before. None where there are no slots, or nobody to leave them
+    /// to: then they stay taken until the run ends.
     pub fn bequeath(&self) -> Option<Bequest> {
         let fd = self.write_down(MFD_CLOEXEC)?;
         let hatch = Fd(control::settings().hatch_fd.load(Ordering::Relaxed) as i32);
@@ -125,6 +129,11 @@ pub fn adopt(fd: Fd) -> Result<(), Errno> {
     let mut bytes = alloc::vec![0u8; file::stat_fd(fd)?.size as usize];
     let got = file::pread_all(fd, &mut bytes, 0)?;
     file::close(fd);
-    bytes[..got].as_chunks::<8>().0.iter().map(|place| SwapSlot::at(u64::from_ne_bytes(*place))).for_each(swap::disown);
+    bytes[..got]
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|place| SwapSlot::at(u64::from_ne_bytes(*place)))
+        .for_each(swap::disown);
     Ok(())
 }

@@ -1,7 +1,9 @@
-//! Which file exec is to run: its name, whether it may be executed, and whether it can be paged. Errors are those of execve(2), in its order.
+//! Which file exec is to run: its name, whether it may be executed, and whether it can be paged. Errors are
+//! those of execve(2), in its order.
 //!
-//! The kernel itself is asked whether a file may be executed (AT_EXECVE_CHECK, Linux 6.14): it knows of permissions, of links that are not to be
-//! followed, and of files that somebody has open for writing. Older kernels are asked in parts.
+//! The kernel itself is asked whether a file may be executed (AT_EXECVE_CHECK, Linux 6.14): it knows of
+//! permissions, of links that are not to be followed, and of files that somebody has open for writing. Older
+//! kernels are asked in parts.
 
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +27,8 @@ const S_ISUID_OR_SGID: u16 = 0o6000;
 /// Whether this kernel knows AT_EXECVE_CHECK, until it has said that it does not.
 static CHECKS: AtomicBool = AtomicBool::new(true);
 
-/// A file as execveat(2) names it: a directory, a path that ends in a zero byte and may be empty, and flags about the path.
+/// A file as execveat(2) names it: a directory, a path that ends in a zero byte and may be empty, and flags
+/// about the path.
 #[derive(Clone)]
 pub struct Name {
     dir: i64,
@@ -71,7 +74,8 @@ impl Name {
         self.dir != AT_FDCWD
     }
 
-    /// What the program is told that it was executed by, and a script's interpreter finds it by; zero-terminated.
+    /// What the program is told that it was executed by, and a script's interpreter finds it by;
+    /// zero-terminated.
     pub fn filename(&self) -> Vec<u8> {
         if !self.is_by_descriptor() {
             return self.path.clone();
@@ -97,12 +101,14 @@ impl Name {
         if alone && CHECKS.load(Ordering::Relaxed) { Comm::OfFile } else { Comm::OfName }
     }
 
-    /// Whether an interpreter would not find a script of this name: the descriptor is closed when it is executed.
+    /// Whether an interpreter would not find a script of this name: the descriptor is closed when it is
+    /// executed.
     pub fn closes(&self) -> bool {
         self.is_by_descriptor() && file::is_cloexec(Fd(self.dir as i32))
     }
 
-    /// The call by which the kernel executes the file: execve where that is enough, as filters and tracers know it best.
+    /// The call by which the kernel executes the file: execve where that is enough, as filters and tracers
+    /// know it best.
     pub fn exec_call(&self, argv: *const u64, envp: *const u64) -> (u64, [u64; 6]) {
         let (path, argv, envp) = (self.path.as_ptr() as u64, argv as u64, envp as u64);
         if self.flags == 0 && (self.dir == AT_FDCWD || self.path.first() == Some(&b'/')) {
@@ -120,7 +126,14 @@ impl Name {
         if CHECKS.load(Ordering::Relaxed) {
             let argv = [self.path.as_ptr() as u64, 0];
             let flags = self.flags | AT_EXECVE_CHECK;
-            match call!(nr::EXECVEAT, self.dir, self.path.as_ptr(), argv.as_ptr(), &argv[1] as *const u64, flags) {
+            match call!(
+                nr::EXECVEAT,
+                self.dir,
+                self.path.as_ptr(),
+                argv.as_ptr(),
+                &argv[1] as *const u64,
+                flags
+            ) {
                 Err(Errno::EINVAL) => CHECKS.store(false, Ordering::Relaxed),
                 result => return result.map(drop),
             }
@@ -128,7 +141,8 @@ impl Name {
         self.check_in_parts()
     }
 
-    /// The same without AT_EXECVE_CHECK: for a thread whose tracer would take that call for exec, and for older kernels.
+    /// The same without AT_EXECVE_CHECK: for a thread whose tracer would take that call for exec, and for
+    /// older kernels.
     ///
     /// # Errors
     /// As [`Name::check`].
@@ -144,7 +158,8 @@ impl Name {
     /// Opens the file, which [`Name::check`] has let pass, for reading.
     ///
     /// # Errors
-    /// EACCES where it may be executed but not read, and what else open(2) says; ETXTBSY on kernels that have not been asked before.
+    /// EACCES where it may be executed but not read, and what else open(2) says; ETXTBSY on kernels that have
+    /// not been asked before.
     pub fn open(&self) -> Result<(Fd, Stat), Errno> {
         let open = || if self.text().is_empty() { self.reopen() } else { self.open_path() };
         // Without a lock first: the file may be one that this process serves.
@@ -203,12 +218,13 @@ pub fn fitness(fd: Fd, stat: &Stat, first: &[u8]) -> Fitness {
 fn gains_privilege(fd: Fd, stat: &Stat) -> bool {
     let mut capability = [0u8; 64];
     let name = b"security.capability\0";
-    let mut is_capable = || call!(FGETXATTR, fd.0, name.as_ptr(), capability.as_mut_ptr(), capability.len()).is_ok();
+    let mut is_capable =
+        || call!(FGETXATTR, fd.0, name.as_ptr(), capability.as_mut_ptr(), capability.len()).is_ok();
     stat.mode & S_ISUID_OR_SGID != 0 || is_capable()
 }
 
-/// Whether the program open at `fd`, `file_len` bytes long, which begins with `first`, has an interpreter that could load it. What else is wrong with
-/// a program is found when it is loaded, as by the kernel.
+/// Whether the program open at `fd`, `file_len` bytes long, which begins with `first`, has an interpreter
+/// that could load it. What else is wrong with a program is found when it is loaded, as by the kernel.
 ///
 /// # Errors
 /// As execve(2) for the interpreter; ELIBBAD where it is no program.

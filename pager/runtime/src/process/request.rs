@@ -13,7 +13,8 @@ const SIGCHLD: u64 = 17;
 
 const CLONE_PIDFD: u64 = 0x1000;
 
-/// What the kernel would write to the program's memory in the child, where nobody can fill pages for it: done by hand.
+/// What the kernel would write to the program's memory in the child, where nobody can fill pages for it: done
+/// by hand.
 const BY_HAND: u64 = CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
 
 /// The arguments of clone.
@@ -39,8 +40,9 @@ impl Request {
         self.flags & !BY_HAND
     }
 
-    /// Readies the word where the kernel stores the new thread's number, or a descriptor of the new process (CLONE_PIDFD): both in the creator's
-    /// memory. It does so before the thread runs: stored any later, the number could land on top of the zero that the thread leaves when it ends.
+    /// Readies the word where the kernel stores the new thread's number, or a descriptor of the new process
+    /// (CLONE_PIDFD): both in the creator's memory. It does so before the thread runs: stored any later, the
+    /// number could land on top of the zero that the thread leaves when it ends.
     pub fn ready_parent(&self, block: &'static Block) {
         if self.flags & (CLONE_PARENT_SETTID | CLONE_PIDFD) != 0 {
             let span = Span { addr: self.parent_tid, len: 4, direction: Direction::Out };

@@ -1,6 +1,7 @@
 //! The process at rest: no thread holds a lock of the runtime, and no page is busy.
 //!
-//! Whoever copies the process, or stops a part of it, does so at such a moment: what is found half done would stay so.
+//! Whoever copies the process, or stops a part of it, does so at such a moment: what is found half done would
+//! stay so.
 
 use core::sync::atomic::Ordering;
 

@@ -29,8 +29,11 @@ pub enum Start {
 /// As clone(2).
 pub fn spawn(parent: &'static Block, context: &UContext, request: &Request) -> Result<u64, Errno> {
     let copied = request.flags & CLONE_SIGHAND == 0;
-    let actions =
-        if copied { NonNull::from(Box::leak(Box::new(parent.own().actions().copy()))) } else { parent.own().actions };
+    let actions = if copied {
+        NonNull::from(Box::leak(Box::new(parent.own().actions().copy())))
+    } else {
+        parent.own().actions
+    };
     let block = Block::new(actions)?;
     let own = block.own();
     own.mask = parent.own().mask;
@@ -53,7 +56,8 @@ pub fn spawn(parent: &'static Block, context: &UContext, request: &Request) -> R
     // SAFETY: unused stack below the frame.
     unsafe { (start as *mut Start).write(Start::Program { block, resume, request: *request }) };
     let flags = request.kernel_flags() | CLONE_CHILD_CLEARTID;
-    // A thread ends with its process or by its own doing; a lodger may be killed, and then nobody but the kernel clears its word.
+    // A thread ends with its process or by its own doing; a lodger may be killed, and then nobody but the
+    // kernel clears its word.
     let cleared = match request.clear_tid() {
         word if word != 0 && own.kin == Kin::Lodger && !same_process => word,
         _ => block.alive.as_ptr() as u64,
@@ -109,8 +113,15 @@ pub fn spawn_server() -> Result<(), Errno> {
     let start = (block.stack_top() - size_of::<Start>() as u64 - 64) & !63;
     // SAFETY: the block is new: nobody runs on its stack.
     unsafe { (start as *mut Start).write(Start::Server) };
-    let flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID;
-    // A signal that is sent to the process must not find a thread that takes none: the new one begins with this mask.
+    let flags = CLONE_VM
+        | CLONE_FS
+        | CLONE_FILES
+        | CLONE_SIGHAND
+        | CLONE_THREAD
+        | CLONE_SYSVSEM
+        | CLONE_CHILD_CLEARTID;
+    // A signal that is sent to the process must not find a thread that takes none: the new one begins with
+    // this mask.
     let mask = signal::set_mask(SignalSet::ALL);
     // SAFETY: `start` lies above the unused part of the stack.
     let result = unsafe { gate::clone(flags, start & !15, (0, block.alive.as_ptr() as u64), 0, start) };

@@ -1,8 +1,9 @@
 //! ptrace: its requests. What a tracer does not see is [`stops`]'s, the traced side is [`tracee`]'s.
 //!
-//! A thread can be stopped between any two instructions, also where it has made pages busy or taken a lock; nobody would get those back while it
-//! stands. Where the tracer is itself paged in the same memory (the leak checker of a sanitizer is: a lodger), it would wait for them for ever.
-//! So a stop is asked for while the process is at rest, which it stays until the thread stands.
+//! A thread can be stopped between any two instructions, also where it has made pages busy or taken a lock;
+//! nobody would get those back while it stands. Where the tracer is itself paged in the same memory (the leak
+//! checker of a sanitizer is: a lodger), it would wait for them for ever. So a stop is asked for while the
+//! process is at rest, which it stays until the thread stands.
 
 pub mod stops;
 pub mod tracee;
@@ -31,8 +32,9 @@ const PTRACE_SYSEMU: u32 = 31;
 const PTRACE_SYSEMU_SINGLESTEP: u32 = 32;
 const PTRACE_SINGLEBLOCK: u32 = 33;
 
-/// How long the process is kept at rest for a thread that does not stop, in nanoseconds. A thread that runs stops at once. One inside a system
-/// call may not, but that holds no lock, and goes no further than the call.
+/// How long the process is kept at rest for a thread that does not stop, in nanoseconds. A thread that runs
+/// stops at once. One inside a system call may not, but that holds no lock, and goes no further than the
+/// call.
 const PATIENCE: u64 = 100_000_000;
 /// Between two looks, in nanoseconds.
 const PAUSE: u64 = 20_000;
@@ -40,8 +42,10 @@ const PAUSE: u64 = 20_000;
 /// ptrace(2).
 ///
 /// # Errors
-/// As ptrace(2). EIO for a paged thread that is to be stepped, or whose calls are to be emulated: a step would lead into the runtime at the next
-/// missing page, and the calls that the kernel sees are the runtime's. ESRCH for the thread that resolves faults: the program has no such thread, and nobody could go on if it stood.
+/// As ptrace(2). EIO for a paged thread that is to be stepped, or whose calls are to be emulated: a step
+/// would lead into the runtime at the next missing page, and the calls that the kernel sees are the
+/// runtime's. ESRCH for the thread that resolves faults: the program has no such thread, and nobody could go
+/// on if it stood.
 pub fn ptrace(block: &'static Block, call: Call) -> Result<u64, Errno> {
     let (request, target) = (call.args[0] as u32, call.args[1] as u32);
     match request {

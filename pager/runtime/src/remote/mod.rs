@@ -1,10 +1,12 @@
-//! Accesses to a process's memory by way of the kernel: process_vm_readv, process_vm_writev, and transfers of `/proc/PID/mem`.
+//! Accesses to a process's memory by way of the kernel: process_vm_readv, process_vm_writev, and transfers of
+//! `/proc/PID/mem`.
 //!
-//! The kernel cannot bring in what the pager holds. Where it stops short of what was asked for, the process is asked for the pages (this one by itself),
-//! and it goes on. The bytes pass through memory of the runtime's, so that the caller's own pages are made resident one by one.
+//! The kernel cannot bring in what the pager holds. Where it stops short of what was asked for, the process
+//! is asked for the pages (this one by itself), and it goes on. The bytes pass through memory of the
+//! runtime's, so that the caller's own pages are made resident one by one.
 //!
-//! A process that stands still cannot bring anything in: of it what lies in a swap file is read from there. Not here: processes that are not paged, whose
-//! memory is the kernel's alone.
+//! A process that stands still cannot bring anything in: of it what lies in a swap file is read from there.
+//! Not here: processes that are not paged, whose memory is the kernel's alone.
 
 mod peer;
 pub mod serve;
@@ -65,7 +67,8 @@ fn by_call(block: &'static Block, call: &Call) -> Option<Result<u64, Errno>> {
         return None;
     }
     let peer = Peer::of(process as u32)?;
-    let (locals, remotes) = (read_vector(locals, local_count).ok()?, read_vector(remotes, remote_count).ok()?);
+    let (locals, remotes) =
+        (read_vector(locals, local_count).ok()?, read_vector(remotes, remote_count).ok()?);
     let Transfer::AtMost(total) = of_vector(parts(&locals)) else { return None };
     let is_small = peer.is_own() && total <= limit();
     // The kernel looks at a remote length as at any other, and at a remote address only when it is accessed.
@@ -73,7 +76,8 @@ fn by_call(block: &'static Block, call: &Call) -> Option<Result<u64, Errno>> {
         return None;
     }
     let way = Way::Call { number: call.row.number.into(), process: process as u32 };
-    let channel = Channel { way, peer, access: access(call.row.number == PROCESS_VM_WRITEV), right: Right::Program };
+    let channel =
+        Channel { way, peer, access: access(call.row.number == PROCESS_VM_WRITEV), right: Right::Program };
     Some(channel.run(block, &locals, &remotes))
 }
 
@@ -100,7 +104,8 @@ fn by_file(block: &'static Block, call: &Call) -> Option<Result<u64, Errno>> {
     Some(result)
 }
 
-/// The buffers of a read or write of any kind that moves something, and where in the file; nothing for what the kernel refuses.
+/// The buffers of a read or write of any kind that moves something, and where in the file; nothing for what
+/// the kernel refuses.
 fn transferred(call: &Call) -> Option<Transferred> {
     let [_, first, second, third, _, flags] = call.args;
     let number = call.row.number;
@@ -210,15 +215,19 @@ impl Channel {
         let asks_first = self.right == Right::Debugger && self.access == Access::Write;
         let (mut done, mut rounds, mut stopped) = (0, 0, None);
         while done < len && rounds <= ROUNDS {
-            let Some(pages) = PageRange::touching(VirtAddr(there.wrapping_add(done)), len - done) else { break };
+            let Some(pages) = PageRange::touching(VirtAddr(there.wrapping_add(done)), len - done) else {
+                break;
+            };
             if asks_first || rounds > 0 {
                 block.unpin_to(pinned);
                 let request = Request { pages, access: self.access, right: self.right };
                 let is_there = self.peer.bring_in(block, &request);
                 if rounds > 0 && !is_there {
                     let into = &mut bounce[done as usize..];
-                    let read =
-                        self.peer.read_absent(there.wrapping_add(done), into).filter(|_| self.access == Access::Read);
+                    let read = self
+                        .peer
+                        .read_absent(there.wrapping_add(done), into)
+                        .filter(|_| self.access == Access::Read);
                     let Some(read) = read else { break };
                     (done, rounds, stopped) = (done + read, 0, None);
                     continue;

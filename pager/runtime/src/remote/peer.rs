@@ -25,10 +25,11 @@ use crate::thread::Block;
 const PROCESS_VM_READV: u64 = 310;
 const KCMP: u64 = 312;
 const KCMP_VM: u64 = 1;
-/// How long a process is waited for that does not answer, or does not come to the end of its fork, in nanoseconds. One that is stopped is not waited
-/// for.
+/// How long a process is waited for that does not answer, or does not come to the end of its fork, in
+/// nanoseconds. One that is stopped is not waited for.
 const PATIENCE: u64 = 2_000_000_000;
-/// After so long it is looked whether it stands still, and it is asked again: the signal reaches a thread that is in the middle of something, or one is pending already.
+/// After so long it is looked whether it stands still, and it is asked again: the signal reaches a thread
+/// that is in the middle of something, or one is pending already.
 const AGAIN: [u64; 2] = [200_000, 2_000_000];
 /// Between two looks, once it was looked a few times.
 const PAUSE: u64 = 50_000;
@@ -44,8 +45,8 @@ pub enum Peer {
 }
 
 impl Peer {
-    /// The process or thread of that number, as this process counts them; nothing where it is not paged, or may not be read. Right after a fork it is
-    /// waited for until it is there.
+    /// The process or thread of that number, as this process counts them; nothing where it is not paged, or
+    /// may not be read. Right after a fork it is waited for until it is there.
     pub fn of(number: u32) -> Option<Peer> {
         let own = task::pid();
         if number == own || call!(KCMP, own, number, KCMP_VM, 0, 0) == Ok(0) {
@@ -71,7 +72,8 @@ impl Peer {
         matches!(self, Peer::Own)
     }
 
-    /// Has pages brought in, as many of the request as it is good for; whether the first one is there. This process's own stay until the caller unpins them.
+    /// Has pages brought in, as many of the request as it is good for; whether the first one is there. This
+    /// process's own stay until the caller unpins them.
     pub fn bring_in(&self, block: &'static Block, request: &Request) -> bool {
         let most = (limit() / PAGE_SIZE).clamp(1, MOST_PAGES);
         let count = request.pages.count().min(most);
@@ -89,8 +91,8 @@ impl Peer {
 }
 
 impl Peer {
-    /// Reads what a page holds that is not in memory, of a process that stands still and cannot bring it in: as far as it lies in a swap file, or is zeros.
-    /// How many bytes from `at` on, up to the page's end.
+    /// Reads what a page holds that is not in memory, of a process that stands still and cannot bring it in:
+    /// as far as it lies in a swap file, or is zeros. How many bytes from `at` on, up to the page's end.
     pub fn read_absent(&self, at: u64, into: &mut [u8]) -> Option<u64> {
         let Peer::Another(number, _) = *self else { return None };
         let page = VirtAddr(at).page();
@@ -154,10 +156,13 @@ fn ask(process: u32, slot: &'static Process, request: &Request) -> bool {
     }
 }
 
-/// Whether a process does nothing now, and will not by itself: it is stopped, by a signal or a tracer, or has ended.
+/// Whether a process does nothing now, and will not by itself: it is stopped, by a signal or a tracer, or has
+/// ended.
 fn is_stopped(process: u32) -> bool {
     let path = Line::format(format_args!("/proc/{process}/stat\0"));
-    let Ok(fd) = limits::with_descriptors(|| file::open(path.as_bytes(), O_RDONLY | O_CLOEXEC)) else { return true };
+    let Ok(fd) = limits::with_descriptors(|| file::open(path.as_bytes(), O_RDONLY | O_CLOEXEC)) else {
+        return true;
+    };
     let mut told = [0u8; 128];
     let len = file::read(fd, &mut told);
     file::close(fd);

@@ -12,7 +12,8 @@ use crate::memory::protect;
 use crate::space::SPACE;
 use crate::work::Outcome;
 
-/// A request that came in the middle of something, and its number; 0 for none. A later one takes its place: who asked before asks again.
+/// A request that came in the middle of something, and its number; 0 for none. A later one takes its place:
+/// who asked before asks again.
 static KEPT: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
 
 /// Brings pages in, up to the first that cannot be had; whether the first one could. No lock may be held.

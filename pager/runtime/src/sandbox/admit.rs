@@ -94,7 +94,9 @@ fn report(data: &Data, verdict: Verdict) -> SigInfo {
 
 /// Sets the flag that came with another thread's filters.
 fn pay_privileges(sandbox: &Sandbox) {
-    if sandbox.owes_privileges.load(Ordering::Relaxed) != 0 && sandbox.owes_privileges.swap(0, Ordering::Relaxed) != 0 {
+    if sandbox.owes_privileges.load(Ordering::Relaxed) != 0
+        && sandbox.owes_privileges.swap(0, Ordering::Relaxed) != 0
+    {
         let _ = call!(nr::PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     }
 }

@@ -13,23 +13,25 @@ pub const STRICT: u32 = 1;
 
 pub const FILTERED: u32 = 2;
 
-/// A thread's part: its mode and its newest filter. Written by the owner, or by a thread of the same process (TSYNC), under the lock of the
-/// threads' list; read by the owner without it.
+/// A thread's part: its mode and its newest filter. Written by the owner, or by a thread of the same process
+/// (TSYNC), under the lock of the threads' list; read by the owner without it.
 pub struct Sandbox {
     pub(super) mode: AtomicU32,
     pub(super) newest: AtomicPtr<Node>,
-    /// The process that the thread belongs to: vfork children run in the same memory, with blocks in the same list. Zero for the thread that
-    /// resolves faults, and for a vfork child until it runs.
+    /// The process that the thread belongs to: vfork children run in the same memory, with blocks in the same
+    /// list. Zero for the thread that resolves faults, and for a vfork child until it runs.
     pub(super) process: AtomicU32,
     /// The thread's number, once it runs.
     pub(super) thread: AtomicU32,
-    /// Whether another thread of the process gave this one `no_new_privs` with its filters: a flag of the kernel's that each thread sets itself.
+    /// Whether another thread of the process gave this one `no_new_privs` with its filters: a flag of the
+    /// kernel's that each thread sets itself.
     pub(super) owes_privileges: AtomicU32,
 }
 
-/// A filter, on top of the ones before it. Nodes live as long as the process: threads look at them without a lock. Which node it is tells installations
-/// of equal filters apart (TSYNC asks for that); one that no thread has any more is used again, so that threads that come and go with the same filters
-/// take no more memory.
+/// A filter, on top of the ones before it. Nodes live as long as the process: threads look at them without a
+/// lock. Which node it is tells installations of equal filters apart (TSYNC asks for that); one that no
+/// thread has any more is used again, so that threads that come and go with the same filters take no more
+/// memory.
 pub struct Node {
     pub(super) entry: Entry,
     pub(super) before: *const Node,
@@ -93,7 +95,8 @@ impl Iterator for Filters {
     }
 }
 
-/// A node of this filter on top of `before`, that no thread has: `is_in_use` says of a node whether one does. The lock of the threads' list must be held.
+/// A node of this filter on top of `before`, that no thread has: `is_in_use` says of a node whether one does.
+/// The lock of the threads' list must be held.
 pub fn node(entry: Entry, before: *const Node, is_in_use: impl Fn(*const Node) -> bool) -> *const Node {
     let mut at: *const Node = NODES.load(Ordering::Acquire);
     // SAFETY: nodes are leaked when they are made, and immutable.

@@ -1,9 +1,12 @@
-//! seccomp(2), and the options of prctl(2) that are about it. Errors come in the kernel's order: programs probe for features by them.
+//! seccomp(2), and the options of prctl(2) that are about it. Errors come in the kernel's order: programs
+//! probe for features by them.
 
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use pager_core::seccomp::{Action, Entry, Filter, INSTRUCTION_BYTES, Instruction, LONGEST, Made, path_has_room};
+use pager_core::seccomp::{
+    Action, Entry, Filter, INSTRUCTION_BYTES, Instruction, LONGEST, Made, path_has_room,
+};
 
 use pager_core::shared::count;
 
@@ -25,7 +28,8 @@ const TSYNC: u64 = 1;
 const LOG: u64 = 2;
 const SPEC_ALLOW: u64 = 4;
 const TSYNC_ESRCH: u64 = 16;
-/// What a kernel knows that has no user notification: that needs a descriptor whose reader answers for the kernel.
+/// What a kernel knows that has no user notification: that needs a descriptor whose reader answers for the
+/// kernel.
 const FLAGS: u64 = TSYNC | LOG | SPEC_ALLOW | TSYNC_ESRCH;
 
 const PR_GET_SECCOMP: u32 = 21;
@@ -96,7 +100,11 @@ fn set_filter(block: &'static Block, flags: u64, at: u64, made: Made) -> Result<
             return Err(Errno::ENOMEM);
         }
         if sync && let Some(stray) = siblings(block, threads).find(|other| !may_follow(&other.sandbox, own)) {
-            return if flags & TSYNC_ESRCH != 0 { Err(Errno::ESRCH) } else { Ok(stray.sandbox.number().into()) };
+            return if flags & TSYNC_ESRCH != 0 {
+                Err(Errno::ESRCH)
+            } else {
+                Ok(stray.sandbox.number().into())
+            };
         }
         let newest = node(entry, own.newest.load(Ordering::Relaxed), |node| is_in_use(node, threads));
         own.newest.store(newest.cast_mut(), Ordering::Release);

@@ -10,7 +10,9 @@ use crate::thread::{self, Block, Threads};
 pub fn inherit(new: &'static Block, creator: &'static Block, lineage: Lineage) {
     thread::under_lock(|_| {
         new.sandbox.copy(&creator.sandbox);
-        new.sandbox.owes_privileges.store(creator.sandbox.owes_privileges.load(Ordering::Relaxed), Ordering::Relaxed);
+        new.sandbox
+            .owes_privileges
+            .store(creator.sandbox.owes_privileges.load(Ordering::Relaxed), Ordering::Relaxed);
         if lineage == Lineage::SameProcess {
             new.sandbox.process.store(creator.sandbox.process.load(Ordering::Relaxed), Ordering::Relaxed);
         }
@@ -34,9 +36,9 @@ pub fn is_only_thread(block: &'static Block) -> bool {
 /// The other threads of `block`'s process.
 pub fn siblings<'a>(block: &'a Block, threads: &'a Threads) -> impl Iterator<Item = &'static Block> + 'a {
     let process = block.sandbox.process.load(Ordering::Relaxed);
-    threads
-        .live()
-        .filter(move |other| other.sandbox.process.load(Ordering::Relaxed) == process && !ptr::eq(*other, block))
+    threads.live().filter(move |other| {
+        other.sandbox.process.load(Ordering::Relaxed) == process && !ptr::eq(*other, block)
+    })
 }
 
 /// Whether any thread has the filter, of whichever process in this memory.

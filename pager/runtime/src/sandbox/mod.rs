@@ -1,9 +1,10 @@
-//! Seccomp for the program: its filters are kept and run here, because the kernel would apply them to the runtime's own calls.
+//! Seccomp for the program: its filters are kept and run here, because the kernel would apply them to the
+//! runtime's own calls.
 //!
-//! Owned: which thread has which filters ([`Sandbox`], in the thread's block), how they are installed (`install`), what is done about a call
-//! (`admit`), how the next program gets them (`succession`), and what of it
-//! `/proc` shows ([`status`]). What a filter means is [`pager_core::seccomp`]'s. Not here: any protection of the
-//! runtime from the program; `docs/NOT_A_SANDBOX.md` says what that means for filters.
+//! Owned: which thread has which filters ([`Sandbox`], in the thread's block), how they are installed
+//! (`install`), what is done about a call (`admit`), how the next program gets them (`succession`), and what
+//! of it `/proc` shows ([`status`]). What a filter means is [`pager_core::seccomp`]'s. Not here: any
+//! protection of the runtime from the program; `docs/NOT_A_SANDBOX.md` says what that means for filters.
 
 mod admit;
 mod chain;

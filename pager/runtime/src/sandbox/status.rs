@@ -1,4 +1,5 @@
-//! `/proc/self/status` of a confined thread: the kernel knows nothing of its filters, so the two lines about seccomp are written over.
+//! `/proc/self/status` of a confined thread: the kernel knows nothing of its filters, so the two lines about
+//! seccomp are written over.
 
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
@@ -15,25 +16,31 @@ const MFD_CLOEXEC: u64 = 1;
 /// Longer than any that the kernel writes.
 const LONGEST: usize = 16 << 10;
 
-/// Opens a copy of the thread's status with what is true, where `path` names that; nothing for other paths. The copy does not change any more.
+/// Opens a copy of the thread's status with what is true, where `path` names that; nothing for other paths.
+/// The copy does not change any more.
 pub fn open(block: &'static Block, path: &[u8], flags: u64) -> Option<Result<u64, Errno>> {
     names_own(path).then(|| copy(&block.sandbox, flags))
 }
 
 fn names_own(path: &[u8]) -> bool {
-    let Some(who) = path.strip_prefix(b"/proc/").and_then(|rest| rest.strip_suffix(b"/status")) else { return false };
+    let Some(who) = path.strip_prefix(b"/proc/").and_then(|rest| rest.strip_suffix(b"/status")) else {
+        return false;
+    };
     let own = |text: &[u8], number| text == Line::format(format_args!("{number}")).as_bytes();
     match who.split(|byte| *byte == b'/').collect::<Vec<_>>()[..] {
         [b"self" | b"thread-self"] => true,
         [process] => own(process, task::tid()),
-        [process, b"task", thread] => (process == b"self" || own(process, task::pid())) && own(thread, task::tid()),
+        [process, b"task", thread] => {
+            (process == b"self" || own(process, task::pid())) && own(thread, task::tid())
+        }
         _ => false,
     }
 }
 
 fn copy(sandbox: &Sandbox, flags: u64) -> Result<u64, Errno> {
     let mut text = alloc::vec![0u8; LONGEST];
-    let status = limits::with_descriptors(|| file::open(b"/proc/thread-self/status\0", O_RDONLY | O_CLOEXEC))?;
+    let status =
+        limits::with_descriptors(|| file::open(b"/proc/thread-self/status\0", O_RDONLY | O_CLOEXEC))?;
     let got = read_all(status, &mut text);
     file::close(status);
     text.truncate(got?);

@@ -1,5 +1,5 @@
-//! Filters outlive exec: a paged program gets them from the one before by a descriptor, for one that runs natively they are the kernel's from then
-//! on.
+//! Filters outlive exec: a paged program gets them from the one before by a descriptor, for one that runs
+//! natively they are the kernel's from then on.
 
 use alloc::vec::Vec;
 
@@ -22,7 +22,8 @@ const INHERITED: u64 = 0;
 /// Exit code of a program that could not be executed, as env(1) has it.
 const NOT_EXECUTED: i32 = 126;
 
-/// Writes the thread's filters to a descriptor that the next program inherits, for [`adopt`]; none where there are none.
+/// Writes the thread's filters to a descriptor that the next program inherits, for [`adopt`]; none where
+/// there are none.
 ///
 /// # Errors
 /// What the kernel says of the descriptor: then there must be no exec, which would set the program free.
@@ -33,7 +34,8 @@ pub fn hand_over(block: &'static Block) -> Result<Option<Fd>, Errno> {
     }
     let bytes = encode(nodes.iter().map(|node| (node.filter(), node.made(), node.entry.flags)));
     let name = b"pager-filters\0";
-    let fd = limits::with_descriptors(|| call!(MEMFD_CREATE, name.as_ptr(), INHERITED).map(|fd| Fd(fd as i32)))?;
+    let fd =
+        limits::with_descriptors(|| call!(MEMFD_CREATE, name.as_ptr(), INHERITED).map(|fd| Fd(fd as i32)))?;
     match file::pwrite_all(fd, &bytes, 0) {
         Ok(()) => Ok(Some(fd)),
         Err(errno) => {
@@ -68,12 +70,12 @@ struct Program {
     instructions: u64,
 }
 
-/// Makes the kernel run the thread's filters, and then makes `exec`, of which the filters have to allow every call made here. Comes back only
-/// where nothing has happened; the kernel gives no filter back.
+/// Makes the kernel run the thread's filters, and then makes `exec`, of which the filters have to allow every
+/// call made here. Comes back only where nothing has happened; the kernel gives no filter back.
 ///
 /// # Errors
-/// What exec says where there are no filters; EPERM where they do not allow what they are installed by, or exec as it is made here; EACCES
-/// where the program has given up the right to install them again.
+/// What exec says where there are no filters; EPERM where they do not allow what they are installed by, or
+/// exec as it is made here; EACCES where the program has given up the right to install them again.
 pub fn give_to_kernel(block: &'static Block, exec: (u64, [u64; 6])) -> Result<u64, Errno> {
     let make = || call!(exec.0, exec.1[0], exec.1[1], exec.1[2], exec.1[3], exec.1[4], exec.1[5]);
     let nodes = oldest_first(block);
@@ -121,13 +123,16 @@ fn installation(node: &Node, program: &Program) -> (u64, [u64; 6]) {
     }
 }
 
-/// Whether a filter allows a call of the runtime's. Where in the runtime it is made is not known beforehand: the start of its code stands for that.
+/// Whether a filter allows a call of the runtime's. Where in the runtime it is made is not known beforehand:
+/// the start of its code stands for that.
 fn admits(node: &Node, number: u64, args: [u64; 6]) -> bool {
-    let data = Data { number: number as u32, arch: ARCH_X86_64, instruction_pointer: gate::text().start, args };
+    let data =
+        Data { number: number as u32, arch: ARCH_X86_64, instruction_pointer: gate::text().start, args };
     pager_core::seccomp::Verdict::of([node.filter().run(&data)]).admits()
 }
 
-/// Has SIGILL end the process, for [`end`]; the next program starts with that action anyhow, if it does not ignore the signal.
+/// Has SIGILL end the process, for [`end`]; the next program starts with that action anyhow, if it does not
+/// ignore the signal.
 fn default_end() {
     let mut now = Action::default();
     if signal::action(SIGILL, None, Some(&mut now)).is_ok() && now.handler != SIG_IGN {
@@ -135,7 +140,8 @@ fn default_end() {
     }
 }
 
-/// The kernel holds the runtime to the program's filters, and the program was not executed: nothing can be relied on any more.
+/// The kernel holds the runtime to the program's filters, and the program was not executed: nothing can be
+/// relied on any more.
 fn end() -> ! {
     let _ = call!(nr::EXIT_GROUP, NOT_EXECUTED);
     let _ = call!(nr::EXIT, NOT_EXECUTED);

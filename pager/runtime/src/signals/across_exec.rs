@@ -1,5 +1,6 @@
-//! What exec leaves to the next image of SEGV, BUS and SYS: pending ones and the mask by way of the kernel, which keeps both. That they are ignored
-//! a paged image learns from the run; for a native one the kernel has to ignore them, which it can only where no other thread needs them.
+//! What exec leaves to the next image of SEGV, BUS and SYS: pending ones and the mask by way of the kernel,
+//! which keeps both. That they are ignored a paged image learns from the run; for a native one the kernel has
+//! to ignore them, which it can only where no other thread needs them.
 
 use core::ptr::NonNull;
 
@@ -23,7 +24,8 @@ pub struct HandedOn {
     ignored: SignalSet,
 }
 
-/// Hands the three on, right before exec. Until `HandedOn::take_back` the thread may not touch the program's memory.
+/// Hands the three on, right before exec. Until `HandedOn::take_back` the thread may not touch the program's
+/// memory.
 pub fn hand_on(block: &Block, next: Next) -> HandedOn {
     let loan = held::lend(block, SignalSet::default());
     let ignored = match next {

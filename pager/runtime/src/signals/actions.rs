@@ -33,12 +33,14 @@ impl Actions {
         self.0.raw()
     }
 
-    /// Takes over what the process inherited: ignored signals stay ignored across exec. For those of `more` the kernel had another action.
+    /// Takes over what the process inherited: ignored signals stay ignored across exec. For those of `more`
+    /// the kernel had another action.
     pub fn inherit(&self, more: SignalSet) {
         for number in 1..=SIGNALS {
             let mut action = EMPTY;
-            let mut is_ignored =
-                || signal::action(number, None, Some(&mut action)) == Ok(()) && action.handler == signal::SIG_IGN;
+            let mut is_ignored = || {
+                signal::action(number, None, Some(&mut action)) == Ok(()) && action.handler == signal::SIG_IGN
+            };
             if more.has(number) || is_ignored() {
                 self.replace(number, Action { handler: signal::SIG_IGN, ..EMPTY });
             }

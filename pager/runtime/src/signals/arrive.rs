@@ -1,7 +1,8 @@
 //! Where signals arrive: faults, trapped system calls, and everything that comes from outside.
 //!
-//! A handler looks at where the thread was. In the program: act at once. In the runtime: a fault of the copy instruction ends the copy; a signal
-//! from outside goes to the thread's inbox, and is delivered when the thread leaves the runtime.
+//! A handler looks at where the thread was. In the program: act at once. In the runtime: a fault of the copy
+//! instruction ends the copy; a signal from outside goes to the thread's inbox, and is delivered when the
+//! thread leaves the runtime.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -48,10 +49,11 @@ fn in_runtime(context: &UContext) -> bool {
     gate::text().contains(&context.machine.rip) && arena::reserves(context.machine.rsp, 1)
 }
 
-/// What the kernel leaves on at a handler's entry though the program alone asked for it: the check for alignment, and the nested-task flag, with
-/// which `iretq` faults.
+/// What the kernel leaves on at a handler's entry though the program alone asked for it: the check for
+/// alignment, and the nested-task flag, with which `iretq` faults.
 fn leave_program_state(context: &UContext) {
-    // SAFETY: a live field. Read as a whole: the compiler would read the two bytes that the flags lie in, which are not aligned.
+    // SAFETY: a live field. Read as a whole: the compiler would read the two bytes that the flags lie in,
+    // which are not aligned.
     let eflags = unsafe { (&raw const context.machine.eflags).read_volatile() };
     if eflags & signal::EFLAGS_PROGRAM_ALONE != 0 {
         gate::clear_program_flags();
@@ -100,7 +102,8 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
             block.own().instruction = 0;
             outcome
         }
-        // Denied by a key, or no page fault: a non-canonical address, a segment violation, an alignment check.
+        // Denied by a key, or no page fault: a non-canonical address, a segment violation, an alignment
+        // check.
         None => Outcome::NotOurs,
     };
     let signal_info = match outcome {
@@ -109,7 +112,9 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
             spurious(block, info, context);
             None
         }
-        Outcome::NoArea | Outcome::Guarded => Some(SigInfo::fault(SIGSEGV, signal::SEGV_MAPERR, info.address())),
+        Outcome::NoArea | Outcome::Guarded => {
+            Some(SigInfo::fault(SIGSEGV, signal::SEGV_MAPERR, info.address()))
+        }
         Outcome::Denied => Some(SigInfo::fault(SIGSEGV, signal::SEGV_ACCERR, info.address())),
         Outcome::Unreadable => Some(SigInfo::fault(SIGBUS, signal::BUS_ADRERR, info.address())),
         Outcome::NotOurs => Some(*info),
@@ -125,18 +130,22 @@ pub unsafe extern "C" fn on_fault(number: i32, info: *mut SigInfo, context: *mut
     }
 }
 
-/// A fault of the program's that its tracer has seen, and lets through. One that arrives before the thread is back in the program is let go: the
-/// instruction faults again.
+/// A fault of the program's that its tracer has seen, and lets through. One that arrives before the thread is
+/// back in the program is let go: the instruction faults again.
 fn after_tracer(info: &SigInfo, context: &mut UContext) {
     if !in_runtime(context) {
         frame::deliver_fault(Block::current(), context, &info.unmarked());
     }
 }
 
-/// Another process has something to say. The cap was lowered: keep to it now, unless the thread is in the middle of something. Then the next fault
-/// will. Pages are wanted: bring them in; in the middle of something, later, or when it is asked again.
+/// Another process has something to say. The cap was lowered: keep to it now, unless the thread is in the
+/// middle of something. Then the next fault will. Pages are wanted: bring them in; in the middle of
+/// something, later, or when it is asked again.
 fn poked(info: &SigInfo, context: &UContext) {
-    if in_runtime(context) && gate::has_ended(context.machine.rip) && context.machine.rax == Errno::EINTR.as_return() {
+    if in_runtime(context)
+        && gate::has_ended(context.machine.rip)
+        && context.machine.rax == Errno::EINTR.as_return()
+    {
         Block::current().own().cut_short = true;
     }
     let is_free = !in_runtime(context) || gate::waits_in_kernel(context.machine.rip);
@@ -150,14 +159,16 @@ fn poked(info: &SigInfo, context: &UContext) {
 
 /// The kind of access, if the processor reported a page fault (trap 14) that is the runtime's to resolve.
 fn page_fault(info: &SigInfo, context: &UContext) -> Option<Access> {
-    if context.machine.trapno != frame::PAGE_FAULT || info.code == signal::SI_KERNEL || is_denied_by_key(info) {
+    if context.machine.trapno != frame::PAGE_FAULT || info.code == signal::SI_KERNEL || is_denied_by_key(info)
+    {
         return None;
     }
     Some(access(&context.machine))
 }
 
-/// Whether the thread's protection keys deny the access. The kernel looks at them before it looks for the page, so this is the program's own fault
-/// whether the page is there or not. Memory that may only be executed has a key too, where the processor has keys.
+/// Whether the thread's protection keys deny the access. The kernel looks at them before it looks for the
+/// page, so this is the program's own fault whether the page is there or not. Memory that may only be
+/// executed has a key too, where the processor has keys.
 fn is_denied_by_key(info: &SigInfo) -> bool {
     info.signo as u32 == SIGSEGV && info.code == signal::SEGV_PKUERR
 }

@@ -76,7 +76,8 @@ pub fn sigprocmask(
 pub fn sigaltstack(block: &'static Block, context: &UContext, new: u64, old: u64) -> Result<u64, Errno> {
     let own = block.own();
     let before = own.alternate;
-    let on_it = before.flags & (signal::SS_DISABLE | signal::SS_AUTODISARM) == 0 && before.holds(context.machine.rsp);
+    let on_it =
+        before.flags & (signal::SS_DISABLE | signal::SS_AUTODISARM) == 0 && before.holds(context.machine.rsp);
     if new != 0 {
         let wanted: AltStack = user::read_value(new)?;
         if on_it {

@@ -1,4 +1,5 @@
-//! Handing kept signals to the program once it does not block them any more, and dropping those without an effect.
+//! Handing kept signals to the program once it does not block them any more, and dropping those without an
+//! effect.
 
 use super::frame;
 use super::held::{pending, take};
@@ -7,8 +8,8 @@ use crate::thread::Block;
 
 /// Delivers what is not blocked any more. A handler that is entered may block the next one.
 ///
-/// The kernel's order: what an instruction may raise comes first, by numbers. So three that the kernel holds come before or between those kept here;
-/// for the kernel they are blocked until the context is resumed.
+/// The kernel's order: what an instruction may raise comes first, by numbers. So three that the kernel holds
+/// come before or between those kept here; for the kernel they are blocked until the context is resumed.
 pub fn deliver(block: &'static Block, context: &mut UContext) {
     loop {
         let open = SignalSet(!block.own().mask.0);
@@ -23,7 +24,8 @@ pub fn deliver(block: &'static Block, context: &mut UContext) {
 /// What the kernel delivers before other signals, without those that are kept here.
 const KERNEL_FIRST: SignalSet = SignalSet::of(SIGILL).with(SIGTRAP).with(SIGFPE);
 
-/// Takes out of the inbox what reaches no handler, for which no call ends; whether there was anything, and nothing else is left.
+/// Takes out of the inbox what reaches no handler, for which no call ends; whether there was anything, and
+/// nothing else is left.
 pub fn absorb(block: &'static Block) -> bool {
     let mut any = false;
     while let Some(info) = block.inbox.take_if(|info| frame::is_without_effect(block, info)) {

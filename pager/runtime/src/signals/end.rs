@@ -29,8 +29,8 @@ pub fn die_of(info: &SigInfo, context: &UContext) -> ! {
         info.address(),
         context.machine.rip
     ));
-    // An end by a seccomp filter is what the program asked for. Of what somebody sent, and of the end of other processes, a user of the program
-    // learns as natively.
+    // An end by a seccomp filter is what the program asked for. Of what somebody sent, and of the end of
+    // other processes, a user of the program learns as natively.
     let is_wished = number == SIGSYS && info.code == signal::SYS_SECCOMP;
     if [SIGSEGV, SIGBUS, SIGSYS].contains(&number) && !is_wished && !info.is_sent() && slot::is_first() {
         die::report(FailureKind::Fault, info.address(), line.as_bytes());
@@ -41,9 +41,11 @@ pub fn die_of(info: &SigInfo, context: &UContext) -> ! {
     end_by(info)
 }
 
-/// The program jumped into the runtime's code, and it faulted there: a lock may be held that nobody will release, so nothing more is done.
+/// The program jumped into the runtime's code, and it faulted there: a lock may be held that nobody will
+/// release, so nothing more is done.
 pub fn jumped_in(info: &SigInfo, context: &UContext) -> ! {
-    let line = die::Line::format(format_args!("it jumped into the pager's code, to {:#x}", context.machine.rip));
+    let line =
+        die::Line::format(format_args!("it jumped into the pager's code, to {:#x}", context.machine.rip));
     die::report(FailureKind::Fault, info.address(), line.as_bytes());
     end_by(info)
 }
@@ -57,7 +59,11 @@ fn end_by(info: &SigInfo) -> ! {
     // Another one that is pending must not come first.
     signal::set_mask(SignalSet(!SignalSet::of(number).0));
     loop {
-        let _ = signal::queue_to_thread(task::pid(), task::tid(), &SigInfo { code: signal::SI_TKILL, ..*info }.last());
+        let _ = signal::queue_to_thread(
+            task::pid(),
+            task::tid(),
+            &SigInfo { code: signal::SI_TKILL, ..*info }.last(),
+        );
         signal::kill_thread(task::pid(), task::tid(), number);
         // The first process of a PID namespace goes on: it dies only of what its own instructions raise.
         raise(number);
@@ -73,7 +79,8 @@ fn raise(number: u32) {
             let _ = task::dispatch_on(0..0);
             task::pid();
         }
-        // SAFETY: user mode may not halt the processor: a general protection fault, after which nothing goes on.
+        // SAFETY: user mode may not halt the processor: a general protection fault, after which nothing goes
+        // on.
         _ => unsafe { core::arch::asm!("hlt", options(nomem, nostack)) },
     }
 }

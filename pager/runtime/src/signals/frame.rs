@@ -1,4 +1,5 @@
-//! The program's signal frames: made as the kernel makes them, on the program's stack, and taken back at sigreturn.
+//! The program's signal frames: made as the kernel makes them, on the program's stack, and taken back at
+//! sigreturn.
 //!
 //! Source: arch/x86/kernel/signal_64.c and signal.c of Linux; the layout is ABI.
 
@@ -10,7 +11,9 @@ use super::{end, held};
 use crate::control;
 use crate::keys;
 use crate::sys::Errno;
-use crate::sys::signal::{self, Action, AltStack, FP_LEGACY_BYTES, FP_SW_BYTES, FP_XSTATE_MAGIC1, FP_XSTATE_MAGIC2};
+use crate::sys::signal::{
+    self, Action, AltStack, FP_LEGACY_BYTES, FP_SW_BYTES, FP_XSTATE_MAGIC1, FP_XSTATE_MAGIC2,
+};
 use crate::sys::signal::{Frame, SIGSEGV, SigInfo, SignalSet, UContext};
 use crate::sys::task;
 use crate::thread::{BackedUp, Block, Trap};
@@ -31,14 +34,16 @@ const FP_LEAST_EXTENDED: u32 = 576;
 const FP_HEADER_BYTES: usize = 64;
 /// The x87 and SSE registers, which the first part holds.
 const FP_LEGACY_FEATURES: u64 = 3;
-/// Control word of the x87 and control register of SSE that a program starts with, and where the latter stands.
+/// Control word of the x87 and control register of SSE that a program starts with, and where the latter
+/// stands.
 const FIRST_FCW: u16 = 0x37f;
 const FIRST_MXCSR: u32 = 0x1f80;
 const MXCSR: usize = 24;
 /// The processor's number for a page fault.
 pub const PAGE_FAULT: u64 = 14;
 
-/// Delivers a signal to the program: `context` then resumes in its handler. Default and ignored actions are the kernel's.
+/// Delivers a signal to the program: `context` then resumes in its handler. Default and ignored actions are
+/// the kernel's.
 pub fn deliver(block: &'static Block, context: &mut UContext, info: &SigInfo) {
     if keep_if_blocked(block, info) {
         return;
@@ -61,7 +66,8 @@ fn effective_mask(block: &'static Block) -> SignalSet {
     own.temporary_mask.unwrap_or(own.mask)
 }
 
-/// Keeps a sent fault that is blocked: the kernel has let it in, as it does every one of them. Whether it is one.
+/// Keeps a sent fault that is blocked: the kernel has let it in, as it does every one of them. Whether it is
+/// one.
 pub fn keep_if_blocked(block: &'static Block, info: &SigInfo) -> bool {
     let number = info.signo as u32;
     let is_blocked = SignalSet::OURS.has(number) && effective_mask(block).has(number);
@@ -87,7 +93,8 @@ pub fn deliver_fault(block: &'static Block, context: &mut UContext, info: &SigIn
     let machine = &context.machine;
     let own = block.own();
     if info.code == signal::SI_KERNEL && machine.trapno == PAGE_FAULT {
-        // No fault of an instruction: the kernel could not restore the FPU state of the program's frame, and has kept what it knew of the last fault.
+        // No fault of an instruction: the kernel could not restore the FPU state of the program's frame, and
+        // has kept what it knew of the last fault.
         return force(block, context, info);
     }
     // The address register is of page faults only.
@@ -96,7 +103,8 @@ pub fn deliver_fault(block: &'static Block, context: &mut UContext, info: &SigIn
     force(block, context, info);
 }
 
-/// Delivers a signal that cannot be put off: one that is blocked, ignored or without a handler ends the process.
+/// Delivers a signal that cannot be put off: one that is blocked, ignored or without a handler ends the
+/// process.
 pub fn force(block: &'static Block, context: &mut UContext, info: &SigInfo) {
     let number = info.signo as u32;
     let own = block.own();
@@ -136,7 +144,8 @@ fn push(block: &'static Block, context: &mut UContext, info: &SigInfo, action: &
             enter(block, context, number, action, frame);
             count(&control::counts().signals_delivered, 1);
         }
-        // As the kernel: a frame that cannot be written is a fault of the program, not to be handled if it was one already.
+        // As the kernel: a frame that cannot be written is a fault of the program, not to be handled if it
+        // was one already.
         Err(_) if number == SIGSEGV => end::die_of(info, context),
         Err(_) => {
             let fault = SigInfo { signo: SIGSEGV as i32, code: signal::SI_KERNEL, ..SigInfo::ZERO };
@@ -156,7 +165,12 @@ fn fp_bytes(context: &UContext) -> u64 {
 }
 
 /// The stack may have a key that the program denies itself, as where it takes a fault about that key.
-fn write_frame(block: &'static Block, context: &UContext, info: &SigInfo, action: &Action) -> Result<u64, Errno> {
+fn write_frame(
+    block: &'static Block,
+    context: &UContext,
+    info: &SigInfo,
+    action: &Action,
+) -> Result<u64, Errno> {
     let _keys = keys::open_all();
     let own = block.own();
     let fp = fp_bytes(context);
@@ -172,7 +186,8 @@ fn write_frame(block: &'static Block, context: &UContext, info: &SigInfo, action
     saved.link = 0;
     saved.stack = own.alternate;
     saved.mask = own.mask;
-    // As the kernel: of the last fault that became a signal, whatever signal this is. The runtime's own are not seen.
+    // As the kernel: of the last fault that became a signal, whatever signal this is. The runtime's own are
+    // not seen.
     saved.machine.oldmask = own.mask.0;
     saved.machine.trapno = own.last_trap.number;
     saved.machine.err = own.last_trap.error;
@@ -261,12 +276,12 @@ fn restore(block: &'static Block, context: &mut UContext, at: u64) -> Result<(),
     Ok(())
 }
 
-/// Copies the program's FPU state into our frame, from where the kernel restores it, and which parts of it are to be restored
-/// (`__fpu_restore_sig`, arch/x86/kernel/fpu/signal.c). Where the sizes are is the kernel's: whatever the program has made of them, the frame on our
-/// stack stays as long as it is.
+/// Copies the program's FPU state into our frame, from where the kernel restores it, and which parts of it
+/// are to be restored (`__fpu_restore_sig`, arch/x86/kernel/fpu/signal.c). Where the sizes are is the
+/// kernel's: whatever the program has made of them, the frame on our stack stays as long as it is.
 ///
-/// What only the processor refuses (reserved bits of MXCSR, of the header) it refuses when the kernel restores our frame; the fault is then the
-/// program's, with its registers in place.
+/// What only the processor refuses (reserved bits of MXCSR, of the header) it refuses when the kernel
+/// restores our frame; the fault is then the program's, with its registers in place.
 ///
 /// # Errors
 /// EFAULT for state that cannot be read, or does not lie where the processor takes it from.
@@ -337,7 +352,8 @@ fn end_of_parts(features: u64) -> usize {
     ends.max().unwrap_or(0)
 }
 
-/// `struct _fpx_sw_bytes`, as far as it is used: what the kernel says in a frame about the state that it holds.
+/// `struct _fpx_sw_bytes`, as far as it is used: what the kernel says in a frame about the state that it
+/// holds.
 #[derive(Clone, Copy)]
 struct FpWords {
     magic: u32,
@@ -369,7 +385,8 @@ impl FpWords {
     }
 }
 
-/// Where a frame of the runtime's keeps what a child thread resumes with: copies `context` and its FPU state below `top`.
+/// Where a frame of the runtime's keeps what a child thread resumes with: copies `context` and its FPU state
+/// below `top`.
 ///
 /// # Safety
 /// 1. `top` is the top of unused stack memory in a block that no thread runs on.

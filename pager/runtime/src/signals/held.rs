@@ -1,8 +1,9 @@
-//! SEGV, BUS and SYS that somebody sent while the program had them blocked. For the kernel they are never blocked while the program runs, so the
-//! runtime keeps them.
+//! SEGV, BUS and SYS that somebody sent while the program had them blocked. For the kernel they are never
+//! blocked while the program runs, so the runtime keeps them.
 //!
-//! Where only the kernel can answer (which of all pending signals rt_sigtimedwait takes first, whether a signalfd is ready, what a new program
-//! finds pending) they are lent to it: blocked for good and sent again, for the length of that call, in which the thread runs no code that faults.
+//! Where only the kernel can answer (which of all pending signals rt_sigtimedwait takes first, whether a
+//! signalfd is ready, what a new program finds pending) they are lent to it: blocked for good and sent again,
+//! for the length of that call, in which the thread runs no code that faults.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
@@ -69,7 +70,8 @@ impl Place {
     }
 }
 
-/// Keeps a signal until it is unblocked or taken; one that was sent to the process goes to another thread that takes it, if there is one.
+/// Keeps a signal until it is unblocked or taken; one that was sent to the process goes to another thread
+/// that takes it, if there is one.
 pub fn keep(block: &'static Block, info: &SigInfo) {
     let Some(at) = place_of(info.signo as u32) else { return };
     if info.code == signal::SI_TKILL || block.own().kin == Kin::Lodger {
@@ -117,7 +119,11 @@ pub fn pending(block: &Block) -> SignalSet {
         return own;
     }
     let full = |place: &Place| place.state.load(Ordering::Relaxed) == Place::FULL;
-    OF_PROCESS.iter().zip(KEPT).filter(|(place, _)| full(place)).fold(own, |set, (_, number)| set.with(number))
+    OF_PROCESS
+        .iter()
+        .zip(KEPT)
+        .filter(|(place, _)| full(place))
+        .fold(own, |set, (_, number)| set.with(number))
 }
 
 /// The program ignores the signal from now on: what is pending of it is lost.
@@ -137,10 +143,11 @@ const PATIENCE: u32 = 1000;
 /// What the kernel blocks for a while.
 pub struct Loan(SignalSet);
 
-/// Lends the kernel what this thread has blocked of the three. Until [`take_back`] the thread may not touch the program's memory.
+/// Lends the kernel what this thread has blocked of the three. Until [`take_back`] the thread may not touch
+/// the program's memory.
 ///
-/// Other threads learn first that this one takes what of it is `awaited`: what is sent to the process from now on comes here, and not to the places
-/// that are looked at only once.
+/// Other threads learn first that this one takes what of it is `awaited`: what is sent to the process from
+/// now on comes here, and not to the places that are looked at only once.
 pub fn lend(block: &Block, awaited: SignalSet) -> Loan {
     let mask = block.own().mask;
     publish(block, mask.minus(awaited));
@@ -151,7 +158,8 @@ pub fn lend(block: &Block, awaited: SignalSet) -> Loan {
         let _ = signal::queue_to_thread(task::pid(), block.own().tid, &info);
     }
     while let Some(info) = take(block, lent) {
-        // The kernel takes a thread's own before those of the process, which another thread would be given, too: there they are not blocked.
+        // The kernel takes a thread's own before those of the process, which another thread would be given,
+        // too: there they are not blocked.
         let sent = if thread::count() <= 1 + server::count() {
             signal::queue_to_process(task::pid(), &info.forwarded())
         } else {
@@ -162,7 +170,8 @@ pub fn lend(block: &Block, awaited: SignalSet) -> Loan {
     Loan(lent)
 }
 
-/// While it lives the process is not poked: a poke would be the same signal as one of the program's, which would be lost.
+/// While it lives the process is not poked: a poke would be the same signal as one of the program's, which
+/// would be lost.
 pub struct Quiet;
 
 impl Quiet {
@@ -199,14 +208,17 @@ fn keep_pending(block: &Block, set: SignalSet) -> bool {
     while let Some(info) = signal::take_pending(set).map(SigInfo::received) {
         match place_of(info.signo as u32) {
             _ if poke::take(&info) => poked = true,
-            Some(at) if info.code != signal::SI_TKILL && block.own().kin != Kin::Lodger => OF_PROCESS[at].put(&info),
+            Some(at) if info.code != signal::SI_TKILL && block.own().kin != Kin::Lodger => {
+                OF_PROCESS[at].put(&info)
+            }
             _ => block.own().held.keep(&info),
         }
     }
     poked
 }
 
-/// At the start of an image: what the one before had blocked and pending is still so. `mask` is what the kernel blocks.
+/// At the start of an image: what the one before had blocked and pending is still so. `mask` is what the
+/// kernel blocks.
 pub fn adopt(block: &Block, mask: SignalSet) {
     let blocked = mask.intersection(SignalSet::OURS);
     if blocked != SignalSet::default() {
@@ -216,7 +228,8 @@ pub fn adopt(block: &Block, mask: SignalSet) {
     }
 }
 
-/// Calls that look at a signalfd: read, poll, readv, select, epoll_wait, pselect6, ppoll, epoll_pwait, epoll_pwait2.
+/// Calls that look at a signalfd: read, poll, readv, select, epoll_wait, pselect6, ppoll, epoll_pwait,
+/// epoll_pwait2.
 const READING: [u32; 9] = [0, 7, 19, 23, 232, 270, 271, 281, 441];
 
 /// A loan for a call of the program's.

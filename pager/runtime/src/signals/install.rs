@@ -20,14 +20,23 @@ pub fn enter_thread(block: &'static Block) -> Result<(), Errno> {
 /// What sigaction says.
 pub fn install_own() -> Result<(), Errno> {
     let blocked = SignalSet::ASYNCHRONOUS;
-    signal::action(SIGSEGV, Some(&arrive::kernel_action(arrive::on_fault, blocked, signal::SA_NODEFER)), None)?;
-    signal::action(SIGBUS, Some(&arrive::kernel_action(arrive::on_fault, blocked, signal::SA_NODEFER)), None)?;
+    signal::action(
+        SIGSEGV,
+        Some(&arrive::kernel_action(arrive::on_fault, blocked, signal::SA_NODEFER)),
+        None,
+    )?;
+    signal::action(
+        SIGBUS,
+        Some(&arrive::kernel_action(arrive::on_fault, blocked, signal::SA_NODEFER)),
+        None,
+    )?;
     // Calls are made with the program's own mask, so that the blocking ones among them can be interrupted.
     let open = SignalSet::default();
     signal::action(SIGSYS, Some(&arrive::kernel_action(arrive::on_call, open, signal::SA_NODEFER)), None)
 }
 
-/// What the kernel is told for a signal with the program's `action`: its own default, to ignore it, or our way in.
+/// What the kernel is told for a signal with the program's `action`: its own default, to ignore it, or our
+/// way in.
 pub fn kernel_side(action: &Action) -> Action {
     match action.handler {
         signal::SIG_DFL | signal::SIG_IGN => unhandled(action),

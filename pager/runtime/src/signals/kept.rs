@@ -2,7 +2,8 @@
 
 use crate::sys::signal::{SIGBUS, SIGSEGV, SIGSYS, SigInfo, SignalSet};
 
-/// Sent to a thread, one place for each of the three: like every signal below the real-time ones, a second one is lost while the first is pending.
+/// Sent to a thread, one place for each of the three: like every signal below the real-time ones, a second
+/// one is lost while the first is pending.
 pub struct Kept([Option<SigInfo>; 3]);
 
 /// In the order in which the kernel takes them.

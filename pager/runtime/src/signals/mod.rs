@@ -1,7 +1,9 @@
-//! Signals: every one arrives on the thread's block; the program sees frames that are made by hand on its own stacks.
+//! Signals: every one arrives on the thread's block; the program sees frames that are made by hand on its own
+//! stacks.
 //!
-//! The kernel's masks and stacks belong to the runtime, the program's are virtual: SEGV, BUS and SYS are never blocked for the kernel, default and
-//! ignored actions are the kernel's own, and handlers are reached through [`arrive`].
+//! The kernel's masks and stacks belong to the runtime, the program's are virtual: SEGV, BUS and SYS are
+//! never blocked for the kernel, default and ignored actions are the kernel's own, and handlers are reached
+//! through [`arrive`].
 
 mod across_exec;
 mod actions;

@@ -1,7 +1,7 @@
 //! The vsyscall page: three calls at fixed addresses above user space, of programs from before the vDSO.
 //!
-//! The kernel does them when their address is fetched, and ends in a SIGSEGV of its own where it cannot read the return address or store a result. A
-//! page that is missing is such a place: then they are done here.
+//! The kernel does them when their address is fetched, and ends in a SIGSEGV of its own where it cannot read
+//! the return address or store a result. A page that is missing is such a place: then they are done here.
 //!
 //! Source: arch/x86/entry/vsyscall/vsyscall_64.c of Linux.
 
@@ -29,7 +29,8 @@ const fn call_at(address: u64) -> Option<u64> {
     }
 }
 
-/// Does the call that the kernel could not do; whether the program goes on behind it. What the program itself may not touch stays its fault.
+/// Does the call that the kernel could not do; whether the program goes on behind it. What the program itself
+/// may not touch stays its fault.
 pub fn emulate(block: &'static Block, info: &SigInfo, context: &mut UContext) -> bool {
     if info.signo as u32 != SIGSEGV || info.code != SI_KERNEL {
         return false;

@@ -82,8 +82,8 @@ impl Stat {
         self.kind() == Type::Link
     }
 
-    /// Whether a read gives all that was asked for or the file's end, and never waits for somebody to write: files, block devices,
-    /// `/dev/zero` and its like.
+    /// Whether a read gives all that was asked for or the file's end, and never waits for somebody to write:
+    /// files, block devices, `/dev/zero` and its like.
     pub fn reads_in_full(&self) -> bool {
         const MEMORY_DEVICES: u32 = 1;
         match self.kind() {
@@ -170,7 +170,8 @@ pub fn stat_at(dir: i64, path: &[u8], flags: u64) -> Result<Stat, Errno> {
 fn statx(dir: i64, path: &[u8], flags: u64) -> Result<Stat, Errno> {
     let mut buf = [0u64; 32];
     call!(nr::STATX, dir, path.as_ptr(), flags, 0x7ff, buf.as_mut_ptr())?;
-    // Layout of struct statx: mode at 28, ino at 32, size at 40, rdev_major at 128, dev_major at 136, dev_minor at 140.
+    // Layout of struct statx: mode at 28, ino at 32, size at 40, rdev_major at 128, dev_major at 136,
+    // dev_minor at 140.
     Ok(Stat {
         mode: (buf[3] >> 32) as u16,
         inode: buf[4],
@@ -209,7 +210,8 @@ pub fn status_flags(fd: Fd) -> Result<u64, Errno> {
     call!(nr::FCNTL, fd.0, F_GETFL, 0)
 }
 
-/// Locks one byte of a file for this process, which keeps it until it ends or closes any descriptor of the file.
+/// Locks one byte of a file for this process, which keeps it until it ends or closes any descriptor of the
+/// file.
 ///
 /// # Errors
 /// What fcntl says.
@@ -244,7 +246,8 @@ pub fn signal_on_change(fd: Fd, pid: u32, signal: u32) -> Result<(), Errno> {
     call!(nr::FCNTL, fd.0, F_SETFL, O_NONBLOCK | O_ASYNC).map(drop)
 }
 
-/// Whether somebody has the file open for writing, which is open at `fd` for reading. Not known of files of other users.
+/// Whether somebody has the file open for writing, which is open at `fd` for reading. Not known of files of
+/// other users.
 pub fn is_open_for_writing(fd: Fd) -> bool {
     const F_SETLEASE: u64 = 1024;
     const F_RDLCK: u64 = 0;
@@ -267,8 +270,8 @@ pub fn set_cloexec(fd: Fd, on: u64) {
     let _ = call!(nr::FCNTL, fd.0, F_SETFD, on);
 }
 
-/// Moves a descriptor up to where programs do not look, closed on exec; the old number is free afterwards, also where that fails. The limit is to be
-/// wide: see `memory::limits`.
+/// Moves a descriptor up to where programs do not look, closed on exec; the old number is free afterwards,
+/// also where that fails. The limit is to be wide: see `memory::limits`.
 pub fn move_high(fd: Fd) -> Result<Fd, Errno> {
     let high = duplicate_high(fd);
     close(fd);

@@ -10,7 +10,8 @@ pub const FUTEX_WAIT_BITSET: u64 = 9;
 pub const FUTEX_WAKE_BITSET: u64 = 10;
 /// The futex is this process's alone.
 pub const FUTEX_PRIVATE: u64 = 128;
-/// What of an operation says which it is (`FUTEX_CMD_MASK`, but for the clock's flag, which no operation here has).
+/// What of an operation says which it is (`FUTEX_CMD_MASK`, but for the clock's flag, which no operation here
+/// has).
 pub const FUTEX_COMMAND: u64 = 127;
 
 /// Sleeps while `word` holds `value`; may return for no reason.
@@ -33,7 +34,8 @@ pub fn wake_low(word: &AtomicU64) {
     let _ = call!(nr::FUTEX, word as *const AtomicU64, FUTEX_WAKE | FUTEX_PRIVATE, i32::MAX);
 }
 
-/// Wakes one sleeper on an address of the program, as the kernel does when a thread exits (not private: glibc waits that way).
+/// Wakes one sleeper on an address of the program, as the kernel does when a thread exits (not private: glibc
+/// waits that way).
 ///
 /// # Errors
 /// EFAULT where the page is not there and writable.

@@ -73,7 +73,8 @@ pub fn process_madvise(ranges: &[IoVec], advice: u64) -> Result<u64, Errno> {
 
 /// Drops the pages of all `ranges` (at most 1024), batched where the kernel can.
 pub fn zap(ranges: &[IoVec]) -> Result<(), Errno> {
-    /// Set once the kernel has refused a batch of ranges that it drops one by one (before Linux 6.14): it is not asked again.
+    /// Set once the kernel has refused a batch of ranges that it drops one by one (before Linux 6.14): it is
+    /// not asked again.
     static REFUSED: AtomicBool = AtomicBool::new(false);
     let one_by_one = || ranges.iter().try_for_each(|range| madvise(range.base, range.len, MADV_DONTNEED));
     if ranges.len() < 2 || REFUSED.load(Ordering::Relaxed) {
@@ -89,7 +90,8 @@ pub fn zap(ranges: &[IoVec]) -> Result<(), Errno> {
     }
 }
 
-/// Reads memory of this process that it may read, by way of the kernel, which answers where an access of ours would be a signal.
+/// Reads memory of this process that it may read, by way of the kernel, which answers where an access of ours
+/// would be a signal.
 ///
 /// # Errors
 /// What process_vm_readv says.

@@ -1,7 +1,7 @@
 //! The operating system as the runtime sees it: raw calls, kernel structures, one file per part.
 //!
-//! Nothing here knows of areas, pages or programs. Every call is made with the `syscall` instruction from the runtime's own text, so it is
-//! never trapped; results are `Result<u64, Errno>`.
+//! Nothing here knows of areas, pages or programs. Every call is made with the `syscall` instruction from the
+//! runtime's own text, so it is never trapped; results are `Result<u64, Errno>`.
 
 pub mod file;
 pub mod futex;
@@ -41,7 +41,8 @@ impl Errno {
     pub const ENAMETOOLONG: Errno = Errno(36);
     pub const ELIBBAD: Errno = Errno(80);
     pub const EOPNOTSUPP: Errno = Errno(95);
-    /// The kernel's own "make this call again, or EINTR if a handler without SA_RESTART runs first"; never seen by programs.
+    /// The kernel's own "make this call again, or EINTR if a handler without SA_RESTART runs first"; never
+    /// seen by programs.
     pub const ERESTARTSYS: Errno = Errno(512);
     /// The kernel's own "make this call again, whatever runs first"; never seen by programs.
     pub const ERESTARTNOINTR: Errno = Errno(513);

@@ -145,7 +145,8 @@ impl AltStack {
     }
 }
 
-/// Which field of a `siginfo_t` carries the runtime's marks: the last that the kernel keeps, where no fault of ours has anything.
+/// Which field of a `siginfo_t` carries the runtime's marks: the last that the kernel keeps, where no fault
+/// of ours has anything.
 const MARK: usize = 3;
 const SHOWN: u64 = 0x7061_6765_7273_686f;
 const LAST: u64 = 0x7061_6765_726c_6173;
@@ -186,21 +187,24 @@ impl SigInfo {
         self.code == SI_USER && self.fields[0] == 0
     }
 
-    /// Whether another process of the run sent it to the runtime: to keep to the cap, or to bring pages in, by what it says.
+    /// Whether another process of the run sent it to the runtime: to keep to the cap, or to bring pages in,
+    /// by what it says.
     pub const fn says_poke(&self) -> bool {
         self.is_queued(pager_core::shared::POKE) || self.is_queued(pager_core::remote::REQUEST)
     }
 
     /// What another process of the run asks for, and the request's number, if it asks for pages.
     pub fn request(&self) -> Option<(Request, u64)> {
-        let request = Request::unpack(self.fields[2]).filter(|_| self.is_queued(pager_core::remote::REQUEST))?;
+        let request =
+            Request::unpack(self.fields[2]).filter(|_| self.is_queued(pager_core::remote::REQUEST))?;
         Some((request, self.fields[3]))
     }
 
     /// A signal that asks for pages.
     pub fn asking(request: &Request, number: u64) -> SigInfo {
         let mut info = SigInfo { signo: SIGSEGV as i32, code: SI_QUEUE, ..SigInfo::ZERO };
-        (info.fields[1], info.fields[2], info.fields[3]) = (pager_core::remote::REQUEST, request.pack(), number);
+        (info.fields[1], info.fields[2], info.fields[3]) =
+            (pager_core::remote::REQUEST, request.pack(), number);
         info
     }
 

@@ -15,7 +15,8 @@ const WITH_DESCRIPTOR: u64 = HEAD + 4;
 /// Sends `fd` in a message of one byte, without waiting.
 ///
 /// # Errors
-/// What sendmsg says: EAGAIN where too many messages lie there, ECONNREFUSED where nobody has the other end any more.
+/// What sendmsg says: EAGAIN where too many messages lie there, ECONNREFUSED where nobody has the other end
+/// any more.
 pub fn send_descriptor(socket: Fd, fd: Fd) -> Result<(), Errno> {
     let byte = [0u8];
     let vector = [byte.as_ptr() as u64, 1];

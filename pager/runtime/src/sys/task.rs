@@ -26,7 +26,8 @@ pub const PR_TSC_SIGSEGV: u32 = 2;
 
 /// Traps every system call of this thread that is not made from `text`.
 pub fn dispatch_on(text: core::ops::Range<u64>) -> Result<(), Errno> {
-    call!(nr::PRCTL, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, text.start, text.end - text.start, 0).map(drop)
+    call!(nr::PRCTL, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_ON, text.start, text.end - text.start, 0)
+        .map(drop)
 }
 
 /// Sets the thread's name; `name` must end in a zero byte.
@@ -39,7 +40,8 @@ pub fn disable_huge_pages() {
     let _ = call!(nr::PRCTL, PR_SET_THP_DISABLE, 1, 0, 0, 0);
 }
 
-/// Turns them on again, for a program that is executed natively. Pages of ours do not become huge: they are registered with userfaultfd.
+/// Turns them on again, for a program that is executed natively. Pages of ours do not become huge: they are
+/// registered with userfaultfd.
 pub fn allow_huge_pages() {
     let _ = call!(nr::PRCTL, PR_SET_THP_DISABLE, 0, 0, 0, 0);
 }

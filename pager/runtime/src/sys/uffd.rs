@@ -1,7 +1,7 @@
 //! userfaultfd, as far as the runtime needs it.
 //!
-//! A module of our own because the `userfaultfd` crate (0.9) lacks WP of ranges without a copy, mis-decodes EAGAIN and needs std. Contract:
-//! ioctl_userfaultfd(2) and Documentation/admin-guide/mm/userfaultfd.rst.
+//! A module of our own because the `userfaultfd` crate (0.9) lacks WP of ranges without a copy, mis-decodes
+//! EAGAIN and needs std. Contract: ioctl_userfaultfd(2) and Documentation/admin-guide/mm/userfaultfd.rst.
 
 use pager_core::addr::PAGE_SIZE;
 
@@ -67,7 +67,8 @@ pub struct Message {
 /// Opens a userfaultfd: from `device`, an open `/dev/userfaultfd`, if there is one.
 ///
 /// # Errors
-/// ENOSYS, EPERM or EINVAL where the kernel has no userfaultfd, denies it, or lacks a feature (Linux 5.7 for write protection).
+/// ENOSYS, EPERM or EINVAL where the kernel has no userfaultfd, denies it, or lacks a feature (Linux 5.7 for
+/// write protection).
 pub fn open(delivery: Delivery, device: Option<Fd>) -> Result<Fd, Errno> {
     let flags = file::O_CLOEXEC | UFFD_USER_MODE_ONLY;
     let fd = Fd(match device {
@@ -99,9 +100,11 @@ pub fn copy(fd: Fd, to: u64, from: *const u8, len: u64, install: Install) -> Res
         Err(Errno::ENOENT) if len > PAGE_SIZE => (0..len / PAGE_SIZE)
             .map(|page| {
                 let at = page * PAGE_SIZE;
-                copy_once(fd, to + at, from.wrapping_add(at as usize), PAGE_SIZE, install).map(|copied| match copied {
-                    Copied::All => Copied::All,
-                    Copied::Present(done) => Copied::Present(at + done),
+                copy_once(fd, to + at, from.wrapping_add(at as usize), PAGE_SIZE, install).map(|copied| {
+                    match copied {
+                        Copied::All => Copied::All,
+                        Copied::Present(done) => Copied::Present(at + done),
+                    }
                 })
             })
             .find(|result| *result != Ok(Copied::All))
@@ -133,7 +136,8 @@ fn copy_once(fd: Fd, to: u64, from: *const u8, len: u64, install: Install) -> Re
 /// ENOENT where a page of it is not registered.
 pub fn protect(fd: Fd, addr: u64, len: u64, install: Install) -> Result<(), Errno> {
     match protect_once(fd, addr, len, install) {
-        // Before Linux 6.4 a call must not cross from one mapping of the kernel's to the next: halves find where the mappings end.
+        // Before Linux 6.4 a call must not cross from one mapping of the kernel's to the next: halves find
+        // where the mappings end.
         Err(Errno::ENOENT) if len > PAGE_SIZE => {
             let half = (len / PAGE_SIZE / 2) * PAGE_SIZE;
             protect(fd, addr, half, install)?;
@@ -177,7 +181,8 @@ pub fn wake(fd: Fd, page: u64) {
 /// Makes touching a page a SIGBUS from now on.
 ///
 /// # Errors
-/// EINVAL before Linux 6.6; EEXIST, ENOENT and the like where the page is there after all, or its mapping is gone.
+/// EINVAL before Linux 6.6; EEXIST, ENOENT and the like where the page is there after all, or its mapping is
+/// gone.
 pub fn poison(fd: Fd, page: u64) -> Result<(), Errno> {
     let mut arg = [page, PAGE_SIZE, 0, 0];
     call!(nr::IOCTL, fd.0, UFFDIO_POISON, arg.as_mut_ptr()).map(drop)

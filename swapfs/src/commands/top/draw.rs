@@ -17,9 +17,13 @@ const WIDTHS: [u16; 7] = [6, 7, 6, 7, 7, TREND_CELLS as u16, HEAT_CELLS as u16];
 
 /// Draws all of it.
 pub fn draw(frame: &mut Frame, screen: &Screen) {
-    let [head, trend, body, foot] =
-        Layout::vertical([Constraint::Length(2), Constraint::Length(3), Constraint::Min(3), Constraint::Length(1)])
-            .areas(frame.area());
+    let [head, trend, body, foot] = Layout::vertical([
+        Constraint::Length(2),
+        Constraint::Length(3),
+        Constraint::Min(3),
+        Constraint::Length(1),
+    ])
+    .areas(frame.area());
     draw_head(frame, screen, head);
     draw_trend(frame, screen, trend);
     draw_rows(frame, screen, body);
@@ -85,7 +89,8 @@ fn draw_rows(frame: &mut Frame, screen: &Screen, area: Rect) {
 }
 
 fn table_row<'a>(screen: &Screen, row: &Row, name_width: usize) -> TableRow<'a> {
-    let (Figures { read_ops, read_bytes, write_ops, write_bytes, .. }, seconds) = (&row.spent, screen.seconds);
+    let (Figures { read_ops, read_bytes, write_ops, write_bytes, .. }, seconds) =
+        (&row.spent, screen.seconds);
     let texts = [
         shorten(&row.name, name_width),
         quiet(*read_ops, show_count(rate(*read_ops, seconds))),
@@ -176,7 +181,8 @@ mod tests {
         let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
         terminal.draw(|frame| draw(frame, screen)).unwrap();
         let buffer = terminal.backend().buffer();
-        let lines = buffer.content().chunks(80).map(|line| line.iter().map(|cell| cell.symbol()).collect::<String>());
+        let lines =
+            buffer.content().chunks(80).map(|line| line.iter().map(|cell| cell.symbol()).collect::<String>());
         lines.collect::<Vec<_>>().join("\n")
     }
 
@@ -190,7 +196,10 @@ mod tests {
         assert_eq!(text.lines().count(), 24);
         let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("{word} is not in\n{text}"));
         assert!(at("name.so") < at("images/a "), "{text}");
-        assert!(text.contains("read 204.0K/s (51/s)") && text.contains('█') && text.contains("q quit"), "{text}");
+        assert!(
+            text.contains("read 204.0K/s (51/s)") && text.contains('█') && text.contains("q quit"),
+            "{text}"
+        );
         screen.reverse();
         let text = shown(&screen);
         assert!(text.find("images/a ") < text.find("name.so"), "{text}");

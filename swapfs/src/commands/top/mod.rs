@@ -30,7 +30,8 @@ pub struct TopArguments {
 pub fn run(arguments: &TopArguments) -> anyhow::Result<()> {
     let first = client::stats(&arguments.mountpoint)?;
     let mut screen = Screen::new(first);
-    let mut terminal = ratatui::try_init().context("`swapfs top` needs a terminal; use `swapfs stat --interval 1`")?;
+    let mut terminal =
+        ratatui::try_init().context("`swapfs top` needs a terminal; use `swapfs stat --interval 1`")?;
     let shown = show(arguments, &mut terminal, &mut screen);
     ratatui::restore();
     shown

@@ -84,8 +84,9 @@ impl Screen {
         let spent = snapshot.since(&self.snapshot);
         self.seconds = time.as_secs_f64().max(1e-3);
         self.total = spent.total.clone();
-        let bytes =
-            |figures: &Figures, seconds: f64| ((figures.read_bytes + figures.write_bytes) as f64 / seconds) as u64;
+        let bytes = |figures: &Figures, seconds: f64| {
+            ((figures.read_bytes + figures.write_bytes) as f64 / seconds) as u64
+        };
         push(&mut self.total_trend, bytes(&self.total, self.seconds));
         let files = spent.files.iter().map(|file| (file.path.as_str(), &file.figures));
         let names: Vec<String> = spent.processes.iter().map(|p| format!("{} ({})", p.comm, p.pid)).collect();
@@ -160,7 +161,9 @@ impl Screen {
     fn rows_of(&self, snapshot: &Snapshot, spent: &HashMap<&str, &Figures>) -> Vec<Row> {
         let names: Vec<String> = match self.subject {
             Subject::Files => snapshot.files.iter().map(|file| file.path.clone()).collect(),
-            Subject::Processes => snapshot.processes.iter().map(|p| format!("{} ({})", p.comm, p.pid)).collect(),
+            Subject::Processes => {
+                snapshot.processes.iter().map(|p| format!("{} ({})", p.comm, p.pid)).collect()
+            }
         };
         let row = |name: String| Row {
             spent: spent.get(name.as_str()).map(|figures| (*figures).clone()).unwrap_or_default(),

@@ -1,7 +1,9 @@
-//! The other way of the kernel's requests: over io_uring, by queues that belong to processors (Linux 6.14, if switched on).
+//! The other way of the kernel's requests: over io_uring, by queues that belong to processors (Linux 6.14, if
+//! switched on).
 //!
-//! Connecting, forgetting and interrupting still go over `/dev/fuse`, which fuser reads; all else comes on rings as soon as there is an entry for every
-//! queue. A thread for each processor answers the clients that run there, so that none is woken on another one.
+//! Connecting, forgetting and interrupting still go over `/dev/fuse`, which fuser reads; all else comes on
+//! rings as soon as there is an entry for every queue. A thread for each processor answers the clients that
+//! run there, so that none is woken on another one.
 
 mod pool;
 mod requests;
@@ -16,7 +18,7 @@ use std::thread::JoinHandle;
 
 use rustix::thread::CpuSet;
 
-use super::{Adapter, MAX_REQUEST_BYTES};
+use super::adapter::{Adapter, MAX_REQUEST_BYTES};
 use crate::sys::rings::Mailbox;
 use pool::{Door, Helpers};
 use server::Server;
@@ -43,8 +45,8 @@ struct Thread {
 }
 
 impl Rings {
-    /// Makes the threads and all that they need, so that nothing can be missing once the kernel counts on them: one for each processor, and
-    /// others up to `threads`, but two at least, for what takes long.
+    /// Makes the threads and all that they need, so that nothing can be missing once the kernel counts on
+    /// them: one for each processor, and others up to `threads`, but two at least, for what takes long.
     ///
     /// # Errors
     /// When threads, rings or memory cannot be had.
@@ -56,7 +58,8 @@ impl Rings {
         let mut rings = Rings { threads: Vec::new(), helpers };
         for (index, home) in homes.iter().enumerate() {
             // Those of processors that are not there, or not ours, are dealt out.
-            let foreign = (0..processors).filter(|queue| !homes.contains(queue) && queue % homes.len() == index);
+            let foreign =
+                (0..processors).filter(|queue| !homes.contains(queue) && queue % homes.len() == index);
             let queues: Vec<usize> = std::iter::once(*home).chain(foreign).collect();
             rings.threads.push(Thread::prepare(adapter.clone(), *home, queues, rings.helpers.door())?);
         }
@@ -121,7 +124,8 @@ impl Thread {
 fn possible_processors() -> io::Result<usize> {
     let text = std::fs::read_to_string("/sys/devices/system/cpu/possible")?;
     let last = text.trim().rsplit([',', '-']).next().and_then(|last| last.parse::<usize>().ok());
-    last.map(|last| last + 1).ok_or_else(|| io::Error::other("/sys/devices/system/cpu/possible cannot be understood"))
+    last.map(|last| last + 1)
+        .ok_or_else(|| io::Error::other("/sys/devices/system/cpu/possible cannot be understood"))
 }
 
 fn stay_on(processor: usize) {

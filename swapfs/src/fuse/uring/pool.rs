@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::Adapter;
 use super::server::answer;
+use crate::fuse::adapter::Adapter;
 use crate::sys::entry::Entry;
 use crate::sys::rings::Mailbox;
 use crate::throttle::Nanos;

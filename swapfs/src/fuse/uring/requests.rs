@@ -3,11 +3,12 @@
 use rustix::io::Errno;
 
 use super::wire::{
-    Answer, FATTR_GID, FATTR_MODE, FATTR_SIZE, FATTR_UID, Fields, GETATTR_FH, Header, Listing, Name, Room, name, opcode,
+    Answer, FATTR_GID, FATTR_MODE, FATTR_SIZE, FATTR_UID, Fields, GETATTR_FH, Header, Listing, Name, Room,
+    name, opcode,
 };
 use crate::filesystem::{FsError, Ino};
+use crate::fuse::adapter::{Adapter, Seen};
 use crate::fuse::convert::{fopen_flags, open_access, whence};
-use crate::fuse::{Adapter, Seen};
 use crate::service::{HandleId, SetAttr, Transfer};
 use crate::sys::entry::Entry as Request;
 use crate::throttle::Nanos;
@@ -84,7 +85,8 @@ impl Adapter {
                 answered(self.service.getattr(ino, open), request, |entry, answer| answer.attr(&entry))
             }
             _ => {
-                let opened = self.service.open(tid, ino, open_access(fields.u32(0)), |file| self.control_text(file));
+                let opened =
+                    self.service.open(tid, ino, open_access(fields.u32(0)), |file| self.control_text(file));
                 answered(opened, request, |opened, answer| {
                     answer.opened(opened.handle.0, fopen_flags(opened.caching).bits())
                 })
@@ -104,9 +106,13 @@ impl Adapter {
             }
             opcode::READLINK => {
                 let target = self.service.readlink(ino);
-                answered(target, request, |target, answer| answer.bytes(target.as_os_str().as_encoded_bytes()))
+                answered(target, request, |target, answer| {
+                    answer.bytes(target.as_os_str().as_encoded_bytes())
+                })
             }
-            opcode::STATFS => answered(self.service.space(ino), request, |space, answer| answer.statfs(&space)),
+            opcode::STATFS => {
+                answered(self.service.space(ino), request, |space, answer| answer.statfs(&space))
+            }
             opcode::FSYNC => answered(self.service.fsync(tid, handle), request, |(), answer| answer),
             opcode::OPENDIR => {
                 answered(self.service.opendir(ino), request, |handle, answer| answer.opened(handle.0, 0))
@@ -150,7 +156,8 @@ impl Adapter {
         let mut listing = Listing::new(&mut output[..bytes]);
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         for (index, entry) in entries.iter().enumerate().skip(from) {
-            let mut shown = Name { ino: entry.ino, kind: entry.kind, next: index as u64 + 1, name: &entry.name };
+            let mut shown =
+                Name { ino: entry.ino, kind: entry.kind, next: index as u64 + 1, name: &entry.name };
             if opcode == opcode::READDIR {
                 if listing.add(&shown) == Room::None {
                     break;
@@ -195,7 +202,11 @@ pub(super) fn finish(transfer: Transfer, kind: Kind, now: Nanos, request: &mut R
     request.answer(answer);
 }
 
-fn answered<T>(result: Result<T, FsError>, request: &mut Request, encode: impl FnOnce(T, Answer) -> Answer) -> Reply {
+fn answered<T>(
+    result: Result<T, FsError>,
+    request: &mut Request,
+    encode: impl FnOnce(T, Answer) -> Answer,
+) -> Reply {
     match result {
         Ok(value) => Reply::Now(Ok(encode(value, Answer::new(request.output())).len())),
         Err(error) => Reply::Now(Err(error.errno())),

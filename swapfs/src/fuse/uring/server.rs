@@ -1,8 +1,9 @@
 //! A thread with a ring: takes requests, has them served, hands the answers over.
 //!
-//! An entry is away while its request is served or waits at the gate. Where more than half of a queue's entries are away, the kernel is given more, so
-//! that who waits never keeps others from being seen. Those that came while none was left stay in the kernel's queue until an entry is committed: where
-//! nothing else is, a request of no effect is made for that (`FUSE_NOTIFY_RETRIEVE` of no bytes).
+//! An entry is away while its request is served or waits at the gate. Where more than half of a queue's
+//! entries are away, the kernel is given more, so that who waits never keeps others from being seen. Those
+//! that came while none was left stay in the kernel's queue until an entry is committed: where nothing else
+//! is, a request of no effect is made for that (`FUSE_NOTIFY_RETRIEVE` of no bytes).
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -15,8 +16,8 @@ use rustix::io::Errno;
 use super::pool::{Door, Strain, Task};
 use super::requests::{self, Kind, Reply};
 use super::wire;
-use super::{Adapter, MAX_REQUEST_BYTES};
 use crate::filesystem::Ino;
+use crate::fuse::adapter::{Adapter, MAX_REQUEST_BYTES};
 use crate::sys::entry::Entry;
 use crate::sys::rings::{Arrival, Mailbox, Ring};
 
@@ -75,7 +76,16 @@ impl Server {
     pub(super) fn new(adapter: Adapter, queues: &[usize], door: Door) -> io::Result<Self> {
         let ring = Ring::new()?;
         let queues = queues.iter().map(|number| Queue::new(*number)).collect::<io::Result<_>>()?;
-        Ok(Server { adapter, ring, queues, door, strain: Arc::default(), waited: vec![], committed: None, calls: 0 })
+        Ok(Server {
+            adapter,
+            ring,
+            queues,
+            door,
+            strain: Arc::default(),
+            waited: vec![],
+            committed: None,
+            calls: 0,
+        })
     }
 
     pub(super) fn mailbox(&self) -> Arc<Mailbox> {
@@ -91,7 +101,9 @@ impl Server {
             return;
         }
         if let Err(error) = self.serve(connection) {
-            tracing::error!("a ring cannot go on: {error}; its requests stay unanswered until the mount is gone");
+            tracing::error!(
+                "a ring cannot go on: {error}; its requests stay unanswered until the mount is gone"
+            );
         }
     }
 
@@ -206,7 +218,10 @@ impl Server {
         let entries = match Entry::allocate(number, queue.entries, MAX_REQUEST_BYTES as usize) {
             Ok(entries) => entries,
             Err(error) => {
-                tracing::warn!("no room for more than {} requests of a processor at once: {error}", queue.entries);
+                tracing::warn!(
+                    "no room for more than {} requests of a processor at once: {error}",
+                    queue.entries
+                );
                 return Ok(());
             }
         };
@@ -219,7 +234,8 @@ impl Server {
         Ok(())
     }
 
-    /// An entry that is committed takes the first of the requests that stand in the kernel's queue; where it took none, there was none.
+    /// An entry that is committed takes the first of the requests that stand in the kernel's queue; where it
+    /// took none, there was none.
     fn see_backlog(&mut self) {
         if let Some(number) = self.committed.take()
             && self.ring.is_idle(number)
@@ -229,16 +245,19 @@ impl Server {
         }
     }
 
-    /// Where requests may stand in the kernel's queue though entries are there, has one of them taken. (Only of the queue of the processor that we
-    /// run on: the kernel sends the call to that one. Queues of processors that are not ours wait for the next answer.)
+    /// Where requests may stand in the kernel's queue though entries are there, has one of them taken. (Only
+    /// of the queue of the processor that we run on: the kernel sends the call to that one. Queues of
+    /// processors that are not ours wait for the next answer.)
     fn call_backlog(&mut self, connection: &OwnedFd) {
-        // What was committed just now is sent with the next wait, and that ends if it takes a request; unless it has come back with one already.
+        // What was committed just now is sent with the next wait, and that ends if it takes a request; unless
+        // it has come back with one already.
         let is_on_its_way = self.committed.is_some_and(|number| self.ring.has_handed_over(number));
         let home = &mut self.queues[0];
         if home.backlog != Backlog::Possible || home.away == home.entries || is_on_its_way {
             return;
         }
-        // Where the kernel has forgotten the file, its requests have been answered, and have taken others along.
+        // Where the kernel has forgotten the file, its requests have been answered, and have taken others
+        // along.
         self.calls += 1;
         if rustix::io::write(connection, &wire::call(home.file, self.calls)).is_ok() {
             home.backlog = Backlog::Called;
@@ -251,7 +270,8 @@ impl Server {
     }
 }
 
-/// Serves a request; gives it back if it is answered. If the handler panics, its client gets EIO, and this thread goes on.
+/// Serves a request; gives it back if it is answered. If the handler panics, its client gets EIO, and this
+/// thread goes on.
 pub(super) fn answer(adapter: &Adapter, mut request: Entry, mailbox: &Arc<Mailbox>) -> Option<Entry> {
     let reply = catch_unwind(AssertUnwindSafe(|| adapter.serve(&mut request))).unwrap_or_else(|_| {
         tracing::error!("a request handler panicked; its client got an I/O error; please report this");
@@ -268,7 +288,8 @@ pub(super) fn answer(adapter: &Adapter, mut request: Entry, mailbox: &Arc<Mailbo
                     request.shrink();
                 }
                 let late = Late { request: Some(request), mailbox: mailbox.clone() };
-                let send = move || late.send(|request| requests::finish(transfer, kind, clock.now(), request));
+                let send =
+                    move || late.send(|request| requests::finish(transfer, kind, clock.now(), request));
                 adapter.service.leave(ticket, Box::new(send));
                 return None;
             }

@@ -1,6 +1,8 @@
-//! The FUSE protocol's own numbers and layouts (`include/uapi/linux/fuse.h`, version 7.31 and later), as far as a ring needs them.
+//! The FUSE protocol's own numbers and layouts (`include/uapi/linux/fuse.h`, version 7.31 and later), as far
+//! as a ring needs them.
 //!
-//! A request is its header, its fixed arguments (`Fields`), and names or data. An answer is written from the start of a buffer.
+//! A request is its header, its fixed arguments (`Fields`), and names or data. An answer is written from the
+//! start of a buffer.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -96,15 +98,16 @@ pub(super) fn name(input: &[u8]) -> &OsStr {
     OsStr::from_bytes(input.split(|byte| *byte == 0).next().unwrap_or_default())
 }
 
-/// What is written to `/dev/fuse` to be sent a request of no effect (`NOTIFY_REPLY`): a wish for none of the cached bytes of `file`,
-/// which must be a regular one that the kernel knows.
-/// Each call has a number of its own, as the kernel finds requests by that.
+/// What is written to `/dev/fuse` to be sent a request of no effect (`NOTIFY_REPLY`): a wish for none of the
+/// cached bytes of `file`, which must be a regular one that the kernel knows. Each call has a number of its
+/// own, as the kernel finds requests by that.
 pub(super) fn call(file: Ino, number: u64) -> [u8; 48] {
     const NOTIFY_RETRIEVE: u32 = 5;
     /// The kernel's own numbers count up from zero, by twos: the lowest bit marks interrupts.
     const FIRST: u64 = 1 << 62;
     let mut message = [0; 48];
-    // `struct fuse_out_header`, whose unique 0 says that it is no answer, and `struct fuse_notify_retrieve_out`.
+    // `struct fuse_out_header`, whose unique 0 says that it is no answer, and
+    // `struct fuse_notify_retrieve_out`.
     Answer::new(&mut message)
         .u32(48)
         .u32(NOTIFY_RETRIEVE)
@@ -239,7 +242,8 @@ impl<'a> Listing<'a> {
         self.put(name, 0, |answer| answer)
     }
 
-    /// Adds a name with what a look-up of it says (`struct fuse_direntplus`); `None` says that it was not looked up.
+    /// Adds a name with what a look-up of it says (`struct fuse_direntplus`); `None` says that it was not
+    /// looked up.
     pub(super) fn add_plus(&mut self, name: &Name, entry: Option<&Entry>) -> Room {
         self.put(name, ENTRY_BYTES, |answer| match entry {
             Some(entry) => answer.entry(entry),

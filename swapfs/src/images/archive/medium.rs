@@ -25,16 +25,18 @@ pub trait Medium: Send + Sync + std::fmt::Debug {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
-/// An archive that is a file of the host, held open. As long as it is not written to, it gives the bytes of the moment when it was
-/// opened, also when its name is gone; once it was written to, `ESTALE`. Its times may be set to anything (`touch`): the contents
-/// are the same. (A new time of change alone, `touch -m`, is told by the kernel as a write is, and counts as one.)
+/// An archive that is a file of the host, held open. As long as it is not written to, it gives the bytes of
+/// the moment when it was opened, also when its name is gone; once it was written to, `ESTALE`. Its times may
+/// be set to anything (`touch`): the contents are the same. (A new time of change alone, `touch -m`, is told
+/// by the kernel as a write is, and counts as one.)
 #[derive(Debug)]
 pub struct HostArchive {
     file: File,
     size_bytes: u64,
     /// Held for a look only.
     known: Mutex<Known>,
-    /// Tells a new time of change that was set from one that a write brought; where there is none, every new time counts as a write.
+    /// Tells a new time of change that was set from one that a write brought; where there is none, every new
+    /// time counts as a write.
     watch: Option<OwnedFd>,
 }
 
@@ -119,7 +121,8 @@ fn told(watch: &OwnedFd) -> Told {
 
 impl State {
     fn of(file: &File) -> io::Result<Self> {
-        let stat = rustix::fs::statx(file.as_fd(), c"", AtFlags::EMPTY_PATH, StatxFlags::SIZE | StatxFlags::MTIME)?;
+        let stat =
+            rustix::fs::statx(file.as_fd(), c"", AtFlags::EMPTY_PATH, StatxFlags::SIZE | StatxFlags::MTIME)?;
         Ok(State { size_bytes: stat.stx_size, modified: (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec) })
     }
 }
@@ -129,7 +132,8 @@ impl Medium for HostArchive {
         self.size_bytes
     }
 
-    /// Looks at the file's state after reading, so bytes that were written before the read are never taken for the old ones.
+    /// Looks at the file's state after reading, so bytes that were written before the read are never taken
+    /// for the old ones.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let filled = read_up_to(&self.file, buffer, offset)?;
         if !self.is_unchanged(State::of(&self.file)?) {
@@ -167,7 +171,9 @@ mod tests {
         let mut buffer = [0; 3];
         let writer = File::options().write(true).open(scratch.path()).unwrap();
         // Both times, as touch(1) does: the kernel tells of a new time of change alone as of a write.
-        let set = |time: SystemTime| writer.set_times(FileTimes::new().set_accessed(time).set_modified(time)).unwrap();
+        let set = |time: SystemTime| {
+            writer.set_times(FileTimes::new().set_accessed(time).set_modified(time)).unwrap()
+        };
         for seconds in [1, 1 << 30, 77] {
             set(UNIX_EPOCH + Duration::from_secs(seconds));
             archive.read_exact_at(&mut buffer, 0).unwrap();

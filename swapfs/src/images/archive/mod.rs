@@ -1,8 +1,8 @@
 //! Archives as sources: their files are read in place, nothing is unpacked.
 //!
-//! An archive may be written by somebody hostile: sizes, counts, offsets and names are believed only after they were checked
-//! against the archive's real size and against fixed limits. What is wrong with the whole is one [`ArchiveError`] when
-//! mounting; what is wrong with one file is `EIO` to who reads it.
+//! An archive may be written by somebody hostile: sizes, counts, offsets and names are believed only after
+//! they were checked against the archive's real size and against fixed limits. What is wrong with the whole
+//! is one [`ArchiveError`] when mounting; what is wrong with one file is `EIO` to who reads it.
 
 mod error;
 mod medium;

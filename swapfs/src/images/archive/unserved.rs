@@ -1,4 +1,5 @@
-//! Files that hold files in a way that is not served here: they are shown as the files that they are, and a line says so.
+//! Files that hold files in a way that is not served here: they are shown as the files that they are, and a
+//! line says so.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,7 +15,8 @@ pub(super) fn compression(start: &[u8]) -> Option<&'static str> {
     magics.into_iter().find(|(magic, _)| start.starts_with(magic)).map(|(_, tool)| tool)
 }
 
-/// Whether what is compressed is a tar archive, as layers of OCI images are, whose names do not tell. (Of bzip2 only names tell.)
+/// Whether what is compressed is a tar archive, as layers of OCI images are, whose names do not tell. (Of
+/// bzip2 only names tell.)
 pub(super) fn holds_tar(tool: &str, path: &Path) -> bool {
     let first_block = || -> io::Result<[u8; 512]> {
         let (file, mut block) = (File::open(path)?, [0; 512]);
@@ -85,7 +87,9 @@ fn app_image(file: &File, start: &[u8]) -> String {
             "an AppImage, shown as the program that it is; `tail -c +{} FILE > root.sqfs` gives its squashfs, which `--image NAME=root.sqfs` shows",
             end + 1
         ),
-        false => "an AppImage, shown as the program that it is; `FILE --appimage-extract` unpacks it".to_owned(),
+        false => {
+            "an AppImage, shown as the program that it is; `FILE --appimage-extract` unpacks it".to_owned()
+        }
     }
 }
 
@@ -121,7 +125,10 @@ mod tests {
         assert!(said(&gzip.finish().unwrap()).contains("`gzip -dc`"));
         assert!(said(&zstd::encode_all(&*tar, 1).unwrap()).contains("`zstd -dc`"));
         assert_eq!(said(&zstd::encode_all(&b"no tar at all"[..], 1).unwrap()), "");
-        assert_eq!((said(b""), said(b"#!/bin/sh\n"), said(&std::fs::read("/bin/sh").unwrap())), Default::default());
+        assert_eq!(
+            (said(b""), said(b"#!/bin/sh\n"), said(&std::fs::read("/bin/sh").unwrap())),
+            Default::default()
+        );
     }
 
     #[test]

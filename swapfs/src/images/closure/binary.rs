@@ -56,14 +56,18 @@ where
     let header = E::parse(data)?;
     let endian = header.endian()?;
     let machine = Machine { class: header.e_ident().class, number: header.e_machine(endian) };
-    let mut binary = Binary { machine, interpreter: None, soname: None, needed: vec![], rpath: vec![], runpath: None };
+    let mut binary =
+        Binary { machine, interpreter: None, soname: None, needed: vec![], rpath: vec![], runpath: None };
     let segments = header.program_headers(endian, data)?;
     for segment in segments {
         if let Some(path) = segment.interpreter(endian, data)? {
             binary.interpreter = Some(OsStr::from_bytes(path).into());
         }
         let Some(entries) = segment.dynamic(endian, data)? else { continue };
-        let end = entries.iter().position(|entry| entry.tag32(endian) == Some(elf::DT_NULL)).unwrap_or(entries.len());
+        let end = entries
+            .iter()
+            .position(|entry| entry.tag32(endian) == Some(elf::DT_NULL))
+            .unwrap_or(entries.len());
         let entries = &entries[..end];
         let strings = strings::<E, _>(segments, entries, endian, data).unwrap_or_default();
         for entry in entries.iter().filter(|entry| entry.is_string(endian)) {
@@ -91,8 +95,9 @@ where
     E: FileHeader<Endian = Endianness>,
     R: ReadRef<'data>,
 {
-    let value =
-        |tag| entries.iter().find(|entry| entry.tag32(endian) == Some(tag)).map(|entry| entry.d_val(endian).into());
+    let value = |tag| {
+        entries.iter().find(|entry| entry.tag32(endian) == Some(tag)).map(|entry| entry.d_val(endian).into())
+    };
     let (address, size): (u64, u64) = (value(elf::DT_STRTAB)?, value(elf::DT_STRSZ)?);
     segments.iter().filter(|segment| segment.p_type(endian) == elf::PT_LOAD).find_map(|segment| {
         let (offset, held) = segment.file_range(endian);

@@ -1,4 +1,5 @@
-//! `/etc/ld.so.cache`: names of libraries and where `ldconfig` found them. The layout is glibc's `sysdeps/generic/dl-cache.h`.
+//! `/etc/ld.so.cache`: names of libraries and where `ldconfig` found them. The layout is glibc's
+//! `sysdeps/generic/dl-cache.h`.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
@@ -38,7 +39,8 @@ impl LinkerCache {
         (0..count).map(entry).collect::<Option<_>>().map(LinkerCache)
     }
 
-    /// Where the library `name` is: what is for one of `levels` first, in their order, and nothing that is for another.
+    /// Where the library `name` is: what is for one of `levels` first, in their order, and nothing that is
+    /// for another.
     pub(super) fn find(&self, name: &OsStr, levels: &[&str]) -> impl Iterator<Item = PathBuf> {
         let level = |path: &PathBuf| {
             let mut parts = path.components().skip_while(|part| part.as_os_str() != "glibc-hwcaps");

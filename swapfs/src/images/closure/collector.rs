@@ -39,7 +39,8 @@ impl Collector {
     /// # Errors
     /// [`ClosureError::Read`] where it is none.
     pub(super) fn take(&mut self, path: &Path) -> Result<PathBuf, ClosureError> {
-        let refused = |error: rustix::io::Errno| ClosureError::Read { path: path.to_owned(), source: error.into() };
+        let refused =
+            |error: rustix::io::Errno| ClosureError::Read { path: path.to_owned(), source: error.into() };
         let (mut at, mut links) = (PathBuf::from("/"), 0);
         let mut rest: VecDeque<OsString> = names(path);
         while let Some(name) = rest.pop_front() {
@@ -61,12 +62,20 @@ impl Collector {
                         source: std::io::Error::from_raw_os_error(error.errno()),
                     })?;
                     self.insert(&at, &stat, Body::Symlink(target.clone()))?;
-                    at = if target.is_absolute() { PathBuf::from("/") } else { at.parent().unwrap_or(&at).to_owned() };
+                    at = if target.is_absolute() {
+                        PathBuf::from("/")
+                    } else {
+                        at.parent().unwrap_or(&at).to_owned()
+                    };
                     names(&target).into_iter().rev().for_each(|name| rest.push_front(name));
                 }
                 Some(FileKind::Regular) if rest.is_empty() => {
                     let (size_bytes, allocated_bytes) = (stat.stx_size, stat.stx_blocks * 512);
-                    self.insert(&at, &stat, Body::File(HeldFile { place: held, size_bytes, allocated_bytes }))?;
+                    self.insert(
+                        &at,
+                        &stat,
+                        Body::File(HeldFile { place: held, size_bytes, allocated_bytes }),
+                    )?;
                     return Ok(at);
                 }
                 Some(FileKind::Regular) => return Err(refused(rustix::io::Errno::NOTDIR)),

@@ -1,7 +1,7 @@
 //! Where glibc's dynamic linker looks for a library, in its order: ld.so(8).
 //!
-//! `LD_LIBRARY_PATH` and `LD_PRELOAD` are of whoever runs a program and not of the program: they are left out. So is
-//! `/etc/ld.so.conf`, which the linker never reads itself: `ldconfig` makes the cache from it.
+//! `LD_LIBRARY_PATH` and `LD_PRELOAD` are of whoever runs a program and not of the program: they are left
+//! out. So is `/etc/ld.so.conf`, which the linker never reads itself: `ldconfig` makes the cache from it.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -48,7 +48,9 @@ impl Glibc {
         }
         let mut folders = Vec::new();
         match &needing.binary.runpath {
-            Some(runpath) => folders.extend(runpath.iter().flat_map(|folder| expand(folder, needing.origin()))),
+            Some(runpath) => {
+                folders.extend(runpath.iter().flat_map(|folder| expand(folder, needing.origin())))
+            }
             None => folders.extend(inherited(loaded, by)),
         }
         let within = |folder: PathBuf| self.with_levels(&folder, wanted).into_iter().map(direct);
@@ -83,10 +85,15 @@ fn inherited(loaded: &[Loaded], by: usize) -> Vec<PathBuf> {
 
 /// A path with `$ORIGIN`, `$LIB` and `$PLATFORM` filled in.
 fn expand(path: &OsStr, origin: &Path) -> Vec<PathBuf> {
-    let with_origin =
-        replace(&replace(path.as_bytes(), "ORIGIN", origin.as_os_str().as_bytes()), "PLATFORM", PLATFORM.as_bytes());
-    let mut paths: Vec<PathBuf> =
-        LIB.iter().map(|lib| OsString::from_vec(replace(&with_origin, "LIB", lib.as_bytes())).into()).collect();
+    let with_origin = replace(
+        &replace(path.as_bytes(), "ORIGIN", origin.as_os_str().as_bytes()),
+        "PLATFORM",
+        PLATFORM.as_bytes(),
+    );
+    let mut paths: Vec<PathBuf> = LIB
+        .iter()
+        .map(|lib| OsString::from_vec(replace(&with_origin, "LIB", lib.as_bytes())).into())
+        .collect();
     paths.dedup();
     paths
 }
@@ -95,7 +102,13 @@ fn expand(path: &OsStr, origin: &Path) -> Vec<PathBuf> {
 fn levels() -> Vec<&'static str> {
     use std::arch::is_x86_feature_detected as has;
     let second = has!("popcnt") && has!("sse3") && has!("sse4.1") && has!("sse4.2") && has!("ssse3");
-    let third = second && has!("avx2") && has!("bmi1") && has!("bmi2") && has!("f16c") && has!("fma") && has!("lzcnt");
+    let third = second
+        && has!("avx2")
+        && has!("bmi1")
+        && has!("bmi2")
+        && has!("f16c")
+        && has!("fma")
+        && has!("lzcnt");
     let third = third && has!("movbe");
     let fourth = third && has!("avx512f") && has!("avx512bw") && has!("avx512cd") && has!("avx512dq");
     let fourth = fourth && has!("avx512vl");
@@ -114,14 +127,20 @@ mod tests {
     }
 
     fn first(glibc: &Glibc, all: &[Loaded], by: usize, count: usize) -> Vec<PathBuf> {
-        glibc.candidates(all, by, OsStr::new("l.so")).into_iter().take(count).map(|found| found.path).collect()
+        glibc
+            .candidates(all, by, OsStr::new("l.so"))
+            .into_iter()
+            .take(count)
+            .map(|found| found.path)
+            .collect()
     }
 
     #[test]
     fn a_runpath_is_for_its_own_binary_and_an_rpath_for_all_that_it_leads_to() {
         let glibc = Glibc { cache: LinkerCache::default(), levels: vec!["x86-64-v3"] };
         let program = Binary { rpath: vec!["$ORIGIN/../r".into()], ..binary() };
-        let library = Binary { runpath: Some(vec!["/run".into()]), rpath: vec!["/unheard".into()], ..binary() };
+        let library =
+            Binary { runpath: Some(vec!["/run".into()]), rpath: vec!["/unheard".into()], ..binary() };
         let all = [
             loaded(program, "/opt/bin/p", None),
             loaded(library, "/opt/lib/l", Some(0)),

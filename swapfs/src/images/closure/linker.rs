@@ -54,7 +54,9 @@ impl Linker {
             // `env` runs what it is told to.
             let is_env = interpreter.file_name() == Some(OsStr::new("env"));
             return match argument.filter(|_| is_env).and_then(|argument| told_to_env(&argument)) {
-                Some(told) if told.as_bytes().contains(&b'/') => self.add_program(Path::new(&told), depth + 1),
+                Some(told) if told.as_bytes().contains(&b'/') => {
+                    self.add_program(Path::new(&told), depth + 1)
+                }
                 Some(told) => self.add_program(&in_path(&told)?, depth + 1),
                 None => Ok(()),
             };
@@ -87,7 +89,10 @@ impl Linker {
                     continue;
                 }
                 let Some((found, library)) = find(&rules, &loaded, by, &wanted)? else {
-                    return Err(ClosureError::Missing { library: wanted.into(), by: loaded[by].path.clone() });
+                    return Err(ClosureError::Missing {
+                        library: wanted.into(),
+                        by: loaded[by].path.clone(),
+                    });
                 };
                 self.collector.take(&found.path)?;
                 if let Way::Listed(list) = found.way {
@@ -118,7 +123,9 @@ fn find(
         match (library, rules) {
             (Some(library), _) => return Ok(Some((Candidate { path, ..candidate }, library))),
             (None, Rules::Glibc(_)) => {}
-            (None, Rules::Musl(_)) => return Err(ClosureError::NoLibrary { path, program: loaded[0].path.clone() }),
+            (None, Rules::Musl(_)) => {
+                return Err(ClosureError::NoLibrary { path, program: loaded[0].path.clone() });
+            }
         }
     }
     Ok(None)
@@ -134,8 +141,9 @@ fn read(path: &Path) -> Result<Option<Binary>, ClosureError> {
     Binary::read(file).map_err(|source| ClosureError::Damaged { path: path.to_owned(), source })
 }
 
-/// The program that `env` runs when a script's first line gives it `argument`, by env(1): the first word that is neither an option nor an
-/// assignment. `-S`, by which it has several words, may be glued to other options and to its text.
+/// The program that `env` runs when a script's first line gives it `argument`, by env(1): the first word that
+/// is neither an option nor an assignment. `-S`, by which it has several words, may be glued to other options
+/// and to its text.
 fn told_to_env(argument: &[u8]) -> Option<OsString> {
     let mut words = split_as_env(argument).into_iter();
     while let Some(word) = words.next() {
@@ -172,7 +180,9 @@ fn split_as_env(text: &[u8]) -> Vec<OsString> {
                 words.last_mut().into_iter().for_each(|word| _ = word.get_or_insert_default());
             }
             (byte, None) if byte.is_ascii_whitespace() => words.push(None),
-            (byte, _) => words.last_mut().into_iter().for_each(|word| word.get_or_insert_default().push(*byte)),
+            (byte, _) => {
+                words.last_mut().into_iter().for_each(|word| word.get_or_insert_default().push(*byte))
+            }
         }
     }
     words.into_iter().flatten().map(OsString::from_vec).collect()
@@ -182,7 +192,8 @@ fn split_as_env(text: &[u8]) -> Vec<OsString> {
 fn script(path: &Path) -> std::io::Result<Option<(PathBuf, Option<Vec<u8>>)>> {
     let mut start = Vec::new();
     File::open(path)?.take(FIRST_LINE).read_to_end(&mut start)?;
-    let Some(line) = start.strip_prefix(b"#!").and_then(|rest| rest.split(|byte| *byte == b'\n').next()) else {
+    let Some(line) = start.strip_prefix(b"#!").and_then(|rest| rest.split(|byte| *byte == b'\n').next())
+    else {
         return Ok(None);
     };
     let line = line.trim_ascii();
@@ -195,7 +206,8 @@ fn in_path(name: &OsStr) -> Result<PathBuf, ClosureError> {
     let folders = std::env::var_os("PATH").unwrap_or_default();
     let mut places =
         std::env::split_paths(&folders).filter(|folder| folder.is_absolute()).map(|folder| folder.join(name));
-    let found = places.find(|path| rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file());
+    let found =
+        places.find(|path| rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file());
     found.ok_or_else(|| ClosureError::NotInPath(name.into()))
 }
 

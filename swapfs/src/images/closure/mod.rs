@@ -1,9 +1,12 @@
-//! Programs with their interpreters and libraries as a source: a minimal root, of just the files that they need to start.
+//! Programs with their interpreters and libraries as a source: a minimal root, of just the files that they
+//! need to start.
 //!
-//! Which those are is decided once, when mounting, by the rules of the dynamic linker that a program names: glibc's ([`glibc`]) or
-//! musl's ([`musl`]). Each file is held open from then on, so the set stays the one that was put together: a file that is replaced
-//! later (by an upgrade, say) is still the old one here, and no name of the host is walked again. Links on the way are kept, so
-//! every name by which the host finds a file finds it here. What a program opens or runs by itself later on (plug-ins, locales, other programs) is not in it.
+//! Which those are is decided once, when mounting, by the rules of the dynamic linker that a program names:
+//! glibc's ([`glibc`]) or musl's ([`musl`]). Each file is held open from then on, so the set stays the one
+//! that was put together: a file that is replaced later (by an upgrade, say) is still the old one here, and
+//! no name of the host is walked again. Links on the way are kept, so every name by which the host finds a
+//! file finds it here. What a program opens or runs by itself later on (plug-ins, locales, other programs) is
+//! not in it.
 
 mod binary;
 mod cache;

@@ -1,7 +1,9 @@
-//! Where musl's dynamic linker looks for a library, in its order: `load_library` in musl's `ldso/dynlink.c` (1.1.0 to 1.2.5).
+//! Where musl's dynamic linker looks for a library, in its order: `load_library` in musl's `ldso/dynlink.c`
+//! (1.1.0 to 1.2.5).
 //!
-//! Unlike glibc's, it is the C library itself; runpaths are heard by all that they lead to, as rpaths are; sonames count for nothing; there is no
-//! cache; and the first file of the name is taken, whatever it is. `LD_LIBRARY_PATH` is left out, as with glibc.
+//! Unlike glibc's, it is the C library itself; runpaths are heard by all that they lead to, as rpaths are;
+//! sonames count for nothing; there is no cache; and the first file of the name is taken, whatever it is.
+//! `LD_LIBRARY_PATH` is left out, as with glibc.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -24,9 +26,11 @@ pub(super) struct Musl {
 }
 
 impl Musl {
-    /// The one that programs name as `interpreter`. Its file of folders lies in the `etc` beside the interpreter's folder.
+    /// The one that programs name as `interpreter`. Its file of folders lies in the `etc` beside the
+    /// interpreter's folder.
     pub(super) fn of(interpreter: &Path) -> Self {
-        let prefix = Some(interpreter).filter(|path| path.is_absolute()).and_then(|path| path.parent()?.parent());
+        let prefix =
+            Some(interpreter).filter(|path| path.is_absolute()).and_then(|path| path.parent()?.parent());
         let name = Path::new(interpreter.file_name().unwrap_or_default()).with_extension("");
         let list = prefix.unwrap_or(Path::new("/")).join("etc").join(name).with_extension("path");
         match std::fs::read(&list) {
@@ -54,7 +58,8 @@ impl Musl {
             expand(path, one.origin()).unwrap_or_default()
         });
         let told = told.map(|folder| Candidate { path: folder.join(wanted), way: Way::Direct });
-        let known = self.folders.iter().map(|folder| Candidate { path: folder.join(wanted), way: self.way.clone() });
+        let known =
+            self.folders.iter().map(|folder| Candidate { path: folder.join(wanted), way: self.way.clone() });
         told.chain(known).collect()
     }
 }
@@ -95,13 +100,22 @@ mod tests {
     #[test]
     fn runpaths_are_heard_by_all_below_and_before_rpaths() {
         let musl = Musl { folders: folders(b"/one:/two\n\n/three\n\0/four"), way: Way::Direct };
-        let program = Binary { runpath: Some(vec!["$ORIGIN/../r".into()]), rpath: vec!["/unheard".into()], ..binary() };
+        let program =
+            Binary { runpath: Some(vec!["$ORIGIN/../r".into()]), rpath: vec!["/unheard".into()], ..binary() };
         let library = Binary { rpath: vec!["/own".into(), "${ORIGIN}".into()], ..binary() };
         let all = [loaded(program, "/opt/bin/p", None), loaded(library, "/opt/lib/l", Some(0))];
-        let expected = ["/own/l.so", "/opt/lib/l.so", "/opt/bin/../r/l.so", "/one/l.so", "/two/l.so", "/three/l.so"];
+        let expected =
+            ["/own/l.so", "/opt/lib/l.so", "/opt/bin/../r/l.so", "/one/l.so", "/two/l.so", "/three/l.so"];
         assert_eq!(paths(&musl, &all, 1, "l.so"), expected.map(PathBuf::from));
-        assert_eq!(paths(&musl, &all, 0, "l.so"), expected[2..].iter().map(PathBuf::from).collect::<Vec<_>>());
-        assert_eq!(paths(&musl, &all, 1, "$ORIGIN/l.so"), [Path::new("$ORIGIN/l.so")], "a name is no search path");
+        assert_eq!(
+            paths(&musl, &all, 0, "l.so"),
+            expected[2..].iter().map(PathBuf::from).collect::<Vec<_>>()
+        );
+        assert_eq!(
+            paths(&musl, &all, 1, "$ORIGIN/l.so"),
+            [Path::new("$ORIGIN/l.so")],
+            "a name is no search path"
+        );
     }
 
     #[test]
@@ -110,12 +124,17 @@ mod tests {
         let program = Binary { rpath: vec!["/a".into(), "/b/$LIB".into(), "$ORIGIN".into()], ..binary() };
         assert!(paths(&musl, &[loaded(program, "/o/p", None)], 0, "l.so").is_empty());
         let program = Binary { rpath: vec!["/a/$ORIGINAL".into()], ..binary() };
-        assert_eq!(paths(&musl, &[loaded(program, "/o$x/p", None)], 0, "l.so"), [Path::new("/a//o$xAL/l.so")]);
+        assert_eq!(
+            paths(&musl, &[loaded(program, "/o$x/p", None)], 0, "l.so"),
+            [Path::new("/a//o$xAL/l.so")]
+        );
     }
 
     #[test]
     fn the_linker_is_the_c_library_by_all_its_names() {
-        for own in ["libc.so", "libc.so.6", "libc.musl-x86_64.so.1", "libpthread.so.0", "libm.so", "libdl.so.2"] {
+        for own in
+            ["libc.so", "libc.so.6", "libc.musl-x86_64.so.1", "libpthread.so.0", "libm.so", "libdl.so.2"]
+        {
             assert!(Musl::is_own(OsStr::new(own)), "{own}");
         }
         for other in ["libcrypt.so", "libz.so.1", "libmd.so", "c.so", "lib", "", "libc"] {

@@ -46,7 +46,10 @@ fn a_script_brings_its_interpreter_and_what_env_is_told_to_run() {
     assert!(files(&closure(&[&path("by-env"), &path("plain")]).unwrap()).is_superset(&both));
     fs::write(path("by-split"), "#!/usr/bin/env -S LC_ALL=C bash -e\n").unwrap();
     let split = files(&closure(&[&path("by-split")]).unwrap());
-    assert!(split.is_superset(&[path("by-split"), real("/usr/bin/env"), real("/bin/bash")].into()), "{split:?}");
+    assert!(
+        split.is_superset(&[path("by-split"), real("/usr/bin/env"), real("/bin/bash")].into()),
+        "{split:?}"
+    );
 }
 
 #[test]
@@ -95,9 +98,11 @@ impl Made<'_> {
     /// All of it is one segment at address 0.
     fn bytes(&self) -> Vec<u8> {
         const HEADERS: u64 = 64 + 3 * 56;
-        let interpreter = [self.interpreter.map_or(&b""[..], |path| path.as_os_str().as_bytes()), b"\0"].concat();
+        let interpreter =
+            [self.interpreter.map_or(&b""[..], |path| path.as_os_str().as_bytes()), b"\0"].concat();
         let texts = self.needed.iter().map(|name| (1u64, *name));
-        let texts = texts.chain(self.runpath.map(|text| (29, text))).chain(self.soname.map(|text| (14, text)));
+        let texts =
+            texts.chain(self.runpath.map(|text| (29, text))).chain(self.soname.map(|text| (14, text)));
         let (mut dynamic, mut strings) = (Vec::new(), vec![0u8]);
         for (tag, text) in texts {
             dynamic.extend([tag, strings.len() as u64]);
@@ -109,8 +114,12 @@ impl Made<'_> {
         let dynamic: Vec<u8> = dynamic.into_iter().flat_map(u64::to_le_bytes).collect();
         let (at, len) = (HEADERS + interpreter.len() as u64, dynamic.len() as u64);
         let segment = |kind: u32, at: u64, len: u64| {
-            [&kind.to_le_bytes()[..], &4u32.to_le_bytes(), &[at, at, at, len, len, 1].map(u64::to_le_bytes).concat()]
-                .concat()
+            [
+                &kind.to_le_bytes()[..],
+                &4u32.to_le_bytes(),
+                &[at, at, at, len, len, 1].map(u64::to_le_bytes).concat(),
+            ]
+            .concat()
         };
         let whole = segment(1, 0, place + strings.len() as u64);
         let second = if self.interpreter.is_some() { 3 } else { 4 };
@@ -139,23 +148,33 @@ fn a_program_for_musl_brings_what_musls_linker_would_load() {
     symlink("libc.so", &interpreter).unwrap();
     write(path("etc/ld-musl-x86_64.path"), format!("{}\n{}", path("one").display(), path("two").display()));
     let needed = &["libc.so", "liba.so", "libm.so.6"];
-    let program = Made { interpreter: Some(&interpreter), needed, runpath: Some("$ORIGIN/../own"), soname: None };
+    let program =
+        Made { interpreter: Some(&interpreter), needed, runpath: Some("$ORIGIN/../own"), soname: None };
     write(path("bin/p"), program.bytes());
     // For glibc's linker that would be libb.so already.
-    write(path("own/liba.so"), Made { needed: &["libb.so"], soname: Some("libb.so"), ..Made::default() }.bytes());
+    write(
+        path("own/liba.so"),
+        Made { needed: &["libb.so"], soname: Some("libb.so"), ..Made::default() }.bytes(),
+    );
     write(path("two/libb.so"), Made { needed: &["libd.so"], ..Made::default() }.bytes());
     let missing = closure(&[&path("bin/p")]);
-    assert!(matches!(&missing, Err(ClosureError::Missing { by, .. }) if *by == path("two/libb.so")), "{missing:?}");
+    assert!(
+        matches!(&missing, Err(ClosureError::Missing { by, .. }) if *by == path("two/libb.so")),
+        "{missing:?}"
+    );
     // The program's runpath is heard for what its libraries need.
     write(path("own/libd.so"), Made::default().bytes());
-    let names = ["bin/p", "lib/libc.so", "own/liba.so", "two/libb.so", "own/libd.so", "etc/ld-musl-x86_64.path"];
+    let names =
+        ["bin/p", "lib/libc.so", "own/liba.so", "two/libb.so", "own/libd.so", "etc/ld-musl-x86_64.path"];
     let tree = closure(&[&path("bin/p")]).unwrap();
     assert_eq!(files(&tree), names.map(path).into());
     assert_eq!(tree.look(interpreter.strip_prefix("/").unwrap()).unwrap().kind, FileKind::Symlink);
     // The first that is there counts, though it is no library.
     write(path("one/libb.so"), "text");
     let refused = closure(&[&path("bin/p")]);
-    assert!(matches!(&refused, Err(ClosureError::NoLibrary { path: taken, .. }) if *taken == path("one/libb.so")));
+    assert!(
+        matches!(&refused, Err(ClosureError::NoLibrary { path: taken, .. }) if *taken == path("one/libb.so"))
+    );
 }
 
 #[test]
@@ -164,8 +183,9 @@ fn a_program_of_an_unknown_linker_is_refused_if_it_needs_libraries() {
     let top = scratch.path().canonicalize().unwrap();
     let (interpreter, program) = (top.join("linker64"), top.join("p"));
     write(interpreter.clone(), Made::default().bytes());
-    let made =
-        |needed| Made { interpreter: Some(&interpreter), needed, runpath: Some("$ORIGIN"), soname: None }.bytes();
+    let made = |needed| {
+        Made { interpreter: Some(&interpreter), needed, runpath: Some("$ORIGIN"), soname: None }.bytes()
+    };
     write(program.clone(), made(&["libc.so"]));
     let refused = closure(&[&program]);
     assert!(matches!(refused, Err(ClosureError::UnknownLinker { .. })), "{refused:?}");

@@ -1,4 +1,5 @@
-//! The system as a whole: names, mounts, modules, tracing, security modules, and numbers that Linux keeps but no longer serves.
+//! The system as a whole: names, mounts, modules, tracing, security modules, and numbers that Linux keeps but
+//! no longer serves.
 
 use super::builder::*;
 use crate::calls::*;

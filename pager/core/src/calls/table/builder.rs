@@ -1,4 +1,5 @@
-//! How a row is written: [`call`] starts it, the methods say what differs, and the functions name its pointers.
+//! How a row is written: [`call`] starts it, the methods say what differs, and the functions name its
+//! pointers.
 
 use crate::calls::{Chunk, Direction, Length, Managed, Pointer, Restart, Route, Row, Shape, Virtual};
 

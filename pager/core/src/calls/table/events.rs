@@ -14,7 +14,9 @@ const TIME: u32 = 16;
 
 pub(super) const ROWS: &[Row] = &[
     call(7, "poll", 3).fills(&[both(0, ArgTimes(1, POLLFD))]).interrupted(),
-    call(23, "select", 5).fills(&[at(1, FdSet(0)), at(2, FdSet(0)), at(3, FdSet(0)), edits(4, TIME)]).interrupted(),
+    call(23, "select", 5)
+        .fills(&[at(1, FdSet(0)), at(2, FdSet(0)), at(3, FdSet(0)), edits(4, TIME)])
+        .interrupted(),
     // The kernel writes the buffers of these later, when nothing keeps them resident.
     call(206, "io_setup", 2).refused(ENOSYS),
     call(207, "io_destroy", 1).refused(ENOSYS),
@@ -32,8 +34,12 @@ pub(super) const ROWS: &[Row] = &[
     call(270, "pselect6", 6)
         .fills(&[at(1, FdSet(0)), at(2, FdSet(0)), at(3, FdSet(0)), edits(4, TIME), at(5, Shape::SigsetBox)])
         .interrupted(),
-    call(271, "ppoll", 5).fills(&[both(0, ArgTimes(1, POLLFD)), edits(2, TIME), at(3, Sigset(4))]).interrupted(),
-    call(281, "epoll_pwait", 6).repeats(&[output(1, ArgTimes(2, EPOLL_EVENT)), at(4, Sigset(5))]).interrupted(),
+    call(271, "ppoll", 5)
+        .fills(&[both(0, ArgTimes(1, POLLFD)), edits(2, TIME), at(3, Sigset(4))])
+        .interrupted(),
+    call(281, "epoll_pwait", 6)
+        .repeats(&[output(1, ArgTimes(2, EPOLL_EVENT)), at(4, Sigset(5))])
+        .interrupted(),
     call(284, "eventfd", 1),
     call(290, "eventfd2", 2),
     call(291, "epoll_create1", 1),

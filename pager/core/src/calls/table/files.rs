@@ -1,4 +1,5 @@
-//! Calls on open files: reading, writing, positions, directories, splicing, extended attributes by descriptor.
+//! Calls on open files: reading, writing, positions, directories, splicing, extended attributes by
+//! descriptor.
 
 use super::builder::*;
 use crate::calls::*;

@@ -26,7 +26,9 @@ pub(super) const ROWS: &[Row] = &[
     call(240, "mq_open", 4).fills(&[text(0, QUEUE_NAME), reads(3, MQ_ATTR)]),
     call(241, "mq_unlink", 1).fills(&[text(0, QUEUE_NAME)]),
     call(242, "mq_timedsend", 5).repeats(&[input(1, Arg(2)), reads(4, TIMESPEC)]).restartable(),
-    call(243, "mq_timedreceive", 5).fills(&[output(1, Arg(2)), writes(3, 4), reads(4, TIMESPEC)]).restartable(),
+    call(243, "mq_timedreceive", 5)
+        .fills(&[output(1, Arg(2)), writes(3, 4), reads(4, TIMESPEC)])
+        .restartable(),
     call(244, "mq_notify", 2).fills(&[at(1, Shape::SigEvent)]),
     call(245, "mq_getsetattr", 3).fills(&[reads(1, MQ_ATTR), writes(2, MQ_ATTR)]),
     call(248, "add_key", 5).fills(&[text(0, 32), text(1, 4096), input(2, UpTo(3, 1 << 20))]),

@@ -1,4 +1,5 @@
-//! Calls about the address space. The addresses that they are about are not buffers: only what they read and write beside is listed.
+//! Calls about the address space. The addresses that they are about are not buffers: only what they read and
+//! write beside is listed.
 
 use super::builder::*;
 use crate::calls::*;
@@ -26,10 +27,17 @@ pub(super) const ROWS: &[Row] = &[
     call(238, "set_mempolicy", 3).fills(&[input(1, Bits(2))]),
     call(239, "get_mempolicy", 5).fills(&[writes(0, 4), output(1, Bits(2)), at(3, Shape::PolicyAddress)]),
     call(256, "migrate_pages", 4).fills(&[input(2, Bits(1)), input(3, Bits(1))]),
-    call(279, "move_pages", 6).fills(&[input(2, ArgTimes(1, 8)), input(3, ArgTimes(1, 4)), output(4, ArgTimes(1, 4))]),
-    // The remote side is listed as though it were ours: right when the process is the caller, only too careful when it is another.
-    call(310, "process_vm_readv", 6).fills(&[at(1, Shape::IoVec(Out, 2)), at(3, Shape::IoVec(Direction::In, 4))]),
-    call(311, "process_vm_writev", 6).fills(&[at(1, Shape::IoVec(Direction::In, 2)), at(3, Shape::IoVec(Out, 4))]),
+    call(279, "move_pages", 6).fills(&[
+        input(2, ArgTimes(1, 8)),
+        input(3, ArgTimes(1, 4)),
+        output(4, ArgTimes(1, 4)),
+    ]),
+    // The remote side is listed as though it were ours: right when the process is the caller, only too
+    // careful when it is another.
+    call(310, "process_vm_readv", 6)
+        .fills(&[at(1, Shape::IoVec(Out, 2)), at(3, Shape::IoVec(Direction::In, 4))]),
+    call(311, "process_vm_writev", 6)
+        .fills(&[at(1, Shape::IoVec(Direction::In, 2)), at(3, Shape::IoVec(Out, 4))]),
     // The kernel would serve faults into memory that it cannot tell from the pager's own.
     call(323, "userfaultfd", 1).refused(ENOSYS),
     call(325, "mlock2", 3).managed(M::Mlock2, &[]),

@@ -1,6 +1,7 @@
 //! The rows, by subject, and the dense index over them.
 //!
-//! One call is one line. [`builder::call`] starts a row that is `Straight`, `Uninterruptible` and `Whole`; the methods say what differs.
+//! One call is one line. [`builder::call`] starts a row that is `Straight`, `Uninterruptible` and `Whole`;
+//! the methods say what differs.
 
 use super::Row;
 
@@ -33,7 +34,8 @@ static INDEX: [Option<&'static Row>; ROWS] = index(&[
     admin::ROWS,
 ]);
 
-/// What is known about call `number`, in constant time; `None` for numbers that Linux 6.18 does not have (x32 numbers among them).
+/// What is known about call `number`, in constant time; `None` for numbers that Linux 6.18 does not have (x32
+/// numbers among them).
 pub fn row(number: u64) -> Option<&'static Row> {
     let at = usize::try_from(number).ok()?;
     INDEX.get(at).copied().flatten()

@@ -14,7 +14,10 @@ pub(super) const ROWS: &[Row] = &[
     call(42, "connect", 3).repeats(&[input(1, Int(2, SOCKADDR))]).restartable(),
     call(43, "accept", 3).fills(&[at(1, SockAddrOut(2)), edits(2, 4)]).restartable(),
     call(44, "sendto", 6).fills(&[input(1, Arg(2)), input(4, Int(5, SOCKADDR))]).restartable().message(1, 2),
-    call(45, "recvfrom", 6).fills(&[output(1, Arg(2)), at(4, SockAddrOut(5)), edits(5, 4)]).restartable().message(1, 2),
+    call(45, "recvfrom", 6)
+        .fills(&[output(1, Arg(2)), at(4, SockAddrOut(5)), edits(5, 4)])
+        .restartable()
+        .message(1, 2),
     call(46, "sendmsg", 3).fills(&[at(1, MsgHdr(In))]).restartable().header(1),
     call(47, "recvmsg", 3).fills(&[at(1, MsgHdr(Out))]).restartable().header(1),
     call(48, "shutdown", 2),

@@ -64,11 +64,17 @@ pub(super) const ROWS: &[Row] = &[
     call(268, "fchmodat", 3).fills(&[path(1)]),
     call(269, "faccessat", 3).fills(&[path(1)]),
     call(280, "utimensat", 4).fills(&[path(1), reads(2, 32)]),
-    call(303, "name_to_handle_at", 5).fills(&[path(1), at(2, Shape::FileHandle(Direction::InOut)), writes(3, 8)]),
+    call(303, "name_to_handle_at", 5).fills(&[
+        path(1),
+        at(2, Shape::FileHandle(Direction::InOut)),
+        writes(3, 8),
+    ]),
     call(304, "open_by_handle_at", 3).fills(&[at(1, Shape::FileHandle(In))]).restartable(),
     call(316, "renameat2", 5).fills(&[path(1), path(3)]),
     call(332, "statx", 5).fills(&[path(1), writes(4, 256)]),
-    call(437, "openat2", 4).virtualised(Virtual::Openat2, &[path(1), input(2, UpTo(3, EXTENSIBLE))]).restartable(),
+    call(437, "openat2", 4)
+        .virtualised(Virtual::Openat2, &[path(1), input(2, UpTo(3, EXTENSIBLE))])
+        .restartable(),
     call(439, "faccessat2", 4).fills(&[path(1)]),
     call(452, "fchmodat2", 4).fills(&[path(1)]),
     call(457, "statmount", 4).fills(&[at(0, Shape::Sized(In, 0)), output(1, Arg(2))]),

@@ -101,7 +101,10 @@ fn ptrace_by_request() {
     assert_eq!(ptrace(7, 0x5000), [], "PTRACE_CONT");
     let mut memory = FakeMemory::default();
     memory.u64s(0x5000, &[0x6000, 512]);
-    assert_eq!(spans("ptrace", &[0x4204, 1, 1, 0x5000], &mut memory), [(0x5000, 16, InOut), (0x6000, 512, Out)]);
+    assert_eq!(
+        spans("ptrace", &[0x4204, 1, 1, 0x5000], &mut memory),
+        [(0x5000, 16, InOut), (0x6000, 512, Out)]
+    );
 }
 
 #[test]
@@ -138,7 +141,13 @@ fn bpf_by_command() {
 fn fsconfig_by_command() {
     let mut memory = FakeMemory::default();
     memory.put(0x5000, b"source\0").put(0x6000, b"/dev/vda\0");
-    assert_eq!(spans("fsconfig", &[3, 1, 0x5000, 0x6000, 0], &mut memory), [(0x5000, 7, In), (0x6000, 9, In)]);
-    assert_eq!(spans("fsconfig", &[3, 2, 0x5000, 0x6000, 99], &mut memory), [(0x5000, 7, In), (0x6000, 99, In)]);
+    assert_eq!(
+        spans("fsconfig", &[3, 1, 0x5000, 0x6000, 0], &mut memory),
+        [(0x5000, 7, In), (0x6000, 9, In)]
+    );
+    assert_eq!(
+        spans("fsconfig", &[3, 2, 0x5000, 0x6000, 99], &mut memory),
+        [(0x5000, 7, In), (0x6000, 99, In)]
+    );
     assert_eq!(spans("fsconfig", &[3, 6, 0, 0, 0], &mut memory), []);
 }

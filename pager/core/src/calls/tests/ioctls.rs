@@ -57,7 +57,10 @@ fn interfaces() {
     assert_eq!(spans("ioctl", &[3, 0x8912, 0x5000], &mut memory), [(0x5000, 16, InOut), (0x6000, 400, Out)]);
     assert_eq!(request(0x8915), [(0x5000, 40, InOut)]);
     memory.u64s(0x5010, &[0x7000]);
-    assert_eq!(spans("ioctl", &[3, 0x8946, 0x5000], &mut memory), [(0x5000, 40, InOut), (0x7000, 4096, InOut)]);
+    assert_eq!(
+        spans("ioctl", &[3, 0x8946, 0x5000], &mut memory),
+        [(0x5000, 40, InOut), (0x7000, 4096, InOut)]
+    );
 }
 
 #[test]
@@ -66,18 +69,34 @@ fn structures_that_go_on() {
     memory.put(0x5000, &[0; 256]).u32(0x5018, 10);
     assert_eq!(spans("ioctl", &[3, 0xc020_660b, 0x5000], &mut memory), [(0x5000, 32 + 560, InOut)], "FIEMAP");
     memory.u32(0x5010, 2);
-    assert_eq!(spans("ioctl", &[3, 0xc018_9436, 0x5000], &mut memory), [(0x5000, 24 + 64, InOut)], "FIDEDUPERANGE");
+    assert_eq!(
+        spans("ioctl", &[3, 0xc018_9436, 0x5000], &mut memory),
+        [(0x5000, 24 + 64, InOut)],
+        "FIDEDUPERANGE"
+    );
     memory.put(0x5000, &[1, 0, 32, 0]);
-    assert_eq!(spans("ioctl", &[3, 0xc004_6686, 0x5000], &mut memory), [(0x5000, 36, InOut)], "FS_IOC_MEASURE_VERITY");
+    assert_eq!(
+        spans("ioctl", &[3, 0xc004_6686, 0x5000], &mut memory),
+        [(0x5000, 36, InOut)],
+        "FS_IOC_MEASURE_VERITY"
+    );
     memory.u32(0x500c, 16384);
-    assert_eq!(spans("ioctl", &[3, 0xc138_fd00, 0x5000], &mut memory), [(0x5000, 16384, InOut)], "DM_VERSION");
+    assert_eq!(
+        spans("ioctl", &[3, 0xc138_fd00, 0x5000], &mut memory),
+        [(0x5000, 16384, InOut)],
+        "DM_VERSION"
+    );
 }
 
 #[test]
 fn structures_that_point_on() {
     let mut memory = FakeMemory::default();
     memory.put(0x5000, &[0; 128]).u32(0x5008, 152).u64s(0x5010, &[0x6000]);
-    assert_eq!(spans("ioctl", &[3, 0x1269, 0x5000], &mut memory), [(0x5000, 24, InOut), (0x6000, 152, InOut)], "BLKPG");
+    assert_eq!(
+        spans("ioctl", &[3, 0x1269, 0x5000], &mut memory),
+        [(0x5000, 24, InOut), (0x6000, 152, InOut)],
+        "BLKPG"
+    );
     memory.put(0x5008, &[6, 32, 0, 0]).u32(0x500c, 512).u64s(0x5010, &[0x6000, 0x7000, 0x8000]);
     assert_eq!(
         spans("ioctl", &[3, 0x2285, 0x5000], &mut memory),

@@ -75,8 +75,9 @@ type Run = (u64, u64, Direction);
 
 fn expand(name: &str, given: &[u64], memory: &mut FakeMemory) -> (Vec<Run>, Result<(), Fault>) {
     let mut spans = Vec::new();
-    let outcome =
-        buffers(named(name), &args(given), memory, &mut |span| spans.push((span.addr, span.len, span.direction)));
+    let outcome = buffers(named(name), &args(given), memory, &mut |span| {
+        spans.push((span.addr, span.len, span.direction))
+    });
     (spans, outcome)
 }
 

@@ -19,7 +19,11 @@ fn lengths_come_from_the_arguments() {
 #[test]
 fn lengths_are_capped_where_the_kernel_does() {
     assert_eq!(flat("connect", &[3, 0x5000, 1 << 20]), [(0x5000, 128, In)]);
-    assert_eq!(flat("bind", &[3, 0x5000, 0xdead_0000_0010]), [(0x5000, 16, In)], "the upper half is not the kernel's");
+    assert_eq!(
+        flat("bind", &[3, 0x5000, 0xdead_0000_0010]),
+        [(0x5000, 16, In)],
+        "the upper half is not the kernel's"
+    );
     assert_eq!(flat("getcwd", &[0x5000, u64::MAX]), [(0x5000, 4096, Out)]);
     assert_eq!(flat("sched_getaffinity", &[0, 128, 0x5000]), [(0x5000, 128, Out)]);
     assert_eq!(flat("read", &[3, 0x5000, u64::MAX]), [(0x5000, 0x7fff_f000, Out)]);
@@ -90,12 +94,19 @@ fn a_vector_that_runs_into_nothing_is_named_up_to_there() {
 fn iovecs_are_expanded_and_limited() {
     let mut memory = FakeMemory::default();
     memory.u64s(0x5000, &[0x10000, 5, 0x20000, 0, 0x30000, 7]);
-    assert_eq!(spans("readv", &[3, 0x5000, 3], &mut memory), [(0x5000, 48, In), (0x10000, 5, Out), (0x30000, 7, Out)]);
+    assert_eq!(
+        spans("readv", &[3, 0x5000, 3], &mut memory),
+        [(0x5000, 48, In), (0x10000, 5, Out), (0x30000, 7, Out)]
+    );
     assert_eq!(spans("pwritev2", &[3, 0x5000, 1], &mut memory), [(0x5000, 16, In), (0x10000, 5, In)]);
     assert_eq!(spans("readv", &[3, 0x5000, 1025], &mut memory), []);
     assert_eq!(spans("readv", &[3, 0x5000, u64::MAX], &mut memory), []);
     memory.u64s(0x5008, &[u64::MAX]);
-    assert_eq!(spans("readv", &[3, 0x5000, 3], &mut memory), [(0x5000, 48, In)], "a negative length fails the call");
+    assert_eq!(
+        spans("readv", &[3, 0x5000, 3], &mut memory),
+        [(0x5000, 48, In)],
+        "a negative length fails the call"
+    );
 }
 
 #[test]
@@ -149,7 +160,10 @@ fn socket_lengths_are_pointed_at() {
     memory.u32(0x6000, 16).u32(0x6010, 5000);
     assert_eq!(spans("accept", &[3, 0x5000, 0x6000], &mut memory), [(0x5000, 16, Out), (0x6000, 4, InOut)]);
     assert_eq!(spans("getsockname", &[3, 0x5000, 0x6010], &mut memory)[0], (0x5000, 128, Out));
-    assert_eq!(spans("getsockopt", &[3, 1, 2, 0x5000, 0x6000], &mut memory), [(0x5000, 16, InOut), (0x6000, 4, InOut)]);
+    assert_eq!(
+        spans("getsockopt", &[3, 1, 2, 0x5000, 0x6000], &mut memory),
+        [(0x5000, 16, InOut), (0x6000, 4, InOut)]
+    );
     assert_eq!(spans("recvfrom", &[3, 0x5000, 9, 0, 0, 0], &mut memory), [(0x5000, 9, Out)]);
 }
 
@@ -157,7 +171,10 @@ fn socket_lengths_are_pointed_at() {
 fn socket_filters_are_followed() {
     let mut memory = FakeMemory::default();
     memory.u64s(0x5000, &[3, 0x6000]);
-    assert_eq!(spans("setsockopt", &[3, 1, 26, 0x5000, 16], &mut memory), [(0x5000, 16, In), (0x6000, 24, In)]);
+    assert_eq!(
+        spans("setsockopt", &[3, 1, 26, 0x5000, 16], &mut memory),
+        [(0x5000, 16, In), (0x6000, 24, In)]
+    );
     assert_eq!(spans("setsockopt", &[3, 1, 2, 0x5000, 4], &mut memory), [(0x5000, 4, In)]);
 }
 

@@ -22,7 +22,10 @@ impl Argument {
     /// By its name; the descriptor that `pidfd_getfd` takes is another process's.
     fn is_descriptor(&self, call: &str) -> bool {
         let named = self.name.contains("fd") || self.name == "fildes";
-        named && !self.is_pointer() && !self.name.contains("nfds") && (call, self.name) != ("pidfd_getfd", "fd")
+        named
+            && !self.is_pointer()
+            && !self.name.contains("nfds")
+            && (call, self.name) != ("pidfd_getfd", "fd")
     }
 
     /// The kernel promises not to write there.
@@ -41,7 +44,8 @@ impl Argument {
 fn prototypes() -> impl Iterator<Item = (&'static Row, Vec<Argument>)> {
     include_str!("../fixtures/prototypes.txt").lines().filter(|line| !line.starts_with('#')).map(|line| {
         let (number, rest) = line.split_once(' ').expect("number and prototype");
-        let (name, arguments) = rest.strip_suffix(')').and_then(|rest| rest.split_once('(')).expect("a prototype");
+        let (name, arguments) =
+            rest.strip_suffix(')').and_then(|rest| rest.split_once('(')).expect("a prototype");
         let row = row(number.parse().expect("a number")).expect("a row");
         assert_eq!(row.name, name);
         (row, arguments.split(", ").filter(|text| !text.is_empty()).map(Argument::parse).collect())
@@ -103,15 +107,22 @@ fn rows_take_as_many_arguments_as_the_kernel() {
 fn pointers_of_rows_are_those_of_the_kernel() {
     let mut wrong = Vec::new();
     for (row, arguments) in prototypes() {
-        if matches!(row.route, Route::Managed(_) | Route::Virtual(_) | Route::Refused(_)) && row.pointers.is_empty() {
+        if matches!(row.route, Route::Managed(_) | Route::Virtual(_) | Route::Refused(_))
+            && row.pointers.is_empty()
+        {
             continue;
         }
         for (at, argument) in (0_u8..).zip(&arguments) {
-            let listed = |list: &[(&str, u8, &str)]| list.iter().any(|&(name, nth, _)| (name, nth) == (row.name, at));
+            let listed =
+                |list: &[(&str, u8, &str)]| list.iter().any(|&(name, nth, _)| (name, nth) == (row.name, at));
             let expected = (argument.is_pointer() && !listed(UNTOUCHED)) || listed(HIDDEN);
             let found = row.pointers.iter().any(|pointer| pointer.argument == at);
             if expected != found {
-                wrong.push(std::format!("{} argument {at} ({}): the row says {found}", row.name, argument.kind));
+                wrong.push(std::format!(
+                    "{} argument {at} ({}): the row says {found}",
+                    row.name,
+                    argument.kind
+                ));
             }
         }
     }
@@ -128,7 +139,12 @@ fn what_the_kernel_calls_const_is_only_read() {
             let argument = &arguments[usize::from(pointer.argument)];
             seen += 1;
             if argument.is_const() && direction.writes() {
-                wrong.push(std::format!("{} argument {} ({}) is written", row.name, pointer.argument, argument.kind));
+                wrong.push(std::format!(
+                    "{} argument {} ({}) is written",
+                    row.name,
+                    pointer.argument,
+                    argument.kind
+                ));
             }
         }
     }
@@ -141,7 +157,8 @@ fn pointed_bytes(row: &Row, at: u8, argument: &Argument, sizes: &BTreeMap<&str, 
     if let Some(&(_, _, bytes, _)) = UNTYPED.iter().find(|&&(name, nth, ..)| (name, nth) == (row.name, at)) {
         return Some(bytes);
     }
-    let elements = ARRAYS.iter().find(|&&(name, nth, _)| (name, nth) == (row.name, at)).map_or(1, |array| array.2);
+    let elements =
+        ARRAYS.iter().find(|&&(name, nth, _)| (name, nth) == (row.name, at)).map_or(1, |array| array.2);
     let kind = argument.pointee();
     let bytes = if kind.ends_with('*') { Some(8) } else { sizes.get(kind).copied() };
     bytes.map(|bytes| bytes * elements)

@@ -28,7 +28,8 @@ fn every_call_of_the_kernels_list_has_its_row() {
 fn the_list_agrees_with_the_headers_of_this_machine() {
     let Ok(header) = std::fs::read_to_string("/usr/include/x86_64-linux-gnu/asm/unistd_64.h") else { return };
     for line in header.lines() {
-        let Some((name, number)) = line.strip_prefix("#define __NR_").and_then(|rest| rest.split_once(' ')) else {
+        let Some((name, number)) = line.strip_prefix("#define __NR_").and_then(|rest| rest.split_once(' '))
+        else {
             continue;
         };
         let number: u64 = number.trim().parse().expect("a number");
@@ -56,8 +57,12 @@ fn arguments_that_rows_speak_of_exist() {
             if let Shape::Buffer(_, length) = pointer.shape {
                 match length {
                     Length::Fixed(size) => assert!(size > 0, "{}", row.name),
-                    Length::Arg(at) | Length::UpTo(at, _) | Length::Int(at, _) | Length::ArgTimes(at, _) => fits(at),
-                    Length::ArgPlus(at, _) | Length::Pointed(at) | Length::Bits(at) | Length::Pages(at) => fits(at),
+                    Length::Arg(at) | Length::UpTo(at, _) | Length::Int(at, _) | Length::ArgTimes(at, _) => {
+                        fits(at)
+                    }
+                    Length::ArgPlus(at, _) | Length::Pointed(at) | Length::Bits(at) | Length::Pages(at) => {
+                        fits(at)
+                    }
                 }
             }
         }
@@ -102,9 +107,18 @@ fn routes_agree_with_pointers() {
 fn calls_that_signals_end_are_told_apart() {
     use Restart::{Always, NeverAfterHandler, Restartable, Uninterruptible};
     // signal(7), "Interruption of system calls and library functions by signal handlers".
-    for name in
-        ["read", "writev", "wait4", "waitid", "accept4", "recvmsg", "flock", "mq_timedsend", "getrandom", "open"]
-    {
+    for name in [
+        "read",
+        "writev",
+        "wait4",
+        "waitid",
+        "accept4",
+        "recvmsg",
+        "flock",
+        "mq_timedsend",
+        "getrandom",
+        "open",
+    ] {
         assert_eq!(named(name).restart, Restartable, "{name}");
     }
     let never = [
@@ -161,8 +175,10 @@ fn setting_up_what_cannot_be_carried_is_refused() {
 
 #[test]
 fn calls_with_a_mask_of_their_own_are_found() {
-    let with: Vec<_> =
-        (0..ROWS as u64).filter_map(row).filter_map(|row| signal_mask(row).map(|mask| (row.name, mask))).collect();
+    let with: Vec<_> = (0..ROWS as u64)
+        .filter_map(row)
+        .filter_map(|row| signal_mask(row).map(|mask| (row.name, mask)))
+        .collect();
     let expected = [
         ("rt_sigsuspend", MaskArgument::Direct(0)),
         ("pselect6", MaskArgument::Boxed(5)),

@@ -17,9 +17,13 @@ fn a_timeout_is_where_the_manual_has_it() {
     for name in ["epoll_wait", "epoll_pwait"] {
         assert_eq!(of(name, [0; 6]), Timeout::Milliseconds(3), "{name}");
     }
-    for (name, at) in
-        [("nanosleep", 0), ("clock_nanosleep", 2), ("rt_sigtimedwait", 2), ("semtimedop", 3), ("epoll_pwait2", 3)]
-    {
+    for (name, at) in [
+        ("nanosleep", 0),
+        ("clock_nanosleep", 2),
+        ("rt_sigtimedwait", 2),
+        ("semtimedop", 3),
+        ("epoll_pwait2", 3),
+    ] {
         assert_eq!(of(name, [0; 6]), Timeout::Span(at), "{name}");
     }
 }
@@ -49,7 +53,8 @@ fn calls_of_which_the_kernel_keeps_count_have_none() {
 fn only_calls_that_wait_have_one() {
     // With a timeout, as these are.
     let args = [0, 0, 1, 1, 0, 0];
-    for row in (0..ROWS as u64).filter_map(row).filter(|row| Timeout::of(row.number, &args) != Timeout::None) {
+    for row in (0..ROWS as u64).filter_map(row).filter(|row| Timeout::of(row.number, &args) != Timeout::None)
+    {
         assert_ne!(blocking(row, &args), Restart::Uninterruptible, "{}", row.name);
     }
 }

@@ -35,7 +35,11 @@ fn one_bad_buffer_has_the_vector_refused() {
     assert_eq!(vector(&[(AT, 8), (AT, u64::MAX)]), Transfer::Refused);
     assert_eq!(vector(&[(AT, u64::MAX)]), Transfer::Refused);
     assert_eq!(vector(&[(AT, 8), (u64::MAX, 1)]), Transfer::Refused);
-    assert_eq!(vector(&[(AT, MAX_TRANSFER), (AT, 8), (u64::MAX, 1)]), Transfer::Refused, "behind those that are used");
+    assert_eq!(
+        vector(&[(AT, MAX_TRANSFER), (AT, 8), (u64::MAX, 1)]),
+        Transfer::Refused,
+        "behind those that are used"
+    );
     assert_eq!(vector(&[(AT, MAX_TRANSFER), (AT, 8)]), Transfer::AtMost(MAX_TRANSFER));
     assert_eq!(vector(&[(AT, USER_END)]), Transfer::AtMost(MAX_TRANSFER), "cut before it is looked at");
     assert_eq!(vector(&[(AT, USER_END), (AT, 1)]), Transfer::Refused);

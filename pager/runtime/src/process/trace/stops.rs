@@ -1,8 +1,10 @@
 //! The tracing side: stops of a paged process that are the pager's own are not shown to its tracer.
 //!
-//! A paged thread gets a signal for each missing page and each system call, and a traced one stops for each. The tracer's waits (which are calls of
-//! a paged process) look at a stop before the program sees it: the pager's own is passed on, with the signal, by the request that the program
-//! resumed the thread with, and the wait goes on. Whether a thread is paged is asked of the kernel: paged ones have their calls dispatched.
+//! A paged thread gets a signal for each missing page and each system call, and a traced one stops for each.
+//! The tracer's waits (which are calls of a paged process) look at a stop before the program sees it: the
+//! pager's own is passed on, with the signal, by the request that the program resumed the thread with, and
+//! the wait goes on. Whether a thread is paged is asked of the kernel: paged ones have their calls
+//! dispatched.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -56,8 +58,9 @@ pub fn wait(block: &'static Block, call: Call) -> Result<u64, Errno> {
         } else {
             perform(block, call)
         }?;
-        let told =
-            |word: usize| if is_blind { Ok(own[word]) } else { user::read_value(call.args[place] + word as u64 * 4) };
+        let told = |word: usize| {
+            if is_blind { Ok(own[word]) } else { user::read_value(call.args[place] + word as u64 * 4) }
+        };
         let stop = if is_wait4 { of_status(result, told(0)) } else { of_info(told) };
         match stop {
             Some(stop) if is_own(stop) => pass_on(stop),
@@ -101,12 +104,17 @@ fn is_own(stop: Stop) -> bool {
     made_here && is_paged(stop.thread)
 }
 
-/// Whether a stopped thread that this one traces is paged. Kernels before 6.4 do not tell of the dispatch: there a process is known by its
-/// number.
+/// Whether a stopped thread that this one traces is paged. Kernels before 6.4 do not tell of the dispatch:
+/// there a process is known by its number.
 pub fn is_paged(thread: u32) -> bool {
     let mut config = [0u64; 4];
-    match call!(nr::PTRACE, PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, thread, size_of_val(&config), config.as_mut_ptr())
-    {
+    match call!(
+        nr::PTRACE,
+        PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG,
+        thread,
+        size_of_val(&config),
+        config.as_mut_ptr()
+    ) {
         Ok(_) => config[0] != 0,
         Err(Errno::ESRCH) => false,
         Err(_) => control::slots().any(|slot| slot.pid.load(Ordering::Relaxed) == thread),
@@ -118,8 +126,9 @@ fn pass_on(stop: Stop) {
 }
 
 const RESUMED: usize = 256;
-/// By which request the program last resumed a thread, and which, by its number. One that is not here was resumed by PTRACE_CONT: two threads whose
-/// numbers share a place may lose the stops at the runtime's system calls, which are not the program's in any case.
+/// By which request the program last resumed a thread, and which, by its number. One that is not here was
+/// resumed by PTRACE_CONT: two threads whose numbers share a place may lose the stops at the runtime's system
+/// calls, which are not the program's in any case.
 static LAST: [AtomicU64; RESUMED] = [const { AtomicU64::new(0) }; RESUMED];
 
 /// Notes by which request the program resumed a thread.

@@ -1,8 +1,9 @@
 //! The traced side: PTRACE_TRACEME, and what a process executes that somebody traces.
 //!
-//! From PTRACE_TRACEME on every signal stops a thread, the runtime's own too, and who asked to be traced mostly goes on to exec without its parent
-//! waiting (a vfork child's cannot). So the request is kept, and made when it would show: right before exec, and before a signal that the thread
-//! sends to itself. What a traced process executes runs natively (`docs/decisions/0008-what-a-debugger-sees.md`).
+//! From PTRACE_TRACEME on every signal stops a thread, the runtime's own too, and who asked to be traced
+//! mostly goes on to exec without its parent waiting (a vfork child's cannot). So the request is kept, and
+//! made when it would show: right before exec, and before a signal that the thread sends to itself. What a
+//! traced process executes runs natively (`docs/decisions/0008-what-a-debugger-sees.md`).
 
 use crate::control;
 use crate::die::Line;
@@ -23,7 +24,8 @@ const STATUS_HEAD: usize = 1024;
 /// PTRACE_TRACEME.
 ///
 /// # Errors
-/// EPERM for who is traced or has asked already, and for the run's first process: its parent is the supervisor, which traces nothing.
+/// EPERM for who is traced or has asked already, and for the run's first process: its parent is the
+/// supervisor, which traces nothing.
 pub fn ask(block: &'static Block) -> Result<u64, Errno> {
     let supervisor = control::settings().supervisor.load(core::sync::atomic::Ordering::Relaxed);
     if slot::is_first() || task::parent() == supervisor || is_traced(block) {
@@ -56,7 +58,8 @@ pub fn before_call(block: &'static Block, number: u64, args: &[u64; 6]) {
     }
 }
 
-/// Whether this thread has a tracer, or is about to have one. Looked up where some process of the run has traced another.
+/// Whether this thread has a tracer, or is about to have one. Looked up where some process of the run has
+/// traced another.
 pub fn is_traced(block: &'static Block) -> bool {
     block.own().trace_due || control::is_tracing() && tracer() != Ok(0)
 }
@@ -70,12 +73,14 @@ fn tracer() -> Result<u32, Errno> {
     file::close(fd);
     let key = b"TracerPid:\t";
     let line = head[..got?].split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(key));
-    let number = line.and_then(|digits| core::str::from_utf8(digits).ok()).and_then(|digits| digits.parse().ok());
+    let number =
+        line.and_then(|digits| core::str::from_utf8(digits).ok()).and_then(|digits| digits.parse().ok());
     number.ok_or(Errno::ENOENT)
 }
 
-/// Has the tracer see a fault of the program's as the kernel shows one: with the program's registers, before anything is done about it. The signal
-/// is sent once more, and comes when the thread goes back to the program. Returns whether that will be; not where nobody traces.
+/// Has the tracer see a fault of the program's as the kernel shows one: with the program's registers, before
+/// anything is done about it. The signal is sent once more, and comes when the thread goes back to the
+/// program. Returns whether that will be; not where nobody traces.
 pub fn shows(block: &'static Block, info: &SigInfo) -> bool {
     if !is_traced(block) {
         return false;

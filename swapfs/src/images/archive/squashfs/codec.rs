@@ -1,4 +1,5 @@
-//! The compressions that squashfs knows. Each writes into room of a given size and no further, so nothing can swell.
+//! The compressions that squashfs knows. Each writes into room of a given size and no further, so nothing can
+//! swell.
 
 use std::io::{self, Read};
 
@@ -54,9 +55,8 @@ impl Codec {
             Codec::Lz4 => {
                 lz4_flex::block::decompress_into(stored, &mut out).map_err(|_| corrupt("damaged lz4 data"))?
             }
-            Codec::Zstd => {
-                zstd::bulk::decompress_to_buffer(stored, &mut out).map_err(|_| corrupt("damaged zstd data"))?
-            }
+            Codec::Zstd => zstd::bulk::decompress_to_buffer(stored, &mut out)
+                .map_err(|_| corrupt("damaged zstd data"))?,
         };
         if bytes == 0 {
             return Err(corrupt("a compressed block of nothing"));

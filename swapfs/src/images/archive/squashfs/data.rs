@@ -1,4 +1,5 @@
-//! File data: whole blocks one after the other, and the last bytes of several files together in fragment blocks.
+//! File data: whole blocks one after the other, and the last bytes of several files together in fragment
+//! blocks.
 
 use std::io;
 use std::sync::Arc;
@@ -147,7 +148,8 @@ impl BlockMap {
         Ok(map)
     }
 
-    /// Calls `each` for `count` blocks from `first` on, until it says no; says where the list and the data go on.
+    /// Calls `each` for `count` blocks from `first` on, until it says no; says where the list and the data go
+    /// on.
     fn walk(
         &self,
         metadata: &Metadata,
@@ -160,7 +162,9 @@ impl BlockMap {
         let mut at = mark.data;
         for block in first / STRIDE * STRIDE..first + count {
             let stored = Stored { at, size: cursor.number::<4>()? as u32 };
-            at = at.checked_add(stored.bytes().into()).ok_or_else(|| corrupt("a data block that lies outside"))?;
+            at = at
+                .checked_add(stored.bytes().into())
+                .ok_or_else(|| corrupt("a data block that lies outside"))?;
             if block >= first && !each(block, stored) {
                 break;
             }

@@ -53,7 +53,8 @@ impl<'m> Entries<'m> {
         if left_bytes > LONGEST_LIST {
             return Err(corrupt("a directory of an impossible length"));
         }
-        let cursor = metadata.cursor(superblock.directory_table + u64::from(list.block), list.offset.into())?;
+        let cursor =
+            metadata.cursor(superblock.directory_table + u64::from(list.block), list.offset.into())?;
         Ok(Some(Entries { cursor, left_bytes, left_in_run: 0, run_block: 0 }))
     }
 
@@ -144,7 +145,12 @@ impl Directories {
     ///
     /// # Errors
     /// `InvalidData` if the list makes no sense.
-    pub(super) fn read(&self, metadata: &Metadata, superblock: &Superblock, list: &List) -> io::Result<Arc<Names>> {
+    pub(super) fn read(
+        &self,
+        metadata: &Metadata,
+        superblock: &Superblock,
+        list: &List,
+    ) -> io::Result<Arc<Names>> {
         if let Some(names) = self.kept.lock().by_place.get(list) {
             return Ok(names.clone());
         }

@@ -14,7 +14,7 @@ pub(super) fn number<const N: usize>(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(whole)
 }
 
-/// Where an inode is: the beginning of its metadata block, from the inode table, in the upper 48 bits, and its place in the
-/// block in the lower 16. Names of one file have the same.
+/// Where an inode is: the beginning of its metadata block, from the inode table, in the upper 48 bits, and
+/// its place in the block in the lower 16. Names of one file have the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct InodeRef(pub(super) u64);

@@ -59,7 +59,9 @@ impl Image {
         let (kind, size_bytes, stored_bytes) = match &inode.what {
             What::Directory(list) => (FileKind::Directory, list.bytes.into(), 0),
             What::Symlink(target) => (FileKind::Symlink, target.len() as u64, 0),
-            What::File(file) => (FileKind::Regular, file.size_bytes, file.size_bytes.saturating_sub(file.hole_bytes)),
+            What::File(file) => {
+                (FileKind::Regular, file.size_bytes, file.size_bytes.saturating_sub(file.hole_bytes))
+            }
             What::NotShown => (FileKind::Regular, 0, 0),
         };
         let when = system_time(inode.modified.into(), 0);

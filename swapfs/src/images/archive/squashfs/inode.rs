@@ -75,7 +75,8 @@ pub(super) struct Fragment {
 /// # Errors
 /// `InvalidData` if there is none, or it makes no sense.
 pub(super) fn read(metadata: &Metadata, superblock: &Superblock, at: InodeRef) -> io::Result<Inode> {
-    let block_at = superblock.inode_table.checked_add(at.0 >> 16).ok_or_else(|| corrupt("an inode outside"))?;
+    let block_at =
+        superblock.inode_table.checked_add(at.0 >> 16).ok_or_else(|| corrupt("an inode outside"))?;
     let mut cursor = metadata.cursor(block_at, (at.0 & 0xffff) as usize)?;
     let head: [u8; 16] = cursor.array()?;
     let id = |index: u64| -> io::Result<u32> {

@@ -1,4 +1,5 @@
-//! Metadata: inodes, directory lists and tables, in blocks of at most 8 KiB that are compressed each on its own.
+//! Metadata: inodes, directory lists and tables, in blocks of at most 8 KiB that are compressed each on its
+//! own.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -60,7 +61,8 @@ impl Metadata {
         }
         let mut stored = vec![0; len];
         self.medium.read_exact_at(&mut stored, at + 2)?;
-        let bytes = if head & IS_PLAIN != 0 { stored } else { self.codec.decompress(&stored, LARGEST_BLOCK)? };
+        let bytes =
+            if head & IS_PLAIN != 0 { stored } else { self.codec.decompress(&stored, LARGEST_BLOCK)? };
         if bytes.is_empty() {
             return Err(corrupt("an empty metadata block"));
         }
@@ -81,13 +83,15 @@ impl Metadata {
         Ok(Cursor { metadata: self, block_at, block, offset })
     }
 
-    /// The entry `index` of `N` bytes in a table: an array of positions of blocks, at `table`, which hold the entries.
+    /// The entry `index` of `N` bytes in a table: an array of positions of blocks, at `table`, which hold the
+    /// entries.
     ///
     /// # Errors
     /// `InvalidData`, and what the medium says.
     pub(super) fn table_entry<const N: usize>(&self, table: u64, index: u64) -> io::Result<[u8; N]> {
         let in_block = (LARGEST_BLOCK / N) as u64;
-        let position = table.checked_add(8 * (index / in_block)).ok_or_else(|| corrupt("a table that lies outside"))?;
+        let position =
+            table.checked_add(8 * (index / in_block)).ok_or_else(|| corrupt("a table that lies outside"))?;
         let mut block_at = [0; 8];
         self.medium.read_exact_at(&mut block_at, position)?;
         let mut entry = [0; N];

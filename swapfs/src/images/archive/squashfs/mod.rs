@@ -1,8 +1,10 @@
-//! Squashfs 4.0 images, read block by block when something is asked for; nothing but the superblock is read when mounting.
+//! Squashfs 4.0 images, read block by block when something is asked for; nothing but the superblock is read
+//! when mounting.
 //!
-//! Ours and not a crate's: see docs/decisions/squashfs-reader.md. Decompression is left to crates. What is kept in memory are
-//! two caches of fixed size; whatever an image says of itself, one request reads a bounded part of it. Sources for the format:
-//! Documentation/filesystems/squashfs.rst and fs/squashfs/squashfs_fs.h of Linux.
+//! Ours and not a crate's: see docs/decisions/squashfs-reader.md. Decompression is left to crates. What is
+//! kept in memory are two caches of fixed size; whatever an image says of itself, one request reads a bounded
+//! part of it. Sources for the format: Documentation/filesystems/squashfs.rst and fs/squashfs/squashfs_fs.h
+//! of Linux.
 //!
 //! ```text
 //! superblock -> tables (ids, fragments, xattrs) -> metadata blocks of at most 8 KiB
@@ -100,8 +102,9 @@ impl Tree for SquashfsTree {
     fn list(&self, path: &Path) -> Result<Vec<Listed>, FsError> {
         let What::Directory(list) = self.0.find(path)?.what else { return Err(FsError::NotADirectory) };
         let names = self.0.directories.read(&self.0.metadata, &self.0.superblock, &list)?;
-        let listed =
-            |(name, found): (&OsString, &directory::Found)| Some(Listed { name: name.clone(), kind: found.kind? });
+        let listed = |(name, found): (&OsString, &directory::Found)| {
+            Some(Listed { name: name.clone(), kind: found.kind? })
+        };
         Ok(names.iter().filter_map(listed).collect())
     }
 

@@ -58,7 +58,8 @@ impl Superblock {
             return Err(ArchiveError::Truncated { at: real_bytes, needed: used_bytes - real_bytes });
         }
         let block_bytes = number::<4>(&bytes, 12) as u32;
-        let is_block = block_bytes.is_power_of_two() && (SMALLEST_BLOCK..=LARGEST_BLOCK).contains(&block_bytes);
+        let is_block =
+            block_bytes.is_power_of_two() && (SMALLEST_BLOCK..=LARGEST_BLOCK).contains(&block_bytes);
         if !is_block || number::<2>(&bytes, 22) != u64::from(block_bytes.ilog2()) {
             return Err(ArchiveError::Damaged { at: 12, why: "a block size that cannot be" });
         }
@@ -66,7 +67,8 @@ impl Superblock {
             table if table < used_bytes => Ok(table),
             _ => Err(ArchiveError::Damaged { at: at as u64, why: "a table that lies outside" }),
         };
-        let optional = |at: usize| if number::<8>(&bytes, at) == NONE { Ok(None) } else { table(at).map(Some) };
+        let optional =
+            |at: usize| if number::<8>(&bytes, at) == NONE { Ok(None) } else { table(at).map(Some) };
         let fragments = number::<4>(&bytes, 16) as u32;
         Ok(Superblock {
             used_bytes,

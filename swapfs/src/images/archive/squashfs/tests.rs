@@ -1,4 +1,5 @@
-//! Images that lie. They are made from one of mksquashfs whose parts are all stored plainly (`fuzz/seeds/plain.squashfs`).
+//! Images that lie. They are made from one of mksquashfs whose parts are all stored plainly
+//! (`fuzz/seeds/plain.squashfs`).
 
 use super::*;
 
@@ -129,7 +130,8 @@ fn sizes_that_lie_are_errors_of_their_file() {
     let tree = with(data + 28, &u32::MAX.to_le_bytes());
     assert!(read(&tree, "d/data").is_err());
     assert_eq!(read(&tree, "small").unwrap(), b"small", "the others are as they were");
-    // A block larger than blocks are, one outside of the image, a fragment that is not there, one that is too short.
+    // A block larger than blocks are, one outside of the image, a fragment that is not there, one that is too
+    // short.
     assert_eq!(errno(read(&with(data + 32, &0x80_0000u32.to_le_bytes()), "d/data")), EIO);
     assert_eq!(errno(read(&with(data + 16, &0x7fff_0000u32.to_le_bytes()), "d/data")), EIO);
     let long = format!("d/{}", "n".repeat(120));

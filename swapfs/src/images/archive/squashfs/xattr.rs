@@ -43,8 +43,11 @@ pub(super) fn read(metadata: &Metadata, superblock: &Superblock, index: Option<u
             _ => return Err(corrupt("an attribute of an unknown kind")),
         };
         let name = [prefix, &cursor.bytes(len)?].concat();
-        let value =
-            if kind & ELSEWHERE == 0 { value(&mut cursor)? } else { elsewhere(metadata, pairs_at, &mut cursor)? };
+        let value = if kind & ELSEWHERE == 0 {
+            value(&mut cursor)?
+        } else {
+            elsewhere(metadata, pairs_at, &mut cursor)?
+        };
         name_bytes += name.len() + 1;
         value_bytes += value.len();
         if name_bytes > MOST_NAME_BYTES || value_bytes > MOST_VALUE_BYTES {
@@ -58,7 +61,8 @@ pub(super) fn read(metadata: &Metadata, superblock: &Superblock, index: Option<u
 }
 
 fn at(metadata: &Metadata, pairs_at: u64, reference: u64) -> io::Result<Cursor<'_>> {
-    let block = pairs_at.checked_add(reference >> 16).ok_or_else(|| corrupt("attributes that lie outside"))?;
+    let block =
+        pairs_at.checked_add(reference >> 16).ok_or_else(|| corrupt("attributes that lie outside"))?;
     metadata.cursor(block, (reference & 0xffff) as usize)
 }
 

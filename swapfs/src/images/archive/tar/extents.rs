@@ -34,8 +34,8 @@ impl Extents {
         Extents { size_bytes, segments: if size_bytes == 0 { Box::default() } else { Box::new([whole]) } }
     }
 
-    /// A file of `size_bytes` with the stored pieces `map` (offset, length), which lie one after the other from `at` on and are
-    /// `stored_bytes` together at most.
+    /// A file of `size_bytes` with the stored pieces `map` (offset, length), which lie one after the other
+    /// from `at` on and are `stored_bytes` together at most.
     ///
     /// # Errors
     /// What is wrong with the map.
@@ -101,7 +101,9 @@ impl Extents {
             return Err(past_end());
         }
         match whence {
-            Whence::Data => self.after(offset).first().map(|segment| segment.offset.max(offset)).ok_or_else(past_end),
+            Whence::Data => {
+                self.after(offset).first().map(|segment| segment.offset.max(offset)).ok_or_else(past_end)
+            }
             Whence::Hole => {
                 let grow = |at: u64, next: &Segment| {
                     if next.offset <= at { Ok(next.offset + next.len) } else { Err(at) }

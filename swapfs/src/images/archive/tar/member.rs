@@ -72,7 +72,8 @@ pub(in super::super) fn is_tar(start: &[u8; BLOCK_BYTES as usize]) -> bool {
 
 fn has_checksum(block: &[u8; BLOCK_BYTES as usize]) -> bool {
     let Some(stated) = field::signed(&block[148..156]) else { return false };
-    let bytes = || block.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { b' ' } else { *byte });
+    let bytes =
+        || block.iter().enumerate().map(|(at, byte)| if (148..156).contains(&at) { b' ' } else { *byte });
     let unsigned: i64 = bytes().map(i64::from).sum();
     // Some old systems added up signed bytes.
     let signed: i64 = bytes().map(|byte| i64::from(byte as i8)).sum();
@@ -84,7 +85,8 @@ impl<'m> Members<'m> {
         Members { medium, window: Vec::new(), window_at: 0, at: 0, global: Pax::default() }
     }
 
-    /// The next member; none after the mark of the end, or, as for GNU tar, where the archive ends after a whole member.
+    /// The next member; none after the mark of the end, or, as for GNU tar, where the archive ends after a
+    /// whole member.
     ///
     /// # Errors
     /// [`ArchiveError`].
@@ -128,7 +130,8 @@ impl<'m> Members<'m> {
     /// [`ArchiveError::Truncated`] past the end.
     pub(super) fn block(&mut self, at: u64) -> Result<&[u8; BLOCK_BYTES as usize], ArchiveError> {
         let inside = at.checked_sub(self.window_at).and_then(|from| usize::try_from(from).ok());
-        let from = match inside.filter(|from| from.saturating_add(BLOCK_BYTES as usize) <= self.window.len()) {
+        let from = match inside.filter(|from| from.saturating_add(BLOCK_BYTES as usize) <= self.window.len())
+        {
             Some(from) => from,
             None => {
                 self.move_window(at)?;
@@ -192,12 +195,20 @@ impl<'m> Members<'m> {
     }
 
     /// A member whose `size` bytes of data follow; types that are not known are files, as POSIX asks.
-    fn with_data(&mut self, kind: EntryType, path: &[u8], pax: &Pax, size: u64) -> Result<What, ArchiveError> {
+    fn with_data(
+        &mut self,
+        kind: EntryType,
+        path: &[u8],
+        pax: &Pax,
+        size: u64,
+    ) -> Result<What, ArchiveError> {
         let (at, data) = (self.at, self.at + BLOCK_BYTES);
         match kind.as_byte() {
             b'D' => return Ok(What::Directory),
             b'V' => return Ok(What::NoFile),
-            b'M' | b'N' => return Err(ArchiveError::Damaged { at, why: "a piece of an archive of several volumes" }),
+            b'M' | b'N' => {
+                return Err(ArchiveError::Damaged { at, why: "a piece of an archive of several volumes" });
+            }
             // Before there was a type for directories, a slash told them.
             0 | b'0' | b'7' if path.ends_with(b"/") => return Ok(What::Directory),
             _ => {}
@@ -209,7 +220,8 @@ impl<'m> Members<'m> {
     }
 }
 
-/// The name in the header itself. A prefix counts by the magic alone, as for GNU tar: some writers leave the version out.
+/// The name in the header itself. A prefix counts by the magic alone, as for GNU tar: some writers leave the
+/// version out.
 fn short_path(header: &Header) -> Vec<u8> {
     const MAGIC: &[u8] = b"ustar\0";
     let block = header.as_bytes();

@@ -1,7 +1,9 @@
-//! Tar archives (ustar, GNU, pax; not compressed): all headers are read when mounting, and file data where it lies.
+//! Tar archives (ustar, GNU, pax; not compressed): all headers are read when mounting, and file data where it
+//! lies.
 //!
-//! The `tar` crate knows the layout of headers. The walk over them is ours: the crate's own reads names and pax records into
-//! memory as long as they say they are, and does not tell where the pieces of a sparse member lie.
+//! The `tar` crate knows the layout of headers. The walk over them is ours: the crate's own reads names and
+//! pax records into memory as long as they say they are, and does not tell where the pieces of a sparse
+//! member lie.
 
 mod extents;
 mod field;
@@ -98,7 +100,11 @@ impl Tree for TarTree {
 
     fn xattrs(&self, path: &Path, identity: Identity) -> Result<Xattrs, FsError> {
         let node = self.0.index.find(path)?;
-        if self.0.index.seen(node).identity == identity { Ok(self.0.index.xattrs(node)) } else { Err(FsError::Stale) }
+        if self.0.index.seen(node).identity == identity {
+            Ok(self.0.index.xattrs(node))
+        } else {
+            Err(FsError::Stale)
+        }
     }
 
     fn space(&self) -> Result<Space, FsError> {

@@ -41,7 +41,8 @@ impl Pax {
         // Some writers fill the block with zeros.
         while records.first().is_some_and(|byte| *byte != 0) {
             let (record, rest) = split_record(records).ok_or("a pax record of a wrong length")?;
-            let equals = record.iter().position(|byte| *byte == b'=').ok_or("a pax record without a value")?;
+            let equals =
+                record.iter().position(|byte| *byte == b'=').ok_or("a pax record without a value")?;
             self.set(&record[..equals], &record[equals + 1..]).ok_or("a pax record with a wrong value")?;
             records = rest;
         }
@@ -69,7 +70,9 @@ impl Pax {
             }
             b"GNU.sparse.major" => self.sparse.map_in_data = decimal(value)? >= 1,
             _ => {
-                if let Some(name) = key.strip_prefix(XATTR).filter(|name| !name.is_empty() && !name.contains(&0)) {
+                if let Some(name) =
+                    key.strip_prefix(XATTR).filter(|name| !name.is_empty() && !name.contains(&0))
+                {
                     self.xattrs.insert(OsStr::from_bytes(name).to_owned(), value.to_vec());
                 }
             }
@@ -90,7 +93,9 @@ impl Pax {
             b"mtime" => self.modified = None,
             b"GNU.sparse.map" => self.sparse.map.clear(),
             _ => {
-                if let Some(name) = key.strip_prefix(XATTR).filter(|name| !name.is_empty() && !name.contains(&0)) {
+                if let Some(name) =
+                    key.strip_prefix(XATTR).filter(|name| !name.is_empty() && !name.contains(&0))
+                {
                     self.xattrs.insert(OsStr::from_bytes(name).to_owned(), vec![]);
                 }
             }
@@ -161,18 +166,29 @@ mod tests {
         assert_eq!(time(b"-1.25"), Some((-2, 750_000_000)));
         assert_eq!(time(b"-3"), Some((-3, 0)));
         assert_eq!(time(b"1.12345678999"), Some((1, 123_456_789)));
-        assert_eq!((time(b""), time(b"x"), time(b"1.x"), time(b"99999999999999999999")), (None, None, None, None));
+        assert_eq!(
+            (time(b""), time(b"x"), time(b"1.x"), time(b"99999999999999999999")),
+            (None, None, None, None)
+        );
     }
 
     #[test]
     fn records_that_are_refused() {
-        for bad in
-            [&b"11 path=x\n"[..], b"99999999999999999999 a=b\n", b"5 a=b", b"5 ab\n", b" a=b\n", b"0 a=b\n", b"x"]
-        {
+        for bad in [
+            &b"11 path=x\n"[..],
+            b"99999999999999999999 a=b\n",
+            b"5 a=b",
+            b"5 ab\n",
+            b" a=b\n",
+            b"0 a=b\n",
+            b"x",
+        ] {
             assert!(Pax::default().read(bad).is_err(), "{}", bad.escape_ascii());
         }
         assert!(
-            read(&[b"size=-1"]).is_err() && read(&[b"uid=1x"]).is_err() && read(&[b"GNU.sparse.map=1,,2"]).is_err()
+            read(&[b"size=-1"]).is_err()
+                && read(&[b"uid=1x"]).is_err()
+                && read(&[b"GNU.sparse.map=1,,2"]).is_err()
         );
         assert_eq!(read(&[b"uid=99999999999"]).unwrap().uid, Some(NOBODY));
     }

@@ -15,7 +15,8 @@ const TOO_MANY: &str = "a sparse map of too many pieces";
 /// The longest number in a map of format 1.0.
 const MOST_DIGITS: usize = 20;
 
-/// A member of type `S` at `at`, whose data of `stored_bytes` begins after its extension headers: the second result.
+/// A member of type `S` at `at`, whose data of `stored_bytes` begins after its extension headers: the second
+/// result.
 pub(super) fn old_gnu(
     members: &mut Members<'_>,
     header: &Header,
@@ -69,8 +70,13 @@ pub(super) fn pax(
     Extents::sparse(real_bytes, &map, data + map_bytes, stored_bytes - map_bytes).map_err(damaged)
 }
 
-/// Decimal numbers, each on its line: how many pieces, then offset and length of each; filled up to a whole block.
-fn map_before_data(members: &mut Members<'_>, data: u64, stored_bytes: u64) -> Result<(Vec<u64>, u64), ArchiveError> {
+/// Decimal numbers, each on its line: how many pieces, then offset and length of each; filled up to a whole
+/// block.
+fn map_before_data(
+    members: &mut Members<'_>,
+    data: u64,
+    stored_bytes: u64,
+) -> Result<(Vec<u64>, u64), ArchiveError> {
     let mut map = MapText::default();
     let mut used = 0;
     while !map.is_whole() {

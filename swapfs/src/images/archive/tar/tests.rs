@@ -102,7 +102,10 @@ fn ordinary_members() {
     assert_eq!((attr.permissions, attr.uid, attr.gid, attr.links), (0o640, 7, 8, 2));
     assert!(tree.look(Path::new("pipe")).is_err());
     let listed = tree.list(Path::new("")).unwrap();
-    assert_eq!(listed.iter().map(|entry| entry.name.to_str().unwrap()).collect::<Vec<_>>(), ["absolute", "d", "hard"]);
+    assert_eq!(
+        listed.iter().map(|entry| entry.name.to_str().unwrap()).collect::<Vec<_>>(),
+        ["absolute", "d", "hard"]
+    );
     assert_eq!(listed[1].kind, FileKind::Directory);
 }
 
@@ -205,7 +208,10 @@ fn sizes_that_lie() {
         refused(Maker::default().pax(&[("size", &size.to_string())]).file("a", b"x").0, "is cut off");
     }
     refused(Maker::default().pax(&[("size", "18446744073709551615")]).file("a", b"x").end(), "is cut off");
-    refused(Maker::default().raw(header(EntryType::GNULongName, "a", 1 << 40), b"x").end(), "more than 1 MiB");
+    refused(
+        Maker::default().raw(header(EntryType::GNULongName, "a", 1 << 40), b"x").end(),
+        "more than 1 MiB",
+    );
     refused(Maker::default().raw(header(EntryType::XHeader, "a", 1 << 19), b"x").end(), "is cut off");
     let mut negative = header(EntryType::Regular, "a", 0);
     negative.as_old_mut().size.fill(0xff);
@@ -233,7 +239,10 @@ fn sparse_maps_that_lie() {
     let huge = open(sparse("0\n", "9223372036854775807")).unwrap();
     let seen = huge.look(Path::new("s")).unwrap();
     let mut buffer = [1; 4096];
-    assert_eq!(huge.open(Path::new("s"), seen.identity).unwrap().read_at(&mut buffer, 1 << 60).unwrap(), 4096);
+    assert_eq!(
+        huge.open(Path::new("s"), seen.identity).unwrap().read_at(&mut buffer, 1 << 60).unwrap(),
+        4096
+    );
     assert_eq!(buffer, [0; 4096]);
 }
 
@@ -247,7 +256,8 @@ fn damaged_headers() {
 
 #[test]
 fn of_several_members_of_one_name_the_last_counts() {
-    let tree = Maker::default().file("a", b"old").link(EntryType::Link, "b", "a").file("a", b"new").open().unwrap();
+    let tree =
+        Maker::default().file("a", b"old").link(EntryType::Link, "b", "a").file("a", b"new").open().unwrap();
     assert_eq!((contents(&tree, "a"), contents(&tree, "b")), (b"new".to_vec(), b"old".to_vec()));
 }
 
@@ -315,8 +325,9 @@ fn links_to_what_is_not_shown_are_not_shown() {
     for name in ["d/pipe", "d/other", "null", "zero", "was-a-file", "label"] {
         assert!(matches!(tree.look(Path::new(name)), Err(FsError::NotFound)), "{name}");
     }
-    let listed =
-        |path: &str| tree.list(Path::new(path)).unwrap().into_iter().map(|entry| entry.name).collect::<Vec<_>>();
+    let listed = |path: &str| {
+        tree.list(Path::new(path)).unwrap().into_iter().map(|entry| entry.name).collect::<Vec<_>>()
+    };
     assert_eq!((listed(""), listed("d")), (vec!["d".into(), "was-a-pipe".into()], vec![]));
     assert_eq!(contents(&tree, "was-a-pipe"), b"x");
     refused(Maker::default().put(EntryType::Fifo, "p", b"").file("p/x", b"").end(), "below something");
