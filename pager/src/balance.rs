@@ -174,21 +174,10 @@ fn credit(process: &Process) -> u64 {
 mod tests {
     use super::*;
     use crate::control::ControlFile;
-    use crate::plan::{Plan, Verbosity};
-    use pager_core::shared::{Engine, FillMode};
+    use crate::plan::Plan;
 
     fn control() -> ControlFile {
-        let plan = Plan {
-            cap_pages: Some(1000),
-            fault_around_pages: 1,
-            fill: FillMode::Exact,
-            engine: Engine::Auto,
-            children: Children::Share,
-            verbosity: Verbosity::Normal,
-            policy: pager_core::replacement::PolicyKind::TwoQueue,
-            trace_cells: 0,
-            root: None,
-        };
+        let plan = Plan::for_tests(Some(1000), pager_core::shared::Children::Share);
         ControlFile::new(&plan, &[], -1).expect("made")
     }
 

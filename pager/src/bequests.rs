@@ -82,7 +82,7 @@ mod tests {
     use pager_core::slots::SlotMap;
 
     use super::*;
-    use crate::plan::{Plan, Verbosity};
+    use crate::plan::Plan;
     use crate::size::ByteSize;
     use crate::swap::SwapFile;
 
@@ -95,17 +95,7 @@ mod tests {
 
     fn run() -> Run {
         let swap = vec![SwapFile::temporary(&std::env::temp_dir(), ByteSize(1 << 20)).expect("a swap file")];
-        let plan = Plan {
-            cap_pages: Some(100),
-            fault_around_pages: 16,
-            fill: pager_core::shared::FillMode::MapThrough,
-            engine: pager_core::shared::Engine::Auto,
-            children: pager_core::shared::Children::Own,
-            verbosity: Verbosity::Normal,
-            policy: pager_core::replacement::PolicyKind::TwoQueue,
-            trace_cells: 0,
-            root: None,
-        };
+        let plan = Plan::for_tests(Some(100), pager_core::shared::Children::Own);
         let control = Arc::new(ControlFile::new(&plan, &swap, 7).expect("made"));
         let hatch = Arc::new(Hatch::new().expect("a socket"));
         Run { bequests: Bequests::new(control.clone(), hatch.clone()), control, hatch, _swap: swap }

@@ -81,21 +81,10 @@ mod tests {
 
     use super::*;
     use crate::control::ControlFile;
-    use crate::plan::{Plan, Verbosity};
-    use pager_core::shared::FillMode;
+    use crate::plan::Plan;
 
     fn control() -> ControlFile {
-        let plan = Plan {
-            cap_pages: None,
-            fault_around_pages: 1,
-            fill: FillMode::Exact,
-            engine: pager_core::shared::Engine::Auto,
-            children: pager_core::shared::Children::Share,
-            verbosity: Verbosity::Normal,
-            policy: pager_core::replacement::PolicyKind::TwoQueue,
-            trace_cells: 0,
-            root: None,
-        };
+        let plan = Plan::for_tests(None, pager_core::shared::Children::Share);
         ControlFile::new(&plan, &[], -1).expect("made")
     }
 

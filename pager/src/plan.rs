@@ -141,6 +141,24 @@ fn root(path: &Path) -> Result<PathBuf, PlanError> {
 }
 
 #[cfg(test)]
+impl Plan {
+    /// Exact, with nothing set aside and nothing recorded.
+    pub fn for_tests(cap_pages: Option<u64>, children: Children) -> Plan {
+        Plan {
+            cap_pages,
+            fault_around_pages: 1,
+            fill: FillMode::Exact,
+            engine: Engine::Auto,
+            children,
+            verbosity: Verbosity::Normal,
+            policy: pager_core::replacement::PolicyKind::TwoQueue,
+            trace_cells: 0,
+            root: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use clap::Parser;

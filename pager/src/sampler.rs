@@ -222,22 +222,11 @@ fn free(control: &Control, process: &Process, pid: u32) {
 mod tests {
     use super::*;
     use crate::hatch::Hatch;
-    use crate::plan::{Plan, Verbosity};
+    use crate::plan::Plan;
     use pager_core::roster::Start;
-    use pager_core::shared::FillMode;
 
     fn control() -> ControlFile {
-        let plan = Plan {
-            cap_pages: None,
-            fault_around_pages: 1,
-            fill: FillMode::Exact,
-            engine: pager_core::shared::Engine::Auto,
-            children: pager_core::shared::Children::Own,
-            verbosity: Verbosity::Normal,
-            policy: pager_core::replacement::PolicyKind::TwoQueue,
-            trace_cells: 0,
-            root: None,
-        };
+        let plan = Plan::for_tests(None, pager_core::shared::Children::Own);
         ControlFile::new(&plan, &[], -1).expect("made")
     }
 

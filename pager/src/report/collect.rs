@@ -269,23 +269,13 @@ fn unmanaged(counts: &Counts, images: usize, dropped: u64) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::control::ControlFile;
-    use crate::plan::{Plan, Verbosity};
+    use crate::plan::Plan;
     use crate::swap::SwapFile as OpenSwap;
-    use pager_core::shared::{FailureKind, FillMode};
+    use pager_core::shared::FailureKind;
 
     fn control() -> (ControlFile, Subject) {
         let swap = [OpenSwap::temporary(&std::env::temp_dir(), ByteSize(1 << 20)).expect("a swap file")];
-        let plan = Plan {
-            cap_pages: Some(100),
-            fault_around_pages: 1,
-            fill: FillMode::Exact,
-            engine: pager_core::shared::Engine::Auto,
-            children: pager_core::shared::Children::Own,
-            verbosity: Verbosity::Normal,
-            policy: pager_core::replacement::PolicyKind::TwoQueue,
-            trace_cells: 0,
-            root: None,
-        };
+        let plan = Plan::for_tests(Some(100), pager_core::shared::Children::Own);
         let swap_names = swap.iter().map(|file| (file.path.clone(), file.kind)).collect();
         let subject = Subject { program: "/bin/x".into(), arguments: Vec::new(), pid: 7, swap: swap_names };
         (ControlFile::new(&plan, &swap, -1).expect("made"), subject)
