@@ -138,6 +138,10 @@ fn hand_back_pinned(victims: &mut Vec<Victim>) {
     let pages: Vec<PageNum> = victims.iter().map(|victim| victim.page).collect();
     let mut pinned = alloc::vec![false; pages.len()];
     thread::for_pinned(&pages, |i| pinned[i] = true);
+    thread::robust_lists_in(&pages)
+        .iter()
+        .filter(|(_, head)| holds_mutexes(*head))
+        .for_each(|(i, _)| pinned[*i] = true);
     if !pinned.contains(&true) {
         return;
     }
@@ -151,6 +155,16 @@ fn hand_back_pinned(victims: &mut Vec<Victim>) {
         }
         keep
     });
+}
+
+/// Whether there is a mutex on the robust list with this head, which is in memory. The kernel goes through it when a
+/// signal ends the thread, and reaches what is in memory then.
+fn holds_mutexes(head: u64) -> bool {
+    let mut first = head;
+    // SAFETY: (1) `first` is ours; (2) the head is the program's.
+    let read = unsafe { gate::copy(&raw mut first as u64, head, 8) };
+    // The lowest bit says what sort of mutex it is.
+    read == 8 && first & !1 != head
 }
 
 fn unmap(mapped: &[Victim]) {

@@ -14,7 +14,7 @@ use core::cell::UnsafeCell;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-use pager_core::addr::{PAGE_SIZE, PageNum, PageRange};
+use pager_core::addr::{PAGE_SIZE, PageNum, PageRange, VirtAddr};
 use pager_core::rank::HeldRanks;
 
 use crate::arena;
@@ -399,6 +399,15 @@ pub fn for_pinned(pages: &[PageNum], mut pinned: impl FnMut(usize)) {
         }
         pages.iter().enumerate().filter(|(_, page)| block.pins_page(**page)).for_each(|(i, _)| pinned(i));
     }
+}
+
+/// The robust lists of threads whose heads lie in `pages`: which of these, and where.
+pub fn robust_lists_in(pages: &[PageNum]) -> Vec<(usize, u64)> {
+    let at = |head: u64| Some((pages.iter().position(|page| *page == VirtAddr(head).page())?, head));
+    let threads = THREADS.lock();
+    // SAFETY: blocks stay mapped; `robust` may be read by anybody.
+    let heads = threads.live.iter().map(|block| unsafe { block.as_ref() }.robust.load(Ordering::Relaxed));
+    heads.filter(|head| *head != 0).filter_map(at).collect()
 }
 
 /// Does something while no thread comes or goes.
