@@ -22,6 +22,7 @@ use crate::die::{self, Line};
 use crate::memory::limits;
 use crate::row::{self, Before};
 use crate::sandbox;
+use crate::signals::poke;
 use crate::signals::{self, Next};
 use crate::slot;
 use crate::sys::file::{self, AT_EMPTY_PATH, AT_EXECVE_CHECK, AT_SYMLINK_NOFOLLOW, Fd, Stat};
@@ -37,8 +38,6 @@ const ARGUMENT_MAX: usize = 128 << 10;
 const ARGUMENTS_MAX: usize = 6 << 20;
 /// Nesting of scripts that interpret scripts.
 const SCRIPT_DEPTH: u32 = 5;
-/// How often who is about to poke this process may go first.
-const PATIENCE: u32 = 1000;
 
 /// What exec was asked to run, copied out of the program's memory. Texts end in a zero byte.
 pub struct Image {
@@ -253,7 +252,7 @@ fn start(image: Image, kind: Kind) -> Errno {
     // A vfork child is not the process of this slot.
     let own = control::is_owner();
     if own {
-        process.stop_listening(PATIENCE, task::give_way);
+        poke::refuse();
         take_pending_poke();
     }
     let block = Block::current();

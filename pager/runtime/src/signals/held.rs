@@ -137,9 +137,6 @@ pub fn forget(block: &Block) {
     OF_PROCESS.iter().for_each(|place| place.state.store(Place::FREE, Ordering::Relaxed));
 }
 
-/// How often who is about to poke this process may go first.
-const PATIENCE: u32 = 1000;
-
 /// What the kernel blocks for a while.
 pub struct Loan(SignalSet);
 
@@ -180,7 +177,7 @@ impl Quiet {
         let process = control::process();
         let only = thread::count() <= 1 + server::count() && block.own().kin == Kin::Thread;
         (only && process.hearing.load(Ordering::SeqCst) != Hearing::Deaf as u32).then(|| {
-            process.stop_listening(PATIENCE, task::give_way);
+            poke::refuse();
             Quiet
         })
     }
