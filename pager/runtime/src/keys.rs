@@ -147,6 +147,7 @@ impl Place {
         if unsafe { self.present.read() } & (1 << COMPONENT) == 0 {
             0
         } else {
+            // SAFETY: as above.
             unsafe { self.register.read() }
         }
     }

@@ -11,30 +11,24 @@ pub mod uring;
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use fuser::{
-    BsdFileFlags, FileAttr, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
+    BsdFileFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
     LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
     ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
     WriteFlags,
 };
 
-use crate::clock::Clock;
-use crate::control;
-use crate::filesystem::caching::{IMAGE_TTL, Strictness};
-use crate::filesystem::inode::SWAP;
-use crate::filesystem::{FsError, Ino};
+use crate::filesystem::Ino;
+use crate::filesystem::caching::Strictness;
 use crate::images::Space;
-use crate::service::{DirectoryEntry, Entry, HandleId, Opened, Service, SetAttr};
-use crate::wake::Wakes;
+use crate::service::{Entry, HandleId, Opened, SetAttr};
 pub use adapter::{Adapter, OverUring};
 
-use adapter::{MAX_REQUEST_BYTES, Seen};
+use adapter::MAX_REQUEST_BYTES;
 use answer::{answer_xattr, guarded, with_buffer};
-use convert::{access, errno, file_attr, file_type, fopen_flags, no_such_file, only_listed, whence};
+use convert::{access, errno, file_attr, file_type, fopen_flags, no_such_file, whence};
 
 /// Asynchronous requests (readahead, AIO) that may be under way at once: as many as the kernel can be asked
 /// for. Those that a rule holds back count, too; with fewer, enough of them would keep the readahead of every

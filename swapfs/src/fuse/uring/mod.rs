@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 
 use rustix::thread::CpuSet;
 
-use super::adapter::{Adapter, MAX_REQUEST_BYTES};
+use super::adapter::Adapter;
 use crate::sys::rings::Mailbox;
 use pool::{Door, Helpers};
 use server::Server;
