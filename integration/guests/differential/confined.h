@@ -9,16 +9,6 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 
-// Has a child that `clone` made tell a number by a pipe, and tells it with the child's end.
-static void hear_child(pid_t child, int ends[2]) {
-    close(ends[1]);
-    uint64_t hash = 0;
-    tell_result(read(ends[0], &hash, sizeof hash));
-    close(ends[0]);
-    tell(" child %08x", (unsigned)hash);
-    tell(" ended %d", outcome_of(child));
-}
-
 // The first process of a namespace: it knows itself and its children by small numbers, and is not ended by
 // what they send.
 static uint64_t act_as_init(struct span seen, struct span written) {

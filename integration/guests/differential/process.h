@@ -64,6 +64,16 @@ static uint64_t act_as_child(struct span seen, struct span written) {
     return mix(hash, pages_hash(page_at(written.start), written.count));
 }
 
+// Takes a number that a child tells by a pipe, and tells it with the child's end.
+static void hear_child(pid_t child, int ends[2]) {
+    close(ends[1]);
+    uint64_t hash = 0;
+    tell_result(read(ends[0], &hash, sizeof hash));
+    close(ends[0]);
+    tell(" child %08x", (unsigned)hash);
+    tell(" ended %d", outcome_of(child));
+}
+
 static void use_child(void) {
     struct span seen = random_span(), written = random_span();
     unsigned depth = one_in(4) ? 2 : 1;
@@ -84,12 +94,7 @@ static void use_child(void) {
         if (one_in(8)) signal(SIGSEGV, SIG_DFL), (void)*(volatile char *)8;
         _exit((int)(step & 63));
     }
-    close(ends[1]);
-    uint64_t hash = 0;
-    tell_result(read(ends[0], &hash, sizeof hash));
-    close(ends[0]);
-    tell(" child %08x", (unsigned)hash);
-    tell(" ended %d", outcome_of(child));
+    hear_child(child, ends);
     tell_pages(seen);
     tell_pages(written);
 }
