@@ -109,6 +109,7 @@ guest!(file_private);
 guest!(fork_threads);
 guest!(fork_tree);
 guest!(futex_file);
+guest!(half_open);
 guest!(interrupted_calls);
 guest!(itimer);
 guest!(jumps);

@@ -1,16 +1,25 @@
 //! Transfers of records whose buffers are large against the cap: made by one call, through memory of the
 //! runtime's.
 //!
-//! The program's pages are made resident one by one, and for what there really is in the record only.
+//! The program's pages are made resident one by one, and for what there really is in the record only. What the
+//! program may not touch is found first: a record that was taken out of a pipe cannot be put back. Up to there
+//! the kernel makes the call as it is, so that its answer and what it leaves behind are its own.
 
+use alloc::vec::Vec;
+
+use pager_core::addr::{PageRange, VirtAddr};
+use pager_core::area::Access;
 use pager_core::calls::transfer::{MAX_TRANSFER, Transfer, of_vector};
 use pager_core::calls::{Direction, Span};
 
 use super::fill::{self, Hold};
 use super::make::{self, Interruption};
 use super::vectors::{IOV_MAX, RECORD_MAX, read_vector, sends};
+use crate::arena;
 use crate::buffers::RecordBuffer;
 use crate::call::Call;
+use crate::keys;
+use crate::space::SPACE;
 use crate::sys::Errno;
 use crate::sys::memory::IoVec;
 use crate::thread::Block;
@@ -22,6 +31,11 @@ use crate::user;
 /// As the call.
 pub fn buffer(block: &'static Block, call: Call, (buffer, length): (usize, usize)) -> Result<u64, Errno> {
     let parts = [IoVec { base: call.args[buffer], len: call.args[length] }];
+    let parts = match reach_of(call, &parts) {
+        Reach::Short(beginning) => return as_it_is(block, call, &beginning, &[]),
+        Reach::Far(beginning) => beginning,
+        Reach::Whole => parts.to_vec(),
+    };
     let Ok(mut record) = Record::new(call, &parts) else {
         return make::whole(block, call, Interruption::AsUsual);
     };
@@ -44,6 +58,16 @@ pub fn vector(
     parts: &[IoVec],
     (vector, count): (usize, usize),
 ) -> Result<u64, Errno> {
+    let array = IoVec { base: call.args[vector], len: call.args[count] * size_of::<IoVec>() as u64 };
+    let reached;
+    let parts = match reach_of(call, parts) {
+        Reach::Short(beginning) => return as_it_is(block, call, &beginning, &[array]),
+        Reach::Far(beginning) => {
+            reached = beginning;
+            &reached
+        }
+        Reach::Whole => parts,
+    };
     let Ok(mut record) = Record::new(call, parts) else {
         return make::whole(block, call, Interruption::AsUsual);
     };
@@ -68,6 +92,12 @@ pub fn message(block: &'static Block, call: Call, header: usize, limit: u64) -> 
     if total <= limit || is_refused || sends(call) && total > RECORD_MAX {
         return None;
     }
+    let parts = match reach_of(call, &parts) {
+        Reach::Short(_) if total <= SHORT => return None,
+        Reach::Short(beginning) => return Some(message_as_it_is(block, call, (header, given), &beginning)),
+        Reach::Far(beginning) => beginning,
+        Reach::Whole => parts,
+    };
     let record = Record::new(call, &parts).ok()?;
     Some(exchange(block, call, (header, given), &parts, record))
 }
@@ -93,14 +123,7 @@ fn exchange(
     let mut own = given;
     (own[VECTOR], own[COUNT]) = (&raw const one as u64, 1);
     let pinned = block.pinned();
-    let direction = if record.sends { Direction::In } else { Direction::Out };
-    for (addr, len) in
-        [(given[NAME], u64::from(given[NAME_LEN] as u32)), (given[CONTROL], given[CONTROL_LEN])]
-    {
-        if addr != 0 && (1..=SIDE_MAX).contains(&len) {
-            fill::ready(block, Span { addr, len, direction }, Hold::Pinned);
-        }
-    }
+    ready_sides(block, call, &given);
     let mut call = call;
     let at = core::mem::replace(&mut call.args[header], own.as_mut_ptr() as u64);
     let result = make::make(block, call, Interruption::AsUsual);
@@ -115,6 +138,103 @@ fn exchange(
         user::write_value(at + CONTROL_LEN as u64 * 8, &own[CONTROL_LEN])?;
     }
     record.scatter(parts, moved)
+}
+
+/// Readies the name and the control data of a message.
+fn ready_sides(block: &'static Block, call: Call, given: &[u64; 7]) {
+    let direction = direction(call);
+    for (addr, len) in
+        [(given[NAME], u64::from(given[NAME_LEN] as u32)), (given[CONTROL], given[CONTROL_LEN])]
+    {
+        if addr != 0 && (1..=SIDE_MAX).contains(&len) {
+            fill::ready(block, Span { addr, len, direction }, Hold::Pinned);
+        }
+    }
+}
+
+/// How much of the buffers the program may touch as the call does, counted from their beginning.
+enum Reach {
+    Whole,
+    /// No more than these, [`SHORT`] bytes or less.
+    Short(Vec<IoVec>),
+    /// No more than these, which are longer.
+    Far(Vec<IoVec>),
+}
+
+/// So many bytes may be pinned beyond the cap in a call that meets memory it may not touch: the most that a pipe
+/// holds without privileges (`fs.pipe-max-size`). The kernel takes no part of a buffer of the pipe's that it
+/// cannot copy whole, and where these begin only the kernel knows.
+const SHORT: u64 = 1 << 20;
+
+fn reach_of(call: Call, parts: &[IoVec]) -> Reach {
+    let access = if sends(call) { Access::Read } else { Access::Write };
+    let (mut beginning, mut total) = (Vec::new(), 0);
+    for part in parts {
+        let len = allowed(*part, access);
+        total += len;
+        beginning.push(IoVec { base: part.base, len });
+        if len < part.len {
+            return if total <= SHORT { Reach::Short(beginning) } else { Reach::Far(beginning) };
+        }
+    }
+    Reach::Whole
+}
+
+/// How many bytes at the beginning of a buffer the areas and the program's protection keys allow the access to.
+fn allowed(part: IoVec, access: Access) -> u64 {
+    if arena::reserves(part.base, part.len) {
+        return 0;
+    }
+    let Some(range) = PageRange::touching(VirtAddr(part.base), part.len) else { return 0 };
+    let areas = SPACE.areas.read();
+    let mut page = range.start();
+    while page < range.end() {
+        match areas.find(page) {
+            Some(area) if area.protection.allows(access) && !keys::deny(area.key, access) => {
+                page = area.range.end();
+            }
+            _ => return page.start().0.saturating_sub(part.base),
+        }
+    }
+    part.len
+}
+
+/// Makes a call with the program's own buffers, of which `beginning` and `others` are made ready.
+fn as_it_is(block: &'static Block, call: Call, beginning: &[IoVec], others: &[IoVec]) -> Result<u64, Errno> {
+    let pinned = block.pinned();
+    ready_all(block, others, Direction::In);
+    ready_all(block, beginning, direction(call));
+    let result = make::make(block, call, Interruption::AsUsual);
+    block.unpin_to(pinned);
+    result
+}
+
+fn message_as_it_is(
+    block: &'static Block,
+    call: Call,
+    (header, given): (usize, [u64; 7]),
+    beginning: &[IoVec],
+) -> Result<u64, Errno> {
+    let pinned = block.pinned();
+    let words = IoVec { base: call.args[header], len: size_of_val(&given) as u64 };
+    // The answer's lengths and flags are written into the header.
+    ready_all(block, &[words], direction(call));
+    ready_sides(block, call, &given);
+    let array = IoVec { base: given[VECTOR], len: given[COUNT] * size_of::<IoVec>() as u64 };
+    let result = as_it_is(block, call, beginning, &[array]);
+    block.unpin_to(pinned);
+    result
+}
+
+fn ready_all(block: &'static Block, parts: &[IoVec], direction: Direction) {
+    for part in parts {
+        fill::ready(block, Span { addr: part.base, len: part.len, direction }, Hold::Pinned);
+    }
+}
+
+/// Which way the bytes of the call's buffers go.
+fn direction(call: Call) -> Direction {
+    if sends(call) { Direction::In } else { Direction::Out }
 }
 
 /// Most bytes of a name or of control data: what is longer the kernel refuses.
