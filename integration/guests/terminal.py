@@ -29,11 +29,13 @@ def jobs(terminal, command="sleep 1000"):
     idle = terminal.group()
     terminal.type(command + "\n")
     terminal.await_group(lambda group: group != idle)
+    terminal.await_waiting(idle)
     terminal.key(b"\x1a")
     terminal.type("jobs\n")
     terminal.await_prompt()
     terminal.type("fg\n")
     terminal.await_group(lambda group: group != idle)
+    terminal.await_waiting(idle)
     terminal.key(b"\x03")
     for line in ["echo $?", "stty size", "tty <&0 | cut -c1-8", "test -t 0 -a -t 1 && echo both"]:
         terminal.type(line + "\n")
@@ -71,6 +73,15 @@ class Terminal:
     def await_group(self, holds):
         deadline = time.monotonic() + LIMIT
         while not holds(self.group()):
+            self.drain(0.01)
+            assert time.monotonic() < deadline, self.seen
+
+    def await_waiting(self, shell):
+        """Until the shell waits for its job: one that is stopped before that is not bash's current job, and `fg` finds
+        none."""
+        WAIT4 = "61"
+        deadline = time.monotonic() + LIMIT
+        while not open(f"/proc/{shell}/syscall").read().startswith(WAIT4 + " "):
             self.drain(0.01)
             assert time.monotonic() < deadline, self.seen
 
