@@ -13,7 +13,8 @@ const LOCK_ORDER: [&str; 2] = ["--features", "lock-order"];
 fn main() {
     let manifest = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("set by cargo"));
     let out = PathBuf::from(env::var("OUT_DIR").expect("set by cargo"));
-    for input in ["runtime/src", "runtime/Cargo.toml", "runtime/image", "core/src", "core/Cargo.toml"] {
+    let inputs = ["runtime/src", "runtime/Cargo.toml", "runtime/image", "engine/src", "engine/Cargo.toml"];
+    for input in inputs.into_iter().chain(["core/src", "core/Cargo.toml"]) {
         println!("cargo::rerun-if-changed={}", manifest.join(input).display());
     }
     let target = out.join("runtime-image");

@@ -5,8 +5,9 @@ use integration::binaries;
 use integration::imports::Imports;
 
 /// Crates by the file that names their modules, and how many files may stand in circles of imports.
-const CRATES: [(&str, usize); 6] = [
+const CRATES: [(&str, usize); 7] = [
     ("pager/core/src/lib.rs", 0),
+    ("pager/engine/src/lib.rs", 0),
     ("pager/runtime/src/lib.rs", 0),
     ("pager/src/lib.rs", 0),
     ("swapfs/src/lib.rs", 47),
@@ -31,7 +32,6 @@ const FLOORS: [(&str, &[&str]); 7] = [
             "markers",
             "own_descriptors",
             "program",
-            "readahead",
             "root",
             "slot",
             "sys",
@@ -41,7 +41,6 @@ const FLOORS: [(&str, &[&str]); 7] = [
         "what is known",
         &[
             "buffers",
-            "busy",
             "calls/maps",
             "clock",
             "engine",
@@ -58,7 +57,6 @@ const FLOORS: [(&str, &[&str]); 7] = [
             "memory/seal",
             "process/lookup",
             "process/trace/tracee",
-            "queue",
             "record",
             "residency",
             "row",
@@ -72,10 +70,9 @@ const FLOORS: [(&str, &[&str]); 7] = [
             "swap",
             "thread",
             "window",
-            "work",
         ],
     ),
-    ("pages", &["evict", "fault", "fill", "memory/contents"]),
+    ("pages", &["busy", "host", "paging", "memory/contents"]),
     ("memory", &["memory", "remote/serve"]),
     ("touch", &["process/rest", "touch", "user"]),
     (

@@ -10,10 +10,12 @@
 
 use core::sync::atomic::Ordering;
 
+use arrayvec::ArrayVec;
 use pager_core::addr::PageRange;
 use pager_core::area::Protection;
 use pager_core::entry::Entry;
 use pager_core::shared::Engine;
+use pager_engine::batch::BATCH;
 
 use crate::control;
 use crate::die;
@@ -110,7 +112,7 @@ pub fn unmark(range: PageRange) {
     }
 }
 
-/// Drops the pages of private memory (at most 1024 ranges), so that the next touch faults.
+/// Drops the pages of private memory (at most [`BATCH`] ranges), so that the next touch faults.
 ///
 /// # Errors
 /// What madvise says.
@@ -119,7 +121,7 @@ pub fn zap(ranges: &[PageRange]) -> Result<(), Errno> {
         ranges.iter().for_each(|range| markers::install(*range));
         return Ok(());
     }
-    let ranges: alloc::vec::Vec<IoVec> =
+    let ranges: ArrayVec<IoVec, BATCH> =
         ranges.iter().map(|range| IoVec { base: range.start().start().0, len: range.bytes() }).collect();
     memory::zap(&ranges)
 }

@@ -9,7 +9,7 @@
 //! | [`start`], [`load`] | from exec to the program's first instruction |
 //! | [`gate`], [`vectors`] | the assembly |
 //! | [`signals`] | where faults, calls and signals arrive; the program's frames |
-//! | [`touch`], [`fault`], [`work`], [`fill`], [`evict`], [`server`] | the life of a page |
+//! | [`touch`], [`paging`], [`host`], [`server`] | the life of a page, by `pager_engine` |
 //! | [`busy`], [`engine`], [`markers`] | who has a page, and how an absent one makes itself known |
 //! | [`calls`], [`memory`], [`process`] | the program's system calls |
 //! | [`remote`] | accesses to the memory of other processes of the run, and to its own by way of the kernel |
@@ -17,7 +17,7 @@
 //! | [`record`] | what happens to pages, told to the supervisor |
 //! | [`lifeline`] | the end of a process that nobody supervises any more |
 //! | [`control`], [`slot`], [`row`], [`credit`], [`residency`] | this process's part of the run |
-//! | [`space`], [`queue`], [`images`], [`program`], [`swap`], [`thread`] | what is known of the program |
+//! | [`space`], [`images`], [`program`], [`swap`], [`thread`] | what is known of the program |
 //! | [`sys`], [`arena`], [`lock`], [`buffers`], [`user`], [`window`], [`keys`], [`clock`], [`die`] | what all of it stands on |
 #![no_std]
 // Internal to this project: every item is public for the image's sake, and each module's head says what it
@@ -36,10 +36,8 @@ pub mod control;
 pub mod credit;
 pub mod die;
 pub mod engine;
-pub mod evict;
-pub mod fault;
-pub mod fill;
 pub mod gate;
+pub mod host;
 pub mod images;
 pub mod keys;
 pub mod lifeline;
@@ -48,10 +46,9 @@ pub mod lock;
 pub mod markers;
 pub mod memory;
 pub mod own_descriptors;
+pub mod paging;
 pub mod process;
 pub mod program;
-pub mod queue;
-pub mod readahead;
 pub mod record;
 pub mod remote;
 pub mod residency;
@@ -70,4 +67,3 @@ pub mod touch;
 pub mod user;
 pub mod vectors;
 pub mod window;
-pub mod work;

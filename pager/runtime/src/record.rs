@@ -22,7 +22,7 @@ use crate::clock;
 use crate::control;
 use crate::images::IMAGES;
 use crate::thread::Block;
-use crate::work::Fill;
+use pager_engine::work::Fill;
 
 /// Where the ring lies in this process; null while nothing is recorded. Set before the process has a second
 /// thread, never changed.

@@ -18,7 +18,7 @@ use crate::space;
 use crate::sys::signal;
 use crate::sys::{Errno, task, uffd};
 use crate::touch;
-use crate::work::Outcome;
+use pager_engine::work::Outcome;
 
 /// The server's thread id.
 static TID: AtomicU32 = AtomicU32::new(0);

@@ -9,8 +9,8 @@ use pager_core::table::PageTable;
 
 use crate::lock::{Mutex, Rank, RwLock};
 use crate::own_descriptors;
-use crate::queue::Queue;
 use crate::sys::file::Fd;
+use pager_engine::queue::Queue;
 
 /// What the program has mapped, and where each page of it is.
 pub struct Space {

@@ -20,6 +20,7 @@ use crate::load::itself::{self, Itself};
 use crate::load::{self, Executed, Inherited};
 use crate::memory::{deny, limits};
 use crate::own_descriptors;
+use crate::paging;
 use crate::process::leave;
 use crate::process::lookup::Comm;
 use crate::program;
@@ -29,7 +30,7 @@ use crate::sandbox;
 use crate::server;
 use crate::signals::{self, held};
 use crate::slot;
-use crate::space::{self, SPACE};
+use crate::space;
 use crate::swap;
 use crate::sys::file::{self, Fd};
 use crate::sys::memory::{self, MAP_SHARED, PROT_READ, PROT_WRITE};
@@ -277,7 +278,7 @@ fn prepare(program: Fd, filters: Option<Fd>, ignored: SignalSet) -> Result<&'sta
         Err(errno) => die::fail(FailureKind::Kernel, errno.0 as u64, b"userfaultfd", die::INTERNAL_EXIT),
     }
     arena::provide();
-    SPACE.queue.lock().fit(control::cap(), &SPACE.table);
+    paging::fit_queue();
     signals::PROCESS.inherit(ignored);
     signals::install_own()?;
     let block = Block::new(NonNull::from(&signals::PROCESS))?;

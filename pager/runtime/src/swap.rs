@@ -1,6 +1,5 @@
 //! Swap files: slots in the control block's maps, contents through descriptors.
 
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use pager_core::addr::PAGE_SIZE;
@@ -79,7 +78,11 @@ pub fn files() -> impl Iterator<Item = Swap> {
     (0..USED.load(Ordering::Relaxed)).map(|number| by_number(number as u8))
 }
 
-fn by_number(number: u8) -> Swap {
+/// The swap file with this number.
+///
+/// # Panics
+/// For one that there cannot be.
+pub fn by_number(number: u8) -> Swap {
     let at = usize::from(number);
     Swap { number, place: &PLACES[at], row: &control::settings().swap[at] }
 }
@@ -124,6 +127,11 @@ impl Swap {
         SlotMap { owners: self.maps().0, used: &row.used, peak: &row.peak, hint: &row.hint }
     }
 
+    /// Its number in the plan.
+    pub fn number(&self) -> u8 {
+        self.number
+    }
+
     fn fd(&self) -> Fd {
         Fd(self.place.fd.load(Ordering::Relaxed))
     }
@@ -132,13 +140,10 @@ impl Swap {
     ///
     /// # Errors
     /// What the write says.
-    pub fn write(&self, run: SlotRun, pages: &[u8]) -> Result<Vec<SwapSlot>, Errno> {
+    pub fn write(&self, run: SlotRun, pages: &[u8], mut name: impl FnMut(SwapSlot)) -> Result<(), Errno> {
         let sums = self.maps().1;
-        let mut slots = Vec::with_capacity(run.count as usize);
         for (page, index) in pages.as_chunks::<4096>().0.iter().zip(run.first..) {
-            let sum = checksum(page);
-            sums[index as usize].store(sum, Ordering::Relaxed);
-            slots.push(SwapSlot { file: self.number, index, tag: tag(sum) });
+            sums[index as usize].store(checksum(page), Ordering::Relaxed);
         }
         pager_core::shared::count(&control::counts().swap_writes, 1);
         let at = u64::from(run.first) * PAGE_SIZE;
@@ -147,7 +152,11 @@ impl Swap {
         } else {
             self.write_mapped(pages, at)?;
         }
-        Ok(slots)
+        for index in run.first..run.first + run.count {
+            let sum = sums[index as usize].load(Ordering::Relaxed);
+            name(SwapSlot { file: self.number, index, tag: tag(sum) });
+        }
+        Ok(())
     }
 
     /// The same through a mapping, which the program's limit on file sizes does not concern: a write would

@@ -19,12 +19,13 @@ use pager_core::rank::HeldRanks;
 
 use crate::arena;
 use crate::lock::{Mutex, Rank, RawMutex};
-use crate::readahead::Streams;
 use crate::sandbox::Sandbox;
 use crate::signals::Actions;
 use crate::sys::Errno;
 use crate::sys::memory::{self, PROT_NONE};
 use crate::sys::signal::{AltStack, SigInfo, SignalSet};
+use pager_engine::coin::Coin;
+use pager_engine::readahead::Streams;
 
 /// Bytes of a block, a power of two: guard page, stack, header.
 pub const BLOCK_BYTES: usize = 128 << 10;
@@ -155,6 +156,8 @@ pub struct Own {
     pub held: crate::signals::kept::Kept,
     /// Sequential runs seen in this thread's faults.
     pub streams: Streams,
+    /// What decides where a policy has to do now one thing and now the other.
+    pub coin: Coin,
     /// The last fault that became a signal.
     pub last_trap: Trap,
     /// Address and instruction of the last fault that found its page already there, and how often in a row.
@@ -356,6 +359,7 @@ impl Own {
             backed_up: BackedUp::No,
             held: crate::signals::kept::Kept::NONE,
             streams: Streams::none(),
+            coin: Coin::new(),
             last_trap: Trap { number: 0, error: 0, cr2: 0 },
             last_spurious: (0, 0, 0),
             instruction: 0,
@@ -402,12 +406,14 @@ pub fn for_pinned(pages: &[PageNum], mut pinned: impl FnMut(usize)) {
 }
 
 /// The robust lists of threads whose heads lie in `pages`: which of these, and where.
-pub fn robust_lists_in(pages: &[PageNum]) -> Vec<(usize, u64)> {
-    let at = |head: u64| Some((pages.iter().position(|page| *page == VirtAddr(head).page())?, head));
+pub fn for_robust_lists_in(pages: &[PageNum], mut found: impl FnMut(usize, u64)) {
     let threads = THREADS.lock();
-    // SAFETY: blocks stay mapped; `robust` may be read by anybody.
-    let heads = threads.live.iter().map(|block| unsafe { block.as_ref() }.robust.load(Ordering::Relaxed));
-    heads.filter(|head| *head != 0).filter_map(at).collect()
+    for block in &threads.live {
+        // SAFETY: blocks stay mapped; `robust` may be read by anybody.
+        let head = unsafe { block.as_ref() }.robust.load(Ordering::Relaxed);
+        let at = pages.iter().position(|page| head != 0 && *page == VirtAddr(head).page());
+        at.into_iter().for_each(|at| found(at, head));
+    }
 }
 
 /// Does something while no thread comes or goes.

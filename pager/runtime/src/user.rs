@@ -12,7 +12,7 @@ use crate::arena;
 use crate::gate;
 use crate::sys::Errno;
 use crate::touch;
-use crate::work::Outcome;
+use pager_engine::work::Outcome;
 
 /// Rounds of fill and copy before an access that should work is given up.
 const ROUNDS: u32 = 64;

@@ -12,7 +12,7 @@ use crate::space::SPACE;
 use crate::thread::Block;
 use crate::touch;
 use crate::user;
-use crate::work::Outcome;
+use pager_engine::work::Outcome;
 
 /// The program's memory for the table's expansion.
 pub struct Memory;

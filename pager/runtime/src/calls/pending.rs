@@ -7,8 +7,8 @@ use super::perform::perform;
 use crate::call::Call;
 use crate::clock;
 use crate::control;
-use crate::evict;
 use crate::gate;
+use crate::paging;
 use crate::signals::held::{self, Quiet};
 use crate::signals::poke;
 use crate::sys::signal::{SIGSEGV, SigInfo, SignalSet};
@@ -76,7 +76,7 @@ fn wait_for(block: &'static Block, set: SignalSet, timeout: Option<[u64; 2]>) ->
         let result = unsafe { gate::interruptible(nr::RT_SIGTIMEDWAIT, &args, block.inbox.counter()) };
         held::take_back(block, loan);
         match result {
-            Ok(_) if poke::take(&info) => evict::keep_to_cap(),
+            Ok(_) if poke::take(&info) => paging::keep_to_cap(),
             Ok(_) => return Ok(info.received()),
             Err(Errno::EINTR) if was_cut_short(block) => {}
             Err(errno) => return Err(errno),

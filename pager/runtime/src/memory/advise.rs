@@ -8,13 +8,13 @@ use pager_core::area::{Access, Area, AreaTree, Backing, Holding, Locking, Protec
 use super::advise_fork::{DONTFORK, WIPEONFORK};
 use super::range::{Given, page_align};
 use super::{drop_contents, guard, seal};
-use crate::fault;
-use crate::fill;
+use crate::host;
 use crate::keys;
+use crate::paging;
 use crate::space::SPACE;
 use crate::sys::Errno;
 use crate::sys::memory as kernel;
-use crate::work::Outcome;
+use pager_engine::work::Outcome;
 
 const DONTNEED: u64 = 4;
 const FREE: u64 = 8;
@@ -134,14 +134,14 @@ fn populate(range: PageRange, given: Given, access: Access) -> Result<u64, Errno
 /// it can be read.
 fn populate_area(area: &Area, piece: PageRange, access: Access) -> Result<(), Errno> {
     if matches!(area.holding, Holding::Kernel(_)) {
-        let advice = fill::populate_for(access);
+        let advice = host::populate_for(access);
         return kernel::madvise(piece.start().start().0, piece.bytes(), advice);
     }
     if access == Access::Read && !area.protection.contains(Protection::READ) || keys::deny(area.key, access) {
         return Err(Errno::EINVAL);
     }
     for page in piece.iter() {
-        match fault::make_resident(page.start(), access) {
+        match paging::make_resident(page.start(), access) {
             Outcome::Resolved | Outcome::Spurious | Outcome::NotOurs => {}
             Outcome::NoArea => return Err(Errno::ENOMEM),
             Outcome::Guarded => return Err(Errno::EFAULT),
@@ -161,11 +161,11 @@ fn populate_area(area: &Area, piece: PageRange, access: Access) -> Result<(), Er
 /// # Errors
 /// As madvise(2) for `MADV_POPULATE_READ`: EFAULT past the end of the file.
 pub fn populate_in_file(page: PageNum, access: Access) -> Result<(), Errno> {
-    let advice = fill::populate_for(access);
+    let advice = host::populate_for(access);
     for _ in 0..MOST_TRIES {
         match kernel::madvise(page.start().0, PAGE_SIZE, advice) {
             // It has none, or its marker lies there.
-            Err(Errno::EFAULT) if fault::make_resident(page.start(), access) == Outcome::Resolved => {}
+            Err(Errno::EFAULT) if paging::make_resident(page.start(), access) == Outcome::Resolved => {}
             done => return done,
         }
     }

@@ -11,9 +11,9 @@ use super::advise::populate_in_file;
 use super::limits;
 use super::populate::populate;
 use super::range::{Given, page_align};
-use crate::fill;
 use crate::images::IMAGES;
 use crate::keys;
+use crate::paging;
 use crate::space::SPACE;
 use crate::sys::Errno;
 use crate::sys::file;
@@ -194,7 +194,7 @@ fn populate_by_kernel(piece: &Area) -> Result<(), Errno> {
         Err(Errno::EINVAL) if piece.protection.contains(Protection::WRITE) => {
             kernel::madvise(addr, len, kernel::MADV_POPULATE_WRITE)
         }
-        Err(Errno::EINVAL) if piece.range.iter().all(|page| fill::can_be_had(page, Access::Read)) => Ok(()),
+        Err(Errno::EINVAL) if piece.range.iter().all(|page| paging::can_be_had(page, Access::Read)) => Ok(()),
         populated => populated,
     }
 }

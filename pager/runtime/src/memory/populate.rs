@@ -3,10 +3,10 @@
 use pager_core::addr::{PageRange, VirtAddr};
 use pager_core::area::{Access, Protection};
 
-use crate::fault;
+use crate::paging;
 use crate::residency;
 use crate::sys::memory::PROT_READ;
-use crate::work::Outcome;
+use pager_engine::work::Outcome;
 
 /// Brings pages in ahead of use, as far as they can be had.
 pub fn populate(addr: u64, len: u64, prot: u64) {
@@ -18,7 +18,7 @@ pub fn populate(addr: u64, len: u64, prot: u64) {
     let Some(range) = PageRange::touching(VirtAddr(addr), len) else { return };
     // More than the cap would only push out what came first.
     for page in range.iter().take((residency::reach() / 2).min(usize::MAX as u64) as usize) {
-        if fault::make_resident(page.start(), access) != Outcome::Resolved {
+        if paging::make_resident(page.start(), access) != Outcome::Resolved {
             return;
         }
     }

@@ -16,12 +16,10 @@ use crate::control;
 use crate::credit;
 use crate::die;
 use crate::engine;
-use crate::evict;
-use crate::fill;
 use crate::gate;
 use crate::lifeline::{self, Descriptors};
 use crate::memory::{limits, locks};
-use crate::queue::everything;
+use crate::paging;
 use crate::record;
 use crate::residency;
 use crate::row;
@@ -35,7 +33,8 @@ use crate::sys::signal::{self, SignalSet, UContext};
 use crate::sys::{Errno, check, file, nr, syscall, task, uffd};
 use crate::thread::{self, Block, Kin};
 use crate::touch;
-use crate::work::Outcome;
+use pager_engine::queue::everything;
+use pager_engine::work::Outcome;
 
 const SET_TID_ADDRESS: u64 = 218;
 
@@ -75,7 +74,7 @@ pub fn fork(block: &'static Block, context: &mut UContext, request: &Request) ->
 /// Keeps a slot for the child, with its part of a shared cap. Where each has its own, it can do without a
 /// slot.
 fn keep_slot() -> Result<Option<Kept>, Errno> {
-    let endowment = evict::endow();
+    let endowment = paging::endow();
     let kept = slot::keep(endowment);
     if kept.is_none() && credit::shared() {
         credit::take_back(endowment);
@@ -91,7 +90,7 @@ fn bring_back_saturated() {
         let is_saturated = matches!(cell.load(), Entry::Swapped(slot) if swap::is_saturated(slot));
         if is_saturated && touch::make_resident(page.start(), Access::Write) == Outcome::Denied {
             touch::make_resident(page.start(), Access::Read);
-            fill::give_up_slot(page);
+            paging::give_up_slot(page);
         }
     }
 }

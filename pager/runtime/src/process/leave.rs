@@ -15,11 +15,11 @@ use crate::busy::{settle, take};
 use crate::control;
 use crate::credit;
 use crate::memory::limits;
-use crate::queue::everything;
 use crate::space::SPACE;
 use crate::swap;
 use crate::sys::file::{self, Fd};
 use crate::sys::{Errno, call, socket, task};
+use pager_engine::queue::everything;
 
 const MEMFD_CREATE: u64 = 319;
 const MFD_CLOEXEC: u64 = 1;

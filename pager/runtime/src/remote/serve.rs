@@ -7,10 +7,10 @@ use pager_core::area::{Access, Holding};
 use pager_core::remote::{Request, Right};
 
 use crate::control;
-use crate::fault;
 use crate::memory::protect;
+use crate::paging;
 use crate::space::SPACE;
-use crate::work::Outcome;
+use pager_engine::work::Outcome;
 
 /// A request that came in the middle of something, and its number; 0 for none. A later one takes its place:
 /// who asked before asks again.
@@ -25,7 +25,7 @@ pub fn bring_in(request: &Request) -> bool {
                 return false;
             }
         }
-        fault::make_resident_by(page.start(), request.access, request.right) == Outcome::Resolved
+        paging::make_resident_by(page.start(), request.access, request.right) == Outcome::Resolved
     };
     request.pages.iter().take_while(is_there).count() > 0
 }

@@ -16,10 +16,10 @@ use crate::calls;
 use crate::clock;
 use crate::control;
 use crate::die;
-use crate::evict;
 use crate::gate;
 use crate::keys;
 use crate::lifeline;
+use crate::paging;
 use crate::process::trace::tracee;
 use crate::remote::serve;
 use crate::space::SPACE;
@@ -27,7 +27,7 @@ use crate::sys::Errno;
 use crate::sys::signal::{self, Action, MachineContext, SIGBUS, SIGSEGV, SigInfo, SignalSet, UContext};
 use crate::thread::Block;
 use crate::touch;
-use crate::work::Outcome;
+use pager_engine::work::Outcome;
 
 /// A signal handler as the kernel calls it.
 pub type Handler = unsafe extern "C" fn(i32, *mut SigInfo, *mut UContext);
@@ -152,7 +152,7 @@ fn poked(info: &SigInfo, context: &UContext) {
     match info.request() {
         Some((request, number)) if is_free => serve::answer(&request, number),
         Some((request, number)) => serve::keep(&request, number),
-        None if is_free => evict::keep_to_cap(),
+        None if is_free => paging::keep_to_cap(),
         None => {}
     }
 }

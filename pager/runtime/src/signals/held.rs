@@ -15,7 +15,7 @@ use super::kept::{KEPT, Kept, place_of};
 use super::poke;
 use crate::call::Call;
 use crate::control;
-use crate::evict;
+use crate::paging;
 use crate::server;
 use crate::sys::signal::{self, SigInfo, SignalSet};
 use crate::sys::task;
@@ -195,7 +195,7 @@ pub fn take_back(block: &Block, loan: Loan) {
     let poked = keep_pending(block, loan.0);
     signal::unblock(loan.0);
     if poked {
-        evict::keep_to_cap();
+        paging::keep_to_cap();
     }
 }
 

@@ -5,6 +5,8 @@
 
 use pager_core::addr::PAGE_SIZE;
 
+use pager_engine::host::Install;
+
 use super::file::{self, Fd};
 use super::{Errno, call, nr};
 
@@ -29,15 +31,6 @@ const COPY_MODE_DONTWAKE: u64 = 1;
 const COPY_MODE_WP: u64 = 2;
 const WRITEPROTECT_MODE_WP: u64 = 1;
 const WRITEPROTECT_MODE_DONTWAKE: u64 = 2;
-
-/// Whether the first write to an installed page is reported.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Install {
-    /// Write-protected: the first write faults.
-    Protected,
-    /// Writable at once.
-    Writable,
-}
 
 /// How a copy ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -25,6 +25,7 @@ pub struct Streams {
 }
 
 impl Streams {
+    /// No run yet.
     pub const fn none() -> Streams {
         Streams { runs: [Run { next: PageNum(u64::MAX), window: 0 }; RUNS], victim: 0 }
     }

@@ -1,36 +1,37 @@
-//! The order of replacement: a policy of `pager_core` over the pages of this process.
+//! The order of replacement: a policy of `pager_core` over the pages of one space.
 
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
 
 use pager_core::addr::{PageNum, PageRange, USER_END, VirtAddr};
 use pager_core::entry::Entry;
 use pager_core::replacement::{Install, Policy, PolicyKind, Replacement};
 use pager_core::table::{EntryCell, PageTable};
 
-use crate::control;
+use crate::batch::BATCH;
 
-/// The process's resident pages in the order in which they may have to go. Nothing is tracked while there is
+/// The space's resident pages in the order in which they may have to go. Nothing is tracked while there is
 /// no cap.
 ///
 /// `table` is the page table of those pages, in every method.
 pub struct Queue {
     policy: Option<Replacement>,
     cap_pages: u64,
+    /// What [`Queue::victims`] gives, in memory that is taken once.
+    candidates: Vec<PageNum>,
 }
 
 impl Queue {
+    /// A queue for no cap.
     pub const fn empty() -> Queue {
-        Queue { policy: None, cap_pages: u64::MAX }
+        Queue { policy: None, cap_pages: u64::MAX, candidates: Vec::new() }
     }
 
-    /// Fits the queues to a cap, which may have been changed from outside: starts anew from what is resident.
-    pub fn fit(&mut self, cap_pages: u64, table: &PageTable) {
+    /// Fits the queue to a cap, which may have been changed from outside: starts anew from what is resident.
+    pub fn fit(&mut self, cap_pages: u64, kind: PolicyKind, table: &PageTable) {
         if cap_pages == self.cap_pages {
             return;
         }
         self.cap_pages = cap_pages;
-        let kind = PolicyKind::from_number(control::settings().policy.load(Ordering::Relaxed));
         self.policy = (cap_pages != u64::MAX).then(|| Replacement::new(kind, cap_pages));
         if let Some(policy) = &mut self.policy {
             let resident = table.existing_in(everything()).filter(|(page, _)| is_resident(table, *page));
@@ -49,11 +50,21 @@ impl Queue {
         }
     }
 
-    /// The next candidates; what is not resident any more is skipped.
-    pub fn victims(&mut self, wanted: usize, table: &PageTable, out: &mut Vec<PageNum>) {
+    /// Takes the next candidates, at most [`BATCH`]; what is not resident any more is skipped. The memory is to
+    /// be handed back by [`Queue::return_list`].
+    pub fn victims(&mut self, wanted: usize, table: &PageTable) -> Vec<PageNum> {
+        let mut candidates = core::mem::take(&mut self.candidates);
+        candidates.clear();
+        candidates.reserve(BATCH);
         if let Some(policy) = &mut self.policy {
-            policy.victims(wanted, |page| is_resident(table, page), out);
+            policy.victims(wanted.min(BATCH), |page| is_resident(table, page), &mut candidates);
         }
+        candidates
+    }
+
+    /// Hands the memory of [`Queue::victims`] back.
+    pub fn return_list(&mut self, candidates: Vec<PageNum>) {
+        self.candidates = candidates;
     }
 
     /// Hands back a candidate that could not go.

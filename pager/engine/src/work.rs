@@ -25,8 +25,11 @@ pub enum Outcome {
 
 /// What a fill is about. All pages of `run` are busy and owned by this thread.
 pub struct Fill {
+    /// What is to be done.
     pub plan: Plan,
+    /// What the touch wants.
     pub access: Access,
+    /// The area that the pages lie in.
     pub area: Area,
     /// The page that was touched.
     pub page: PageNum,
