@@ -128,7 +128,8 @@ pub fn mapped(area: &Area) {
         Backing::Image { image, offset, .. } => Some((IMAGES.lock().row_number(image).0, offset / PAGE_SIZE)),
         Backing::Zero => None,
     };
-    note(What::Map { range: area.range, protection: area.protection, image });
+    let purpose = area.role.into();
+    note(What::Map { range: area.range, protection: area.protection, purpose, image });
 }
 
 /// This process was forked off `parent`.

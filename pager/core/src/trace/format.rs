@@ -16,7 +16,7 @@
 //! time    step (zigzag varint) in nanoseconds
 //! page    step in pages       [count varint, touched varint]   unless it is one page
 //! fault:  instruction step, cost varint in nanoseconds
-//! map:    protection varint, 0 or image + 1 varint, [page offset varint]
+//! map:    protection (bits 0-2) and use (3-5) varint, 0 or image + 1 varint, [page offset varint]
 //! move:   step from the old first page to the new one
 //! fork:   parent varint
 //! ```
@@ -25,7 +25,7 @@ use alloc::vec::Vec;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{Departure, Event, FaultKind, What, access_from_number, access_number, varint};
+use super::{Departure, Event, FaultKind, Use, What, access_from_number, access_number, varint};
 use crate::addr::{PageNum, PageRange};
 use crate::area::Protection;
 
@@ -48,6 +48,8 @@ const EVICT: u8 = 12;
 const MOVE: u8 = 13;
 const ONE_PAGE: u8 = 1 << 6;
 const SAME_THREAD: u8 = 1 << 7;
+/// What memory is for stands above its protection; traces of before have 0 there, [`Use::Mapping`].
+const USE_SHIFT: u32 = 3;
 
 /// What a chunk holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,8 +137,8 @@ impl Encoder {
                 varint::put(out, cost_ns);
                 self.before.instruction = instruction;
             }
-            What::Map { protection, image, .. } => {
-                varint::put(out, protection.bits().into());
+            What::Map { protection, purpose, image, .. } => {
+                varint::put(out, (protection.bits() | (purpose as u8) << USE_SHIFT).into());
                 varint::put(out, image.map_or(0, |(image, _)| u64::from(image) + 1));
                 if let Some((_, page)) = image {
                     varint::put(out, page);
@@ -217,12 +219,14 @@ impl<'a> Events<'a> {
             DISCARD => What::Discard { range },
             MOVE => What::Move { range, to: PageNum(varint::take_step(left, start)?) },
             MAP => {
-                let protection = Protection::from_bits_truncate(u8::try_from(varint::take(left)?).ok()?);
+                let rights = u8::try_from(varint::take(left)?).ok()?;
+                let protection = Protection::from_bits_truncate(rights);
+                let purpose = Use::from_number(rights >> USE_SHIFT)?;
                 let image = match varint::take(left)? {
                     0 => None,
                     number => Some((u16::try_from(number - 1).ok()?, varint::take(left)?)),
                 };
-                What::Map { range, protection, image }
+                What::Map { range, protection, purpose, image }
             }
             _ => {
                 let touched = if count == 1 { 0 } else { varint::take(left)? };

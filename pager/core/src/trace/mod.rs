@@ -7,12 +7,43 @@
 //!
 //! This module says what an event *is*; it knows no file, no clock and no process.
 
+/// An enum whose variants have numbers, which files keep, and names, which people and scripts see.
+macro_rules! named {
+    ($(#[$about:meta])* $name:ident { $($(#[$one:meta])* $variant:ident = $number:literal $text:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        #[repr(u8)]
+        pub enum $name {
+            $($(#[$one])* $variant = $number,)+
+        }
+
+        impl $name {
+            /// All of them, in the order of their numbers.
+            pub const ALL: [$name; [$($number),+].len()] = [$($name::$variant),+];
+
+            /// Name for people and scripts.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $($name::$variant => $text,)+
+                }
+            }
+
+            pub(crate) const fn from_number(number: u8) -> Option<$name> {
+                match number {
+                    $($number => Some($name::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
 pub mod format;
 pub mod ring;
 mod varint;
 
 use crate::addr::{PageNum, PageRange};
-use crate::area::{Access, Protection};
+use crate::area::{Access, Protection, Role};
 
 /// One thing that happened.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,6 +90,8 @@ pub enum What {
         range: PageRange,
         /// What it may do there.
         protection: Protection,
+        /// What it is for.
+        purpose: Use,
         /// Number of the file in the run's table of images and page offset in it; `None` for zeros.
         image: Option<(u16, u64)>,
     },
@@ -94,20 +127,20 @@ impl What {
     }
 }
 
-/// What a fault had to do.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[repr(u8)]
-pub enum FaultKind {
-    /// Copy pages of a file.
-    Image = 0,
-    /// Make pages of zeros.
-    Zero = 1,
-    /// Read pages from a swap file.
-    SwapIn = 2,
-    /// Have the pages of a file itself mapped.
-    MapThrough = 3,
-    /// Lift the protection of a clean page that is written to for the first time.
-    Protection = 4,
+named! {
+    /// What a fault had to do.
+    FaultKind {
+        /// Copy pages of a file.
+        Image = 0 "image",
+        /// Make pages of zeros.
+        Zero = 1 "zero",
+        /// Read pages from a swap file.
+        SwapIn = 2 "swap-in",
+        /// Have the pages of a file itself mapped.
+        MapThrough = 3 "map-through",
+        /// Lift the protection of a clean page that is written to for the first time.
+        Protection = 4 "protection",
+    }
 }
 
 impl FaultKind {
@@ -115,66 +148,46 @@ impl FaultKind {
     pub const fn is_miss(self) -> bool {
         !matches!(self, FaultKind::Protection)
     }
+}
 
-    /// Name for people and scripts.
-    pub const fn name(self) -> &'static str {
-        match self {
-            FaultKind::Image => "image",
-            FaultKind::Zero => "zero",
-            FaultKind::SwapIn => "swap-in",
-            FaultKind::MapThrough => "map-through",
-            FaultKind::Protection => "protection",
-        }
-    }
-
-    /// All of them, in the order of their numbers.
-    pub const ALL: [FaultKind; 5] =
-        [FaultKind::Image, FaultKind::Zero, FaultKind::SwapIn, FaultKind::MapThrough, FaultKind::Protection];
-
-    const fn from_number(number: u8) -> Option<FaultKind> {
-        match number {
-            0 => Some(FaultKind::Image),
-            1 => Some(FaultKind::Zero),
-            2 => Some(FaultKind::SwapIn),
-            3 => Some(FaultKind::MapThrough),
-            4 => Some(FaultKind::Protection),
-            _ => None,
-        }
+named! {
+    /// Where the contents of an evicted page are.
+    Departure {
+        /// Where they came from: a file, or a swap slot that still holds them.
+        Clean = 0 "clean",
+        /// In a swap slot, written just now.
+        Written = 1 "written",
+        /// Nowhere: they were all zeros.
+        Zero = 2 "zero",
+        /// In the file that was mapped there.
+        Mapped = 3 "mapped",
     }
 }
 
-/// Where the contents of an evicted page are.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[repr(u8)]
-pub enum Departure {
-    /// Where they came from: a file, or a swap slot that still holds them.
-    Clean = 0,
-    /// In a swap slot, written just now.
-    Written = 1,
-    /// Nowhere: they were all zeros.
-    Zero = 2,
-    /// In the file that was mapped there.
-    Mapped = 3,
+named! {
+    /// What mapped memory is for; see [`crate::area::Role`].
+    Use {
+        /// What the program mapped itself.
+        Mapping = 0 "mapping",
+        /// Code and read-only data of a program or library.
+        Text = 1 "text",
+        /// Writable data of a program or library.
+        Data = 2 "data",
+        /// The brk heap.
+        Heap = 3 "heap",
+        /// The first thread's stack.
+        Stack = 4 "stack",
+    }
 }
 
-impl Departure {
-    /// Name for people and scripts.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Departure::Clean => "clean",
-            Departure::Written => "written",
-            Departure::Zero => "zero",
-            Departure::Mapped => "mapped",
-        }
-    }
-
-    const fn from_number(number: u8) -> Option<Departure> {
-        match number {
-            0 => Some(Departure::Clean),
-            1 => Some(Departure::Written),
-            2 => Some(Departure::Zero),
-            3 => Some(Departure::Mapped),
-            _ => None,
+impl From<Role> for Use {
+    fn from(role: Role) -> Use {
+        match role {
+            Role::Text => Use::Text,
+            Role::Data => Use::Data,
+            Role::Heap => Use::Heap,
+            Role::Stack => Use::Stack,
+            Role::Mapping => Use::Mapping,
         }
     }
 }
@@ -213,6 +226,7 @@ pub(crate) mod samples {
         let access = prop_oneof![Just(Access::Read), Just(Access::Write), Just(Access::Execute)];
         let kind = (0u8..5).prop_filter_map("a kind", FaultKind::from_number);
         let how = (0u8..4).prop_filter_map("a departure", Departure::from_number);
+        let purpose = (0u8..5).prop_filter_map("a use", Use::from_number);
         let fault = (kind, access, any::<u16>(), range(65_535), 0..1u64 << 47, 0..1u64 << 31);
         prop_oneof![
             8 => fault.prop_map(|(kind, access, touched, range, instruction, cost_ns)| {
@@ -220,10 +234,11 @@ pub(crate) mod samples {
                 What::Fault { kind, access, touched, range, instruction, cost_ns }
             }),
             4 => (how, range(65_535)).prop_map(|(how, range)| What::Evict { how, range }),
-            1 => (range(1 << 34), 0u8..8, proptest::option::of((any::<u16>(), 0..1u64 << 40))).prop_map(
-                |(range, protection, image)| What::Map {
+            1 => (range(1 << 34), 0u8..8, purpose, proptest::option::of((any::<u16>(), 0..1u64 << 40))).prop_map(
+                |(range, protection, purpose, image)| What::Map {
                     range,
                     protection: Protection::from_bits_truncate(protection),
+                    purpose,
                     image,
                 }
             ),

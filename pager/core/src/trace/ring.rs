@@ -11,7 +11,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Departure, FaultKind, What, access_from_number, access_number};
+use super::{Departure, FaultKind, Use, What, access_from_number, access_number};
 use crate::addr::{PageNum, PageRange};
 use crate::area::Protection;
 
@@ -20,6 +20,8 @@ const PAGE_BITS: u32 = 40;
 const PAGE_MASK: u64 = (1 << PAGE_BITS) - 1;
 const KIND_SHIFT: u32 = 40;
 const DETAIL_SHIFT: u32 = 48;
+/// Of the details of mapped memory: the protection stands below.
+const USE_SHIFT: u32 = 3;
 
 const FAULT: u8 = 0;
 const EVICT: u8 = 1;
@@ -181,8 +183,12 @@ fn words(raw: &Raw) -> [u64; WORDS] {
             range.count().min(0xffff) | u64::from(touched) << 16 | cost_ns.min(u32::MAX.into()) << 32,
         ),
         What::Evict { how, range } => (place(range, EVICT, how as u8), 0, range.count()),
-        What::Map { range, protection, image } => (
-            place(range, MAP, protection.bits() | u8::from(image.is_some()) << 7),
+        What::Map { range, protection, purpose, image } => (
+            place(
+                range,
+                MAP,
+                protection.bits() | (purpose as u8) << USE_SHIFT | u8::from(image.is_some()) << 7,
+            ),
             image.map_or(0, |(image, page)| u64::from(image) << 48 | page & ((1 << 48) - 1)),
             range.count(),
         ),
@@ -215,7 +221,8 @@ fn event([ticks, place, extra, who, size]: [u64; WORDS]) -> Option<Raw> {
         },
         MAP => What::Map {
             range: PageRange::with_count(start, size & PAGE_MASK)?,
-            protection: Protection::from_bits_truncate(detail & 0x7f),
+            protection: Protection::from_bits_truncate(detail & 0x7),
+            purpose: Use::from_number(detail >> USE_SHIFT & 0x7)?,
             image: (detail & 0x80 != 0).then_some(((extra >> 48) as u16, extra & ((1 << 48) - 1))),
         },
         DISCARD => What::Discard { range: PageRange::with_count(start, size & PAGE_MASK)? },
