@@ -19,7 +19,7 @@ const ABOUT: &str = "Runs unmodified Linux programs with their memory demand-pag
 const RUN_EXAMPLES: &str = "\
 Examples:
   pager run -- sort big.txt
-      page everything, without a cap; a report at the end
+      page everything, without a cap; four lines at the end say what it took
   pager run --resident 32M -- sort big.txt
       at most 32 MiB in memory, the rest in a temporary swap file
   pager run --resident 32M --swap swap0 -- make
@@ -342,8 +342,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "SIZE", conflicts_with = "swap")]
     pub swap_size: Option<ByteSize>,
 
-    /// Where the report goes: `text` or `json` to standard error, `none`, or a FILE for JSON
-    #[arg(long, value_name = "text|json|none|FILE", default_value = "text", value_parser = OsStringValueParser::new().map(StatsTarget::from))]
+    /// What is told at the end: a `summary` of four lines, all of it as `text` or `json`, on standard error;
+    /// `none`; or a FILE for JSON
+    #[arg(long, value_name = "summary|text|json|none|FILE", default_value = "summary", value_parser = OsStringValueParser::new().map(StatsTarget::from))]
     pub stats: StatsTarget,
 
     /// Write what happens to each page (faults, evictions, mappings) to FILE, for `pager mrc`, `pager sim`

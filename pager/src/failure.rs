@@ -65,8 +65,13 @@ impl Failure {
 /// Stored text without what could move a terminal's cursor.
 pub fn printable(text: &Text) -> String {
     let bytes: Vec<u8> = text.iter().collect();
+    printable_text(&String::from_utf8_lossy(&bytes))
+}
+
+/// The same of any text that a program may have had a say in.
+pub fn printable_text(text: &str) -> String {
     let plain = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
-    String::from_utf8_lossy(&bytes).chars().map(plain).collect()
+    text.chars().map(plain).collect()
 }
 
 fn class(number: u32) -> (&'static str, Weight) {

@@ -15,6 +15,7 @@ pub mod bequests;
 pub mod cap;
 pub mod claims;
 pub mod cli;
+pub mod colour;
 pub mod control;
 pub mod descriptors;
 pub mod doctor;
@@ -46,4 +47,5 @@ pub mod swap;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod trace;
+pub mod units;
 pub mod userfault;

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::bequests::Bequests;
 use crate::cli::RunArgs;
+use crate::colour::Colour;
 use crate::doctor::{self, MissingFeature};
 use crate::failure::{Failure, Weight};
 use crate::hatch::Hatch;
@@ -19,6 +20,7 @@ use crate::launch::{INTERNAL, Launch, LaunchError, Running};
 use crate::lifeline::Lifeline;
 use crate::outcome::Outcome;
 use crate::plan::{Plan, PlanError, Verbosity};
+use crate::report::summary::Manner;
 use crate::report::target::{Occasion, Writer};
 use crate::report::{Report, StatsTarget};
 use crate::sampler::{self, Sampler};
@@ -92,8 +94,9 @@ pub fn run(args: &RunArgs) -> Result<Outcome, RunError> {
     let lifeline = Lifeline::new().map_err(RunError::Descriptors)?;
     let hatch = Arc::new(Hatch::new().map_err(RunError::Descriptors)?);
     let launch = Launch::prepare(args, &plan, &lifeline, &hatch)?;
-    let mut writer =
-        Writer::open(&args.stats).map_err(|source| RunError::Stats { target: name(&args.stats), source })?;
+    let manner = Manner { record: args.record.clone(), colour: Colour::of(&io::stderr()) };
+    let mut writer = Writer::open(&args.stats, manner)
+        .map_err(|source| RunError::Stats { target: name(&args.stats), source })?;
     let record = args.record.as_deref().map(|path| record_target(path, args.record_limit)).transpose()?;
     let signals = Signals::take_over().map_err(RunError::Supervise)?;
     let mut keeper = Keeper::start(launch.control(), lifeline, hatch.clone()).map_err(RunError::Keeper)?;
@@ -170,7 +173,8 @@ fn finish(writer: &mut Writer, report: &Report) {
     if let Some(failure) = failure {
         say::line(&failure.message);
     }
-    if !(matches!(writer, Writer::Text) && failure.is_some_and(|failure| never_ran(failure, report.pid))) {
+    let is_for_people = matches!(writer, Writer::Text | Writer::Summary(_));
+    if !(is_for_people && failure.is_some_and(|failure| never_ran(failure, report.pid))) {
         give(writer, report, Occasion::End);
     }
 }

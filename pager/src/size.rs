@@ -37,6 +37,14 @@ impl ByteSize {
         ByteSize(pages.saturating_mul(PAGE_BYTES))
     }
 
+    /// The amount as it can be typed again: in the largest unit that it is a whole number of.
+    pub fn exact(self) -> String {
+        const UNITS: [&str; 5] = ["", "K", "M", "G", "T"];
+        let fits = |step: &usize| self.0 != 0 && self.0.trailing_zeros() as usize >= 10 * step;
+        let step = (0..UNITS.len()).rev().find(fits).unwrap_or(0);
+        format!("{}{}", self.0 >> (10 * step), UNITS[step])
+    }
+
     /// Whole pages in this amount.
     pub fn pages(self) -> u64 {
         self.0 / PAGE_BYTES
@@ -150,6 +158,12 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn what_is_shown_exactly_is_taken_exactly(bytes in 0_u64..1 << 62, zeros in 0_u32..62) {
+            let size = ByteSize(bytes >> zeros << zeros);
+            proptest::prop_assert_eq!(size.exact().parse::<ByteSize>(), Ok(size));
+        }
+
         #[test]
         fn whole_units_survive_a_round_trip(count in 1_u64..1024, step in 0_u32..5) {
             let size = ByteSize(count << (10 * step));

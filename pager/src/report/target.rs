@@ -6,12 +6,15 @@ use std::io::{self, Seek, Write};
 use std::path::PathBuf;
 
 use super::Report;
+use super::summary::{self, Manner};
 use super::text::render;
 use crate::say::to_stderr;
 
 /// The value of `--stats`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StatsTarget {
+    /// At most four lines to standard error.
+    Summary,
     /// Text to standard error.
     Text,
     /// JSON to standard error.
@@ -25,6 +28,7 @@ pub enum StatsTarget {
 impl From<OsString> for StatsTarget {
     fn from(value: OsString) -> Self {
         match value.to_str() {
+            Some("summary") => StatsTarget::Summary,
             Some("text") => StatsTarget::Text,
             Some("json") => StatsTarget::Json,
             Some("none") => StatsTarget::Silent,
@@ -36,6 +40,8 @@ impl From<OsString> for StatsTarget {
 /// An opened target.
 #[derive(Debug)]
 pub enum Writer {
+    /// Four lines to standard error at the end; text when asked for in between.
+    Summary(Manner),
     /// Text to standard error.
     Text,
     /// JSON to standard error.
@@ -56,13 +62,15 @@ pub enum Occasion {
 }
 
 impl Writer {
-    /// Opens the target, so that a file that cannot be written is known before the program starts.
+    /// Opens the target, so that a file that cannot be written is known before the program starts. A summary is
+    /// written in this `manner`.
     ///
     /// # Errors
     ///
     /// What the kernel said.
-    pub fn open(target: &StatsTarget) -> io::Result<Writer> {
+    pub fn open(target: &StatsTarget, manner: Manner) -> io::Result<Writer> {
         Ok(match target {
+            StatsTarget::Summary => Writer::Summary(manner),
             StatsTarget::Text => Writer::Text,
             StatsTarget::Json => Writer::Json,
             StatsTarget::Silent => Writer::Silent,
@@ -77,7 +85,10 @@ impl Writer {
     /// What the kernel said.
     pub fn write(&mut self, report: &Report, occasion: Occasion) -> io::Result<()> {
         match self {
-            Writer::Text => to_stderr(&render(report)),
+            Writer::Summary(manner) if occasion == Occasion::End => {
+                to_stderr(&summary::render(report, manner))
+            }
+            Writer::Text | Writer::Summary(_) => to_stderr(&render(report)),
             Writer::Json => to_stderr(&report.to_json()),
             Writer::Silent if occasion == Occasion::Asked => to_stderr(&render(report)),
             Writer::Silent => Ok(()),
@@ -105,6 +116,7 @@ mod tests {
 
     #[test]
     fn words_are_forms_and_all_else_is_a_file() {
+        assert_eq!(parse("summary".as_ref()), StatsTarget::Summary);
         assert_eq!(parse("text".as_ref()), StatsTarget::Text);
         assert_eq!(parse("json".as_ref()), StatsTarget::Json);
         assert_eq!(parse("none".as_ref()), StatsTarget::Silent);
