@@ -35,76 +35,13 @@ pub fn sample() -> Report {
         elapsed_ns: 2_531_000_000,
         page_bytes: 4096,
         exit: Some(Outcome::code(0)),
-        resident: Resident {
-            cap_pages: Some(8192),
-            cap_bytes: Some(32 << 20),
-            resident_peak_pages: 8190,
-            resident_peak_bytes: 8190 * 4096,
-            resident_mean_pages: 7000,
-            resident_mean_bytes: 7000 * 4096,
-            resident_all_peak_pages: 8190,
-            resident_all_peak_bytes: 8190 * 4096,
-            ..Resident::default()
-        },
-        faults: Faults {
-            image: 812,
-            zero: 51_002,
-            swap_in: 20_110,
-            protection: 19_310,
-            waited: 3,
-            program: 0,
-            total: 91_237,
-        },
-        fault_time: FaultTime {
-            count: 91_237,
-            total_ns: 312_000_000,
-            mean_ns: 3419,
-            p50_ns: 2047,
-            p90_ns: 4351,
-            p99_ns: 12_287,
-            p999_ns: 90_111,
-            max_ns: 1_310_719,
-            buckets: vec![Bucket { from: 1920, to: 2047, count: 91_237 }],
-        },
-        pages: Pages {
-            filled: 83_104,
-            image: 992,
-            image_mapped: 900,
-            image_read: 92,
-            zero: 51_002,
-            swap_in: 31_110,
-            for_calls: 77,
-            evicted: 70_000,
-            written: 40_000,
-            zero_dropped: 12,
-        },
+        resident: resident(),
+        faults: faults(),
+        fault_time: fault_time(),
+        pages: pages(),
         bytes_image_read: 401_408,
-        swap: Swap {
-            capacity_bytes: 16 << 30,
-            used_bytes: 0,
-            peak_bytes: 210 << 20,
-            reads: 2000,
-            writes: 700,
-            files: vec![SwapFile {
-                path: "/tmp".into(),
-                temporary: true,
-                capacity_bytes: 16 << 30,
-                used_bytes: 0,
-                peak_bytes: 210 << 20,
-            }],
-        },
-        images: vec![Image {
-            path: "/usr/bin/sort".into(),
-            device: 2,
-            inode: 3,
-            pages_filled: 30,
-            pages_mapped: 26,
-            pages_read: 4,
-            bytes_read: 20_480,
-            bytes_headers: 4096,
-            pages_evicted: 11,
-            bytes_mapped: 122_880,
-        }],
+        swap: swap(),
+        images: images(),
         calls: Calls { trapped: 4000, managed: 120, refused: 2, unknown: 0 },
         signals_delivered: 0,
         processes: 1,
@@ -121,4 +58,91 @@ pub fn sample() -> Report {
         io_errors: 0,
         failure: None,
     }
+}
+
+fn resident() -> Resident {
+    Resident {
+        cap_pages: Some(8192),
+        cap_bytes: Some(32 << 20),
+        resident_peak_pages: 8190,
+        resident_peak_bytes: 8190 * 4096,
+        resident_mean_pages: 7000,
+        resident_mean_bytes: 7000 * 4096,
+        resident_all_peak_pages: 8190,
+        resident_all_peak_bytes: 8190 * 4096,
+        ..Resident::default()
+    }
+}
+
+fn faults() -> Faults {
+    Faults {
+        image: 812,
+        zero: 51_002,
+        swap_in: 20_110,
+        protection: 19_310,
+        waited: 3,
+        program: 0,
+        total: 91_237,
+    }
+}
+
+fn fault_time() -> FaultTime {
+    FaultTime {
+        count: 91_237,
+        total_ns: 312_000_000,
+        mean_ns: 3419,
+        p50_ns: 2047,
+        p90_ns: 4351,
+        p99_ns: 12_287,
+        p999_ns: 90_111,
+        max_ns: 1_310_719,
+        buckets: vec![Bucket { from: 1920, to: 2047, count: 91_237 }],
+    }
+}
+
+fn pages() -> Pages {
+    Pages {
+        filled: 83_104,
+        image: 992,
+        image_mapped: 900,
+        image_read: 92,
+        zero: 51_002,
+        swap_in: 31_110,
+        for_calls: 77,
+        evicted: 70_000,
+        written: 40_000,
+        zero_dropped: 12,
+    }
+}
+
+fn swap() -> Swap {
+    Swap {
+        capacity_bytes: 16 << 30,
+        used_bytes: 0,
+        peak_bytes: 210 << 20,
+        reads: 2000,
+        writes: 700,
+        files: vec![SwapFile {
+            path: "/tmp".into(),
+            temporary: true,
+            capacity_bytes: 16 << 30,
+            used_bytes: 0,
+            peak_bytes: 210 << 20,
+        }],
+    }
+}
+
+fn images() -> Vec<Image> {
+    vec![Image {
+        path: "/usr/bin/sort".into(),
+        device: 2,
+        inode: 3,
+        pages_filled: 30,
+        pages_mapped: 26,
+        pages_read: 4,
+        bytes_read: 20_480,
+        bytes_headers: 4096,
+        pages_evicted: 11,
+        bytes_mapped: 122_880,
+    }]
 }
