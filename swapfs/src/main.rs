@@ -12,6 +12,9 @@ use swapfs::process::survive_size_limit;
 use swapfs::units::show_text;
 
 fn main() -> ExitCode {
+    if let Some(ended) = commands::messenger::serve_where_wanted() {
+        return ended;
+    }
     if let Err(error) = commands::mount::stand_apart().and_then(|()| survive_size_limit()) {
         eprintln!("swapfs: cannot start: {error}");
         return ExitCode::FAILURE;

@@ -278,3 +278,53 @@ fn a_mount_that_goes_answers_who_waits() {
     wait_until(|| !Path::new(&format!("/proc/{pid}")).exists());
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
+
+/// Every command that talks to a mount, of a daemon that is stopped: each ends with a line that says which
+/// process is stopped, and works again when that goes on.
+#[test]
+fn a_stopped_daemon_is_told_by_each_command_that_asks_it() {
+    const COMMANDS: [&[&str]; 11] = [
+        &["stat", "@"],
+        &["stat", "@", "--json"],
+        &["stat", "@", "--reset"],
+        &["top", "@"],
+        &["swap", "list", "@"],
+        &["swap", "add", "@", "t", "1M"],
+        &["throttle", "@"],
+        &["fault", "@", "--clear"],
+        &["heatmap", "@", "swap/s"],
+        &["trace", "@", "--seconds", "60"],
+        &["throttle", "@", "--set", "**: latency=1ms"],
+    ];
+    let Some(_on) = Switch::turn("Y") else { return };
+    for transport in ["uring", "fuser"] {
+        let mount = Mount::scratch();
+        mount.start(&["--transport", transport, "--swap", "s:1M"]);
+        let pid = Pid::from_raw(mount.stats().pid as i32).unwrap();
+        // Those that were at it when the daemon was stopped end too.
+        let point = mount.point();
+        let looks = |arguments: &[&str]| {
+            let words = arguments.iter().map(|word| word.replace('@', point.to_str().unwrap()));
+            let mut command = program();
+            command.args(words);
+            std::thread::spawn(move || finish(&mut command))
+        };
+        let early = [looks(&["stat", "@", "--interval", "0.05"]), looks(&["trace", "@"])];
+        wait_until(|| mount.stats().files.is_empty() && early.iter().all(|look| !look.is_finished()));
+        std::thread::sleep(Duration::from_millis(200));
+        kill_process(pid, Signal::STOP).unwrap();
+        let began = Instant::now();
+        let asked: Vec<_> = early.into_iter().chain(COMMANDS.iter().map(|words| looks(words))).collect();
+        let answers: Vec<_> = asked.into_iter().map(|look| look.join().unwrap()).collect();
+        let took = began.elapsed();
+        kill_process(pid, Signal::CONT).unwrap();
+        let told = format!("pid {}) is stopped", pid.as_raw_nonzero());
+        for answer in &answers {
+            let line = complaint(answer);
+            assert!(answer.status.code() == Some(1) && line.contains(&told), "{transport}: {answer:?}");
+        }
+        assert!(took < Duration::from_secs(30), "{took:?}");
+        let listed = finish(program().args(["stat", "--json"]).arg(mount.point()));
+        assert!(listed.status.success(), "{}", complaint(&listed));
+    }
+}

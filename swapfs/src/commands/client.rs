@@ -1,70 +1,101 @@
 //! Talking to a live mount through its control files.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use swapfs::accounting::Snapshot;
 
-/// The longest answer that is shown of a command that failed.
-const LONGEST_COMPLAINT: usize = 4096;
+use super::messenger::{Answer, Errand, Messenger};
 
-/// The text of `.swapfs/stats.json`.
-pub fn stats_text(mountpoint: &Path) -> anyhow::Result<String> {
-    let path = mountpoint.join(".swapfs/stats.json");
-    std::fs::read_to_string(&path).map_err(|error| explain(mountpoint, &path, error))
+/// A mount that is asked, by a messenger: one that does not answer keeps no command from ending.
+#[derive(Debug)]
+pub struct Mount {
+    point: PathBuf,
+    messenger: Messenger,
 }
 
-/// All counts, now.
-pub fn stats(mountpoint: &Path) -> anyhow::Result<Snapshot> {
-    parse_stats(mountpoint, &stats_text(mountpoint)?)
-}
+/// A control file that is held open, to be read again and again.
+#[derive(Debug)]
+pub struct Followed(Mount);
 
-/// Reads the text of `.swapfs/stats.json`.
-pub fn parse_stats(mountpoint: &Path, text: &str) -> anyhow::Result<Snapshot> {
-    serde_json::from_str(text).with_context(|| {
-        format!("{} is served by another version of swapfs; use that one's `stat`", mountpoint.display())
-    })
-}
+impl Mount {
+    /// The mount at `point`, which is not looked at yet.
+    pub fn at(point: &Path) -> anyhow::Result<Self> {
+        Ok(Mount { point: point.to_owned(), messenger: Messenger::start(point)? })
+    }
 
-/// Opens a control file for reading.
-pub fn open(mountpoint: &Path, name: &str) -> anyhow::Result<File> {
-    let path = mountpoint.join(".swapfs").join(name);
-    File::open(&path).map_err(|error| explain(mountpoint, &path, error))
-}
+    /// The text of `.swapfs/stats.json`.
+    pub fn stats_text(&mut self) -> anyhow::Result<String> {
+        self.read("stats.json")
+    }
 
-/// Has the mount do a command; returns its answer.
-pub fn command(mountpoint: &Path, line: &str) -> anyhow::Result<String> {
-    exchange(mountpoint, "command", line)
-}
+    /// All counts, now.
+    pub fn stats(&mut self) -> anyhow::Result<Snapshot> {
+        let text = self.stats_text()?;
+        self.parse_stats(&text)
+    }
 
-/// Writes `text` to a control file; returns its answer.
-pub fn exchange(mountpoint: &Path, name: &str, text: &str) -> anyhow::Result<String> {
-    // Tells a dead mount from none.
-    stats_text(mountpoint)?;
-    let path = mountpoint.join(".swapfs").join(name);
-    let opened = OpenOptions::new().read(true).write(true).open(&path);
-    let mut file = opened.map_err(|error| explain(mountpoint, &path, error))?;
-    if let Err(error) = file.write_all(text.as_bytes()) {
-        let mut buffer = [0; LONGEST_COMPLAINT];
-        let bytes = file.read_at(&mut buffer, 0).unwrap_or(0);
-        match String::from_utf8_lossy(&buffer[..bytes]).trim() {
-            "" => return Err(explain(mountpoint, &path, error)),
-            complaint => bail!("{complaint}"),
+    /// Reads the text of `.swapfs/stats.json`.
+    pub fn parse_stats(&self, text: &str) -> anyhow::Result<Snapshot> {
+        serde_json::from_str(text).with_context(|| {
+            format!("{} is served by another version of swapfs; use that one's `stat`", self.point.display())
+        })
+    }
+
+    /// The text of a control file.
+    pub fn read(&mut self, name: &str) -> anyhow::Result<String> {
+        let answer = self.send(Errand::Read, name, "")?;
+        self.text(answer, name)
+    }
+
+    /// Opens a control file for reading.
+    pub fn follow(mut self, name: &str) -> anyhow::Result<Followed> {
+        let answer = self.send(Errand::Open, name, "")?;
+        self.text(answer, name)?;
+        Ok(Followed(self))
+    }
+
+    /// Has the mount do a command; returns its answer.
+    pub fn command(&mut self, line: &str) -> anyhow::Result<String> {
+        self.exchange("command", line)
+    }
+
+    /// Writes `text` to a control file; returns its answer.
+    pub fn exchange(&mut self, name: &str, text: &str) -> anyhow::Result<String> {
+        // Tells a dead mount from none.
+        self.stats_text()?;
+        let answer = self.send(Errand::Exchange, name, text)?;
+        let complaint = String::from_utf8_lossy(&answer.bytes).trim().to_owned();
+        if answer.errno != 0 && !complaint.is_empty() {
+            bail!("{complaint}");
+        }
+        self.text(answer, name)
+    }
+
+    fn send(&mut self, errand: Errand, name: &str, text: &str) -> anyhow::Result<Answer> {
+        let path = self.path(name);
+        Ok(self.messenger.send(errand, &path, text.as_bytes())?)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.point.join(".swapfs").join(name)
+    }
+
+    fn text(&self, answer: Answer, name: &str) -> anyhow::Result<String> {
+        match answer.errno {
+            0 => String::from_utf8(answer.bytes)
+                .with_context(|| format!("{} is not UTF-8", self.path(name).display())),
+            errno => Err(explain(&self.point, &self.path(name), io::Error::from_raw_os_error(errno))),
         }
     }
-    read_answer(&file).with_context(|| format!("cannot read the answer from {}", path.display()))
 }
 
-fn read_answer(file: &File) -> io::Result<String> {
-    let (mut answer, mut buffer) = (vec![], vec![0; 1 << 20]);
-    loop {
-        match file.read_at(&mut buffer, answer.len() as u64)? {
-            0 => return String::from_utf8(answer).map_err(io::Error::other),
-            bytes => answer.extend_from_slice(&buffer[..bytes]),
-        }
+impl Followed {
+    /// What there is now; nothing is not the end.
+    pub fn next(&mut self) -> anyhow::Result<io::Result<Vec<u8>>> {
+        let Answer { errno, bytes } = self.0.send(Errand::Next, "", "")?;
+        Ok(if errno == 0 { Ok(bytes) } else { Err(io::Error::from_raw_os_error(errno)) })
     }
 }
 

@@ -42,7 +42,7 @@ fn heat(arguments: &HeatmapArguments, cells: usize) -> anyhow::Result<Heat> {
     // Also as a path that the shell has completed.
     let below = Path::new(&arguments.file).strip_prefix(&arguments.mountpoint);
     let file = below.map_or(arguments.file.as_str(), |path| path.to_str().unwrap_or(&arguments.file));
-    let answer = client::command(&arguments.mountpoint, &format!("heat {cells} {file}"))?;
+    let answer = client::Mount::at(&arguments.mountpoint)?.command(&format!("heat {cells} {file}"))?;
     serde_json::from_str(&answer).context("the mount is served by another version of swapfs")
 }
 

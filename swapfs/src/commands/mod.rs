@@ -3,6 +3,7 @@
 mod client;
 pub mod generate;
 pub mod heatmap;
+pub mod messenger;
 pub mod mount;
 pub mod stat;
 pub mod swap;

@@ -8,7 +8,7 @@ use clap::Args;
 use swapfs::accounting::Snapshot;
 use swapfs::table::{Selection, distributions, rates, totals};
 
-use super::client::{self, Reader, print};
+use super::client::{Mount, Reader, print};
 use crate::arguments::interval::interval;
 
 /// `swapfs stat`.
@@ -41,12 +41,13 @@ pub struct StatArguments {
 
 /// Shows the counts once, or again and again.
 pub fn run(arguments: &StatArguments) -> anyhow::Result<()> {
+    let mut mount = Mount::at(&arguments.mountpoint)?;
     if arguments.reset {
-        return client::command(&arguments.mountpoint, "reset").map(drop);
+        return mount.command("reset").map(drop);
     }
     let selection = Selection(arguments.files.clone());
-    let (mut text, mut taken) = (client::stats_text(&arguments.mountpoint)?, Instant::now());
-    let mut snapshot = client::parse_stats(&arguments.mountpoint, &text)?;
+    let (mut text, mut taken) = (mount.stats_text()?, Instant::now());
+    let mut snapshot = mount.parse_stats(&text)?;
     check_selection(&snapshot, &selection)?;
     if let Some(path) = &arguments.since {
         snapshot = snapshot.since(&saved(path, &snapshot)?);
@@ -63,8 +64,8 @@ pub fn run(arguments: &StatArguments) -> anyhow::Result<()> {
     let Some(interval) = arguments.interval else { return Ok(()) };
     for _ in 1..arguments.count.unwrap_or(u64::MAX) {
         std::thread::sleep(interval);
-        text = client::stats_text(&arguments.mountpoint)?;
-        let (now, next) = (Instant::now(), client::parse_stats(&arguments.mountpoint, &text)?);
+        text = mount.stats_text()?;
+        let (now, next) = (Instant::now(), mount.parse_stats(&text)?);
         let shown = match arguments.json {
             true => json(&text, &next, &selection),
             false => format!("\n{}", rates(&snapshot, &next, now - taken, &selection)),

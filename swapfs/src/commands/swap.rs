@@ -49,16 +49,16 @@ struct Sized {
 pub fn run(arguments: &SwapArguments) -> anyhow::Result<()> {
     match &arguments.verb {
         SwapVerb::Add(Sized { mountpoint, name, size }) => {
-            client::command(mountpoint, &format!("swap add {name} {size}")).map(drop)
+            client::Mount::at(mountpoint)?.command(&format!("swap add {name} {size}")).map(drop)
         }
         SwapVerb::Resize(Sized { mountpoint, name, size }) => {
-            client::command(mountpoint, &format!("swap resize {name} {size}")).map(drop)
+            client::Mount::at(mountpoint)?.command(&format!("swap resize {name} {size}")).map(drop)
         }
         SwapVerb::Remove { mountpoint, name } => {
-            client::command(mountpoint, &format!("swap remove {name}")).map(drop)
+            client::Mount::at(mountpoint)?.command(&format!("swap remove {name}")).map(drop)
         }
         SwapVerb::List { mountpoint } => {
-            client::print(&show_text(&client::command(mountpoint, "swap list")?)).map(drop)
+            client::print(&show_text(&client::Mount::at(mountpoint)?.command("swap list")?)).map(drop)
         }
     }
 }

@@ -74,7 +74,6 @@ pub fn fault(arguments: &FaultArguments) -> anyhow::Result<()> {
 }
 
 fn exchange(arguments: &RuleArguments, file: &str) -> anyhow::Result<()> {
-    let point = &arguments.mountpoint;
     let text = match &arguments.file {
         Some(path) => {
             Some(std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?)
@@ -84,11 +83,12 @@ fn exchange(arguments: &RuleArguments, file: &str) -> anyhow::Result<()> {
         None => Some(arguments.set.join("\n") + "\n"),
     };
     let is_changed = text.is_some();
+    let mut mount = client::Mount::at(&arguments.mountpoint)?;
     let rules = match text {
         // An empty write would never reach the mount.
-        Some(text) if text.is_empty() => client::exchange(point, file, "# none\n")?,
-        Some(text) => client::exchange(point, file, &text)?,
-        None => std::io::read_to_string(client::open(point, file)?)?,
+        Some(text) if text.is_empty() => mount.exchange(file, "# none\n")?,
+        Some(text) => mount.exchange(file, &text)?,
+        None => mount.read(file)?,
     };
     if arguments.json {
         let lines: Vec<&str> = rules.lines().collect();
@@ -97,7 +97,7 @@ fn exchange(arguments: &RuleArguments, file: &str) -> anyhow::Result<()> {
         client::print(&show_text(&rules))?;
     }
     if is_changed {
-        for doubt in client::command(point, &format!("doubts {file}"))?.lines() {
+        for doubt in mount.command(&format!("doubts {file}"))?.lines() {
             eprintln!("swapfs: {}", show_text(doubt));
         }
     }

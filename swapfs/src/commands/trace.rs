@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,14 +12,12 @@ use clap::{Args, ValueEnum};
 use swapfs::process::EndSignals;
 use swapfs::trace::{Exporter, Format};
 
-use super::client;
+use super::client::{Followed, Mount};
 use crate::arguments::interval::interval;
 
 /// How long to wait when there is nothing to read: a ring holds what a busy mount does in that time many
 /// times over.
 const PAUSE: Duration = Duration::from_millis(5);
-/// What is read at once.
-const BATCH_BYTES: usize = 1 << 20;
 
 /// `swapfs trace`.
 #[derive(Debug, Args)]
@@ -55,12 +52,15 @@ pub enum FormatName {
 /// Records until told to end.
 pub fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
     let ended = on_signal()?;
-    let trace = client::open(&arguments.mountpoint, "trace")?;
+    let mut trace = Mount::at(&arguments.mountpoint)?.follow("trace")?;
     let mountpoint = arguments.mountpoint.canonicalize().unwrap_or_else(|_| arguments.mountpoint.clone());
     let mut exporter = Exporter::new(output(arguments)?, format(arguments.format), mountpoint)?;
     eprintln!("swapfs: recording; Ctrl-C ends it");
-    match record(arguments, &trace, &mut exporter, &ended) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+    let recorded = record(arguments, &mut trace, &mut exporter, &ended);
+    // What came before a failure is kept.
+    let finished = exporter.finish();
+    match recorded.and_then(|()| Ok(finished?)) {
+        Err(error) if is_broken_pipe(&error) => return Ok(()),
         done => done.context("recording ended early")?,
     }
     let (requests, dropped, left_out) = (exporter.requests(), exporter.dropped(), exporter.left_out());
@@ -77,33 +77,37 @@ pub fn run(arguments: &TraceArguments) -> anyhow::Result<()> {
 
 fn record(
     arguments: &TraceArguments,
-    trace: &File,
+    trace: &mut Followed,
     exporter: &mut Exporter<Box<dyn Write>>,
     ended: &AtomicBool,
-) -> io::Result<()> {
+) -> anyhow::Result<()> {
     let deadline = arguments.seconds.map(|time| Instant::now() + time);
-    let (mut buffer, mut partial) = (vec![0; BATCH_BYTES], Vec::new());
+    let mut partial = Vec::new();
     loop {
         // Asked for before reading, so that all that was answered until then is read.
         let last =
             ended.load(Ordering::Relaxed) || deadline.is_some_and(|deadline| Instant::now() >= deadline);
-        match trace.read_at(&mut buffer, 0) {
-            Ok(0) if last => break,
-            Ok(0) => std::thread::sleep(PAUSE),
+        match trace.next()? {
+            Ok(bytes) if bytes.is_empty() && last => break,
+            Ok(bytes) if bytes.is_empty() => std::thread::sleep(PAUSE),
             Ok(bytes) => {
-                take_lines(&mut partial, &buffer[..bytes], exporter)?;
+                take_lines(&mut partial, &bytes, exporter)?;
                 if arguments.follow {
                     exporter.flush()?;
                 }
             }
             Err(error) if is_gone(&error) => break,
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
         if last && deadline.is_none_or(|deadline| Instant::now() > deadline + Duration::from_secs(1)) {
             break;
         }
     }
-    exporter.finish()
+    Ok(())
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Hands on whole lines, and keeps the beginning of the next.

@@ -22,6 +22,7 @@ use fuser::{Config, Session, SessionACL};
 pub use crate::store::{Encryption, PageCache, StoreOptions, StorePlace};
 pub use flag::MountFlag;
 pub use place::{Found, PlaceError, resolve};
+pub use stopped::{DaemonState, daemon_of};
 pub use transport::{Transport, TransportError, Way, offered};
 pub use unmount::{GRACE, Unmounted, unmount};
 

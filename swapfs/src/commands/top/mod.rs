@@ -28,16 +28,22 @@ pub struct TopArguments {
 
 /// Shows the screen until `q`.
 pub fn run(arguments: &TopArguments) -> anyhow::Result<()> {
-    let first = client::stats(&arguments.mountpoint)?;
+    let mut mount = client::Mount::at(&arguments.mountpoint)?;
+    let first = mount.stats()?;
     let mut screen = Screen::new(first);
     let mut terminal =
         ratatui::try_init().context("`swapfs top` needs a terminal; use `swapfs stat --interval 1`")?;
-    let shown = show(arguments, &mut terminal, &mut screen);
+    let shown = show(arguments, &mut mount, &mut terminal, &mut screen);
     ratatui::restore();
     shown
 }
 
-fn show(arguments: &TopArguments, terminal: &mut DefaultTerminal, screen: &mut Screen) -> anyhow::Result<()> {
+fn show(
+    arguments: &TopArguments,
+    mount: &mut client::Mount,
+    terminal: &mut DefaultTerminal,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
     let mut looked = Instant::now();
     loop {
         terminal.draw(|frame| draw::draw(frame, screen))?;
@@ -50,18 +56,18 @@ fn show(arguments: &TopArguments, terminal: &mut DefaultTerminal, screen: &mut S
             press(screen, &event);
         }
         if looked.elapsed() >= arguments.interval {
-            let stats = client::stats(&arguments.mountpoint)?;
+            let stats = mount.stats()?;
             screen.take(stats, looked.elapsed());
             looked = Instant::now();
-            look_at_heat(arguments, screen);
+            look_at_heat(mount, screen);
         }
     }
 }
 
 /// A mount that another user owns shows no heat.
-fn look_at_heat(arguments: &TopArguments, screen: &mut Screen) {
+fn look_at_heat(mount: &mut client::Mount, screen: &mut Screen) {
     for path in screen.paths_in_sight() {
-        let answer = client::command(&arguments.mountpoint, &format!("heat {HEAT_CELLS} {path}"));
+        let answer = mount.command(&format!("heat {HEAT_CELLS} {path}"));
         let heat = answer.ok().and_then(|text| serde_json::from_str::<Heat>(&text).ok());
         if let Some(heat) = heat {
             screen.take_heat(heat);
