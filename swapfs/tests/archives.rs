@@ -248,6 +248,46 @@ fn archives_that_cannot_be_shown_are_refused_in_one_line() {
     refused(&fs::read(&archive).unwrap(), "climbs.tar", "`../near` at byte 0 climbs out");
 }
 
+/// GNU tar is the measure of an archive that holds what cannot be.
+#[test]
+fn what_gnu_tar_passes_over_is_left_out_with_a_line() {
+    const MAKE: &str = r#"
+import io, sys, tarfile
+with tarfile.open(sys.argv[1], "w") as archive:
+    def add(name, kind=tarfile.REGTYPE, link="", data=b""):
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname, member.size, member.mode = kind, link, len(data), 0o755
+        archive.addfile(member, io.BytesIO(data))
+    add("d", tarfile.DIRTYPE)
+    add("d/in", data=b"inside")
+    for name, target in [("itself", "itself"), ("nothing", "none"), ("early", "late"), ("folder", "d")]:
+        add(name, tarfile.LNKTYPE, target)
+    add("late", data=b"came")
+    for name, target in [("one", "other"), ("other", "one"), ("d", "late"), ("late", "late"), ("good", "late")]:
+        add(name, tarfile.LNKTYPE, target)
+    add("late/below", data=b"nowhere")
+    add("last", data=b"the rest")
+"#;
+    if !can_mount() {
+        return;
+    }
+    let mount = Mount::scratch();
+    let archive = mount.scratch_path().join("archive");
+    run(Command::new("python3").arg("-c").arg(MAKE).arg(&archive));
+    let unpacked = finish(Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(mount.source()));
+    assert_eq!(unpacked.status.code(), Some(2), "{}", complaint(&unpacked));
+    let said = complaint(&mount.try_start(&["--image", "it=@/archive"]));
+    assert!(said.contains("8 of its members left out") && said.contains("`itself`"), "{said}");
+    names(&mount.source()).iter().for_each(|name| {
+        let (theirs, ours) = (mount.source().join(name), mount.at("images/it").join(name));
+        let (theirs, ours) = (theirs.symlink_metadata().unwrap(), ours.symlink_metadata().unwrap());
+        assert_eq!((theirs.nlink(), theirs.is_dir()), (ours.nlink(), ours.is_dir()), "{name:?}");
+    });
+    assert_eq!(names(&mount.source()), names(&mount.at("images/it")));
+    assert_eq!(fs::read(mount.at("images/it/last")).unwrap(), b"the rest");
+    assert_eq!(fs::read(mount.at("images/it/d/in")).unwrap(), b"inside");
+}
+
 #[test]
 fn an_archive_that_changes_is_an_error_and_never_other_bytes() {
     let make = |mount: &Mount| {

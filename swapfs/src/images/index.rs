@@ -31,9 +31,12 @@ pub enum IndexError {
     /// Its path or a name in it.
     #[error("has a name that is too long or holds a zero byte")]
     Name,
-    /// Below a file or a symlink.
+    /// Below a file.
     #[error("lies below something that is not a directory")]
     NotADirectory,
+    /// Below a symlink, which may lead anywhere.
+    #[error("lies below a symlink")]
+    BelowSymlink,
     /// A directory with names in it would be replaced by something else.
     #[error("stands in the place of a directory that is not empty")]
     NotEmpty,
@@ -149,9 +152,10 @@ impl<L: Leaf> Index<L> {
     /// Gives the file at `target` one more name.
     ///
     /// # Errors
-    /// [`IndexError::NoTarget`] if it is a directory or nothing.
+    /// [`IndexError::NoTarget`] if it is a directory or nothing, or cannot be a name in this tree.
     pub fn link(&mut self, path: &[u8], target: &[u8]) -> Result<(), IndexError> {
-        let node = names(target)?.iter().try_fold(TOP, |at, name| self.child(at, name).ok().flatten());
+        let target = names(target).map_err(|_| IndexError::NoTarget)?;
+        let node = target.iter().try_fold(TOP, |at, name| self.child(at, name).ok().flatten());
         let node = node.filter(|node| !self.is_directory(*node)).ok_or(IndexError::NoTarget)?;
         let mut names = names(path)?;
         let last = names.pop().ok_or(IndexError::NotEmpty)?;
@@ -295,6 +299,7 @@ impl<L: Leaf> Index<L> {
     fn child(&self, parent: NodeIndex, name: impl AsRef<OsStr>) -> Result<Option<NodeIndex>, IndexError> {
         match &self.nodes[parent.0].body {
             Body::Directory(children) => Ok(children.get(name.as_ref()).copied()),
+            Body::Symlink(_) => Err(IndexError::BelowSymlink),
             _ => Err(IndexError::NotADirectory),
         }
     }
@@ -313,7 +318,11 @@ impl<L: Leaf> Index<L> {
                 }
             };
         }
-        if self.is_directory(at) { Ok(at) } else { Err(IndexError::NotADirectory) }
+        match &self.nodes[at.0].body {
+            Body::Directory(_) => Ok(at),
+            Body::Symlink(_) => Err(IndexError::BelowSymlink),
+            _ => Err(IndexError::NotADirectory),
+        }
     }
 
     fn add(&mut self, meta: Meta, body: Body<L>) -> Result<NodeIndex, IndexError> {

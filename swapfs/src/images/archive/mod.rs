@@ -6,6 +6,7 @@
 
 mod error;
 mod medium;
+mod prints;
 mod squashfs;
 mod tar;
 mod unserved;
@@ -33,11 +34,19 @@ pub(super) fn open_archive(path: &Path) -> Result<Option<Box<dyn Tree>>, Archive
     let mut start = [0; 512];
     let known = usize::try_from(medium.size_bytes()).unwrap_or(512).min(512);
     medium.read_exact_at(&mut start[..known], 0)?;
-    if squashfs::is_squashfs(&start) {
+    let (is_squashfs, is_tar) = (squashfs::is_squashfs(&start), tar::is_tar(&start));
+    if is_squashfs || is_tar {
+        prints::take(&medium);
+    }
+    if is_squashfs {
         return Ok(Some(Box::new(SquashfsTree::open(medium)?)));
     }
-    if tar::is_tar(&start) {
-        return Ok(Some(Box::new(TarTree::open(medium)?)));
+    if is_tar {
+        let tree = TarTree::open(medium)?;
+        if let Some(left_out) = tree.left_out() {
+            tracing::warn!("image source {}: {left_out}", printable(path.as_os_str().as_bytes()));
+        }
+        return Ok(Some(Box::new(tree)));
     }
     match unserved::compression(&start) {
         Some(tool) if is_called_tar(path) || unserved::holds_tar(tool, path) => {

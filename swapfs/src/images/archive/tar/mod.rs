@@ -7,6 +7,7 @@
 
 mod extents;
 mod field;
+mod left_out;
 mod member;
 mod pax;
 mod sparse;
@@ -28,13 +29,17 @@ use crate::images::index::{Body, Index, IndexError, Meta, NodeIndex};
 use crate::images::tree::{ImageBytes, Listed, OpenImage, Seen, Space, Tree, Xattrs};
 use crate::store::Whence;
 use extents::Extents;
+use left_out::LeftOut;
 use member::{Member, Members, What};
 
 pub(super) use member::is_tar;
 
 /// The files of a tar archive.
 #[derive(Debug)]
-pub struct TarTree(Arc<Contents>);
+pub struct TarTree {
+    contents: Arc<Contents>,
+    left_out: LeftOut,
+}
 
 #[derive(Debug)]
 struct Contents {
@@ -43,7 +48,8 @@ struct Contents {
 }
 
 impl TarTree {
-    /// Reads all headers of the archive on `medium`.
+    /// Reads all headers of the archive on `medium`. A member that GNU tar would complain of and pass over
+    /// is left out.
     ///
     /// # Errors
     /// [`ArchiveError`] for the first thing that is wrong.
@@ -51,11 +57,21 @@ impl TarTree {
         let top = Meta { permissions: 0o755, uid: 0, gid: 0, modified: (0, 0), xattrs: Xattrs::new() };
         let mut index = Index::new(top);
         let mut members = Members::new(&*medium);
+        let mut left_out = LeftOut::default();
         while let Some(member) = members.next()? {
             let (name, at) = (printable(&member.path), member.at);
-            take_in(&mut index, member).map_err(|why| ArchiveError::Member { name, at, why })?;
+            match take_in(&mut index, member) {
+                Ok(()) => {}
+                Err(why) if left_out::is_passed_over(why) => left_out.note(&name, at, why),
+                Err(why) => return Err(ArchiveError::Member { name, at, why }),
+            }
         }
-        Ok(TarTree(Arc::new(Contents { medium, index })))
+        Ok(TarTree { contents: Arc::new(Contents { medium, index }), left_out })
+    }
+
+    /// What of the archive is not shown, in a line; nothing where all of it is.
+    pub fn left_out(&self) -> Option<String> {
+        self.left_out.line()
     }
 }
 
@@ -77,39 +93,39 @@ fn take_in(index: &mut Index<Extents>, member: Member) -> Result<(), IndexError>
 
 impl Tree for TarTree {
     fn look(&self, path: &Path) -> Result<Seen, FsError> {
-        self.0.index.look(path)
+        self.contents.index.look(path)
     }
 
     fn open(&self, path: &Path, identity: Identity) -> Result<OpenImage, FsError> {
-        let node = self.0.index.find(path)?;
-        let seen = self.0.index.seen(node);
-        self.0.index.leaf(node)?;
+        let node = self.contents.index.find(path)?;
+        let seen = self.contents.index.seen(node);
+        self.contents.index.leaf(node)?;
         if seen.identity != identity {
             return Err(FsError::Stale);
         }
-        Ok(OpenImage::new(seen, OpenMember { contents: self.0.clone(), node }))
+        Ok(OpenImage::new(seen, OpenMember { contents: self.contents.clone(), node }))
     }
 
     fn read_link(&self, path: &Path, _identity: Identity) -> Result<PathBuf, FsError> {
-        self.0.index.read_link(path)
+        self.contents.index.read_link(path)
     }
 
     fn list(&self, path: &Path) -> Result<Vec<Listed>, FsError> {
-        self.0.index.list(path)
+        self.contents.index.list(path)
     }
 
     fn xattrs(&self, path: &Path, identity: Identity) -> Result<Xattrs, FsError> {
-        let node = self.0.index.find(path)?;
-        if self.0.index.seen(node).identity == identity {
-            Ok(self.0.index.xattrs(node))
+        let node = self.contents.index.find(path)?;
+        if self.contents.index.seen(node).identity == identity {
+            Ok(self.contents.index.xattrs(node))
         } else {
             Err(FsError::Stale)
         }
     }
 
     fn space(&self) -> Result<Space, FsError> {
-        let files = self.0.index.names() as u64;
-        Ok(Space { total_bytes: self.0.medium.size_bytes(), free_bytes: 0, files })
+        let files = self.contents.index.names() as u64;
+        Ok(Space { total_bytes: self.contents.medium.size_bytes(), free_bytes: 0, files })
     }
 
     fn ttl(&self, _kind: FileKind) -> Duration {
