@@ -124,16 +124,17 @@ fn an_archive_whose_times_are_set_is_read_on() {
     };
     with_mount(&["--image", "it=@/a", "--strict"], prepare, |mount| {
         let archive = mount.scratch_path().join("a");
-        for time in ["now", "2001-01-01", "now"] {
+        for option in ["-a", "-m", "-am"].into_iter().cycle().take(9) {
+            let time = if option == "-a" { "now" } else { "2001-01-01" };
             assert!(
                 std::process::Command::new("touch")
-                    .args(["-d", time])
+                    .args([option, "-d", time])
                     .arg(&archive)
                     .status()
                     .unwrap()
                     .success()
             );
-            assert_eq!(fs::read(mount.at("images/it/f")).unwrap(), vec![3; 100_000], "{time}");
+            assert_eq!(fs::read(mount.at("images/it/f")).unwrap(), vec![3; 100_000], "{option}");
         }
         fs::File::options().write(true).open(&archive).unwrap().write_all_at(b"x", 600).unwrap();
         assert_eq!(errno(fs::read(mount.at("images/it/f"))), ESTALE);

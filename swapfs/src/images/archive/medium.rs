@@ -11,6 +11,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
 use rustix::fs::{AtFlags, StatxFlags};
 use rustix::io::Errno;
 
+use super::prints::{CHUNK_BYTES, Prints};
 use crate::images::directory::read_up_to;
 
 /// Where an archive's bytes are. Called from several threads at once.
@@ -25,10 +26,10 @@ pub trait Medium: Send + Sync + std::fmt::Debug {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
 }
 
-/// An archive that is a file of the host, held open. As long as it is not written to, it gives the bytes of
-/// the moment when it was opened, also when its name is gone; once it was written to, `ESTALE`. Its times may
-/// be set to anything (`touch`): the contents are the same. (A new time of change alone, `touch -m`, is told
-/// by the kernel as a write is, and counts as one.)
+/// An archive that is a file of the host, held open. It gives the bytes of the moment when it was opened, also
+/// when its name is gone, or `ESTALE` where it was written to. Its times may be set to anything (`touch`): the
+/// contents are the same. A new time of change alone (`touch -m`) is told by the kernel as a write is; from
+/// then on each read is checked against what the bytes were, as far as that is known ([`Prints`]).
 #[derive(Debug)]
 pub struct HostArchive {
     file: File,
@@ -36,8 +37,9 @@ pub struct HostArchive {
     /// Held for a look only.
     known: Mutex<Known>,
     /// Tells a new time of change that was set from one that a write brought; where there is none, every new
-    /// time counts as a write.
+    /// time may be of a write.
     watch: Option<OwnedFd>,
+    prints: Prints,
 }
 
 /// What is known of the contents by now.
@@ -45,7 +47,8 @@ pub struct HostArchive {
 struct Known {
     /// A state in which they are those that were opened.
     same: State,
-    was_written: bool,
+    /// Whether it may have been written to since.
+    in_doubt: bool,
 }
 
 /// What inotify(7) has told since the last look.
@@ -74,21 +77,43 @@ impl HostArchive {
         // Before the look, so that nothing falls between them.
         let watch = watch(&file).inspect_err(|error| tracing::debug!("archive is not watched: {error}")).ok();
         let same = State::of(&file)?;
-        let known = Mutex::new(Known { same, was_written: false });
-        Ok(HostArchive { file, size_bytes: same.size_bytes, known, watch })
+        let known = Mutex::new(Known { same, in_doubt: false });
+        Ok(HostArchive { file, size_bytes: same.size_bytes, known, watch, prints: Prints::default() })
     }
 
-    /// Whether the file that is in the state `now` still has the contents that were opened.
+    /// Takes note of what the next bytes are. Whether more may follow.
+    pub(super) fn take_print(&self) -> bool {
+        let is_unchanged = || State::of(&self.file).is_ok_and(|now| self.is_unchanged(now));
+        self.prints.take_next(&self.file, self.size_bytes, is_unchanged)
+    }
+
+    /// Fills `buffer` from `offset` with bytes that are known to be those that were opened.
+    fn read_checked(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let end = offset.checked_add(buffer.len() as u64).filter(|end| *end <= self.size_bytes);
+        let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let mut at = offset;
+        while at < end {
+            let (index, inside) = (at / CHUNK_BYTES, (at % CHUNK_BYTES) as usize);
+            let chunk = self.prints.read(&self.file, index, self.size_bytes)?.ok_or(Errno::STALE)?;
+            let bytes = chunk.get(inside..).filter(|bytes| !bytes.is_empty()).ok_or(Errno::STALE)?;
+            let len = bytes.len().min((end - at) as usize);
+            buffer[(at - offset) as usize..][..len].copy_from_slice(&bytes[..len]);
+            at += len as u64;
+        }
+        Ok(())
+    }
+
+    /// Whether the file that is in the state `now` is known to have the contents that were opened.
     fn is_unchanged(&self, now: State) -> bool {
         let began = Instant::now();
         loop {
             let mut known = self.known.lock();
-            if known.was_written || now == known.same {
-                return !known.was_written;
+            if known.in_doubt || now == known.same {
+                return !known.in_doubt;
             }
             let told = self.watch.as_ref().map(told).unwrap_or_default();
-            known.was_written = told.written || now.size_bytes != self.size_bytes;
-            if told.attributes_set && !known.was_written {
+            known.in_doubt = told.written || now.size_bytes != self.size_bytes;
+            if told.attributes_set && !known.in_doubt {
                 known.same = now;
                 return true;
             }
@@ -133,11 +158,11 @@ impl Medium for HostArchive {
     }
 
     /// Looks at the file's state after reading, so bytes that were written before the read are never taken
-    /// for the old ones.
+    /// for the old ones. What is read again and checked is what is given.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         let filled = read_up_to(&self.file, buffer, offset)?;
         if !self.is_unchanged(State::of(&self.file)?) {
-            return Err(Errno::STALE.into());
+            return self.read_checked(buffer, offset);
         }
         if filled == buffer.len() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
@@ -188,6 +213,35 @@ mod tests {
         // That one is for good.
         set(UNIX_EPOCH + Duration::from_secs(77));
         assert_eq!(archive.read_exact_at(&mut buffer, 4).unwrap_err().raw_os_error(), Some(116));
+    }
+
+    #[test]
+    fn a_time_of_change_that_is_set_alone_changes_nothing_where_the_bytes_are_known() {
+        let len = (4 * CHUNK_BYTES + 100) as usize;
+        let bytes: Vec<u8> = (0..len as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let scratch = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(scratch.path(), &bytes).unwrap();
+        let archive = HostArchive::new(File::open(scratch.path()).unwrap()).unwrap();
+        // All chunks but the last have their numbers.
+        assert!((0..4).all(|_| archive.take_print()));
+        let writer = File::options().write(true).open(scratch.path()).unwrap();
+        writer.set_times(FileTimes::new().set_modified(UNIX_EPOCH)).unwrap();
+        let read = |offset: u64, len: usize| {
+            let mut buffer = vec![0; len];
+            archive.read_exact_at(&mut buffer, offset).map(|()| buffer)
+        };
+        let is_stale = |offset, len| read(offset, len).is_err_and(|error| error.raw_os_error() == Some(116));
+        let from = CHUNK_BYTES as usize - 5;
+        assert_eq!(read(CHUNK_BYTES - 5, 10).unwrap(), bytes[from..from + 10]);
+        assert_eq!(read(0, 4 * CHUNK_BYTES as usize).unwrap(), bytes[..4 * CHUNK_BYTES as usize]);
+        assert!(is_stale(4 * CHUNK_BYTES - 1, 2) && !archive.take_print());
+        assert_eq!(read(len as u64 - 1, 2).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        writer.write_all_at(&[!bytes[from]], from as u64).unwrap();
+        assert!(is_stale(0, 1) && read(CHUNK_BYTES, 1).unwrap() == [bytes[CHUNK_BYTES as usize]]);
+        writer.write_all_at(&[bytes[from]], from as u64).unwrap();
+        assert_eq!(read(0, 1).unwrap(), bytes[..1], "what was written back is what was there");
+        writer.set_len(CHUNK_BYTES + 7).unwrap();
+        assert!(is_stale(CHUNK_BYTES, 1) && is_stale(3 * CHUNK_BYTES, 1) && !is_stale(0, 1));
     }
 
     #[test]
