@@ -90,6 +90,7 @@ macro_rules! guest {
 }
 
 guest!(aborts);
+guest!(action_flags);
 guest!(advices);
 guest!(assorted);
 guest!(bad_pointers);
@@ -130,6 +131,7 @@ guest!(ping_pong);
 guest!(pipes_open);
 guest!(pthreads);
 guest!(processor_flags);
+guest!(punched_holes);
 guest!(random_access, ["8"]);
 guest!(records);
 guest!(remote_memory);
@@ -137,6 +139,7 @@ guest!(registers);
 guest!(reservations);
 guest!(run_data);
 guest!(sandboxes);
+guest!(segments);
 guest!(sent_faults);
 guest!(shared_buffers);
 guest!(shared_descriptors);

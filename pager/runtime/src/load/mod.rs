@@ -20,7 +20,7 @@ use crate::die;
 use crate::images::IMAGES;
 use crate::images::{self, Use};
 use crate::memory::map::{Request, map_anonymous, map_image};
-use crate::memory::{brk, prot_bits};
+use crate::memory::{brk, limits, prot_bits};
 use crate::process::exec;
 use crate::process::lookup::{self, Fitness};
 use crate::root;
@@ -100,7 +100,13 @@ fn load_interpreter(name: &[u8]) -> Loaded {
     if terminated.last() != Some(&0) {
         terminated.push(0);
     }
-    match file::open(&terminated, file::O_RDONLY | file::O_CLOEXEC) {
+    let open = || file::open(&terminated, file::O_RDONLY | file::O_CLOEXEC);
+    // The kernel's exec needs no descriptor for it, so the program may have used up its own.
+    let opened = match open() {
+        Err(Errno::EMFILE) => limits::with_descriptors(open),
+        other => other,
+    };
+    match opened {
         Ok(fd) => {
             let loaded = load_file(fd, name, Place::Interpreter);
             file::close(fd);

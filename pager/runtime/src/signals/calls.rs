@@ -24,7 +24,8 @@ pub fn sigaction(block: &'static Block, number: u64, new: u64, old: u64, size: u
     let before = match wanted {
         None => table.of(number),
         Some(action) => {
-            let action = Action { mask: action.mask.minus(SignalSet::UNBLOCKABLE), ..action };
+            let (flags, mask) = (action.flags & signal::SA_KNOWN, action.mask.minus(SignalSet::UNBLOCKABLE));
+            let action = Action { flags, mask, ..action };
             let before = table.replace(number, action);
             if !SignalSet::OURS.has(number) {
                 signal::action(number, Some(&kernel_side(&action)), None)?;

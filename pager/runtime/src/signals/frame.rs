@@ -14,7 +14,7 @@ use crate::sys::Errno;
 use crate::sys::signal::{
     self, Action, AltStack, FP_LEGACY_BYTES, FP_SW_BYTES, FP_XSTATE_MAGIC1, FP_XSTATE_MAGIC2,
 };
-use crate::sys::signal::{Frame, SIGSEGV, SigInfo, SignalSet, UContext};
+use crate::sys::signal::{Frame, SIGSEGV, SigInfo, SignalSet, UC_STRICT_RESTORE_SS, UContext};
 use crate::sys::task;
 use crate::thread::{BackedUp, Block, Trap};
 use crate::user;
@@ -222,6 +222,7 @@ fn enter(block: &'static Block, context: &mut UContext, number: u32, action: &Ac
     machine.rax = 0;
     machine.rsp = frame;
     machine.rip = action.handler;
+    machine.enter_64_bit_code();
     machine.eflags &= !(EFLAGS_DIRECTION | EFLAGS_RESUME | EFLAGS_TRAP);
     // A handler starts with fresh FPU state.
     machine.fpstate = 0;
@@ -270,6 +271,8 @@ fn restore(block: &'static Block, context: &mut UContext, at: u64) -> Result<(),
     context.machine = saved.machine;
     context.machine.fpstate = ours.machine.fpstate;
     context.machine.selectors = ours.machine.selectors;
+    context.machine.take_segments(&saved.machine);
+    context.flags = ours.flags & !UC_STRICT_RESTORE_SS | saved.flags & UC_STRICT_RESTORE_SS;
     context.machine.eflags = ours.machine.eflags & !EFLAGS_PROGRAM | saved.machine.eflags & EFLAGS_PROGRAM;
     restore_fp(&ours, &saved, context)?;
     block.own().alternate = saved.stack.checked().unwrap_or(block.own().alternate);

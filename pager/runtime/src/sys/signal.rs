@@ -25,6 +25,18 @@ pub const SA_ONSTACK: u64 = 0x0800_0000;
 pub const SA_RESTART: u64 = 0x1000_0000;
 pub const SA_NODEFER: u64 = 0x4000_0000;
 pub const SA_RESETHAND: u64 = 0x8000_0000;
+/// The flags that the kernel keeps of an action (`UAPI_SA_FLAGS`); SA_EXPOSE_TAGBITS is one of them. It
+/// clears the others, which is how a program finds out what there is.
+pub const SA_KNOWN: u64 = SA_NOCLDSTOP
+    | SA_NOCLDWAIT
+    | SA_SIGINFO
+    | SA_EXPOSE_TAGBITS
+    | SA_RESTORER
+    | SA_ONSTACK
+    | SA_RESTART
+    | SA_NODEFER
+    | SA_RESETHAND;
+const SA_EXPOSE_TAGBITS: u64 = 0x800;
 
 pub const SS_ONSTACK: i32 = 1;
 pub const SS_DISABLE: i32 = 2;
@@ -298,6 +310,30 @@ pub struct MachineContext {
     pub fpstate: u64,
     pub reserved: [u64; 8],
 }
+
+impl MachineContext {
+    /// Code and stack segment, in the lowest and the highest 16 bits of `selectors`.
+    const SEGMENTS: u64 = 0xffff_0000_0000_ffff;
+    const CODE: u64 = 0xffff;
+    /// The code segment of 64-bit programs.
+    const USER_CODE: u64 = 0x33;
+    /// User mode, in both segments.
+    const USER: u64 = 3 << 48 | 3;
+
+    /// Goes on in 64-bit code, as every handler does: 32-bit code may have been interrupted.
+    pub fn enter_64_bit_code(&mut self) {
+        self.selectors = self.selectors & !Self::CODE | Self::USER_CODE;
+    }
+
+    /// Goes on in the segments of `saved`, as sigreturn does; those for data stay.
+    pub fn take_segments(&mut self, saved: &MachineContext) {
+        self.selectors = self.selectors & !Self::SEGMENTS | saved.selectors & Self::SEGMENTS | Self::USER;
+    }
+}
+
+/// In `flags` of a frame: the stack segment is to be restored as it stands there. The kernel says it of
+/// frames of 64-bit code.
+pub const UC_STRICT_RESTORE_SS: u64 = 4;
 
 /// `struct ucontext`, the kernel's.
 #[repr(C)]
