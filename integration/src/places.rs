@@ -21,6 +21,7 @@ const USERFAULTFD: &str = "323";
 const PRCTL: &str = "157";
 const EXECVEAT: &str = "322";
 const MEMFD_CREATE: &str = "319";
+const CLONE3: &str = "435";
 /// mount, umount2, unshare, setns, bpf, perf_event_open, add_key, request_key, keyctl, init_module,
 /// kexec_load, reboot, pivot_root, chroot, ptrace.
 const PRIVILEGED: &str = "165,166,272,308,321,298,248,249,250,175,246,169,155,161,101";
@@ -141,6 +142,8 @@ pub fn all(filter: &Path) -> Vec<Place> {
         Place { name: "userfaultfd answers EPERM, the device may be opened", by: by_root },
         forbidden("prctl answers EPERM", EPERM, PRCTL),
         forbidden("execveat answers EPERM", EPERM, EXECVEAT),
+        forbidden("clone3 answers EPERM", EPERM, CLONE3),
+        forbidden("clone3 answers ENOSYS", ENOSYS, CLONE3),
         forbidden("memfd_create answers EPERM", EPERM, MEMFD_CREATE),
         forbidden("mount, unshare, setns, ptrace, bpf, keyctl and others answer EPERM", EPERM, PRIVILEGED),
         forbidden(

@@ -105,6 +105,22 @@ fn the_report_of_a_namespace_adds_up() {
     assert_eq!(report.number("resident_now_bytes"), 0, "and nothing of them");
 }
 
+/// The kernel gives it every process whose parent has ended; natively the program would be the one to reap.
+#[test]
+fn a_pager_that_is_the_first_process_reaps_orphans() {
+    let dead = "for orphan in 1 2 3 4 5; do (sleep 0.05 &); done; sleep 0.4; grep -l '^State:.Z' /proc/[0-9]*/status | wc -l; exit 5";
+    let scratch = Scratch::new("orphans");
+    let inside = ["-p", "-f", "--mount-proc"];
+    let run = Run::new("unshare").args(inside).arg(binaries::pager()).args(["run", "--stats", "none", "--"]);
+    let outcome = run.args(["sh", "-c", dead]).folder(scratch.path()).limit(LIMIT).outcome();
+    assert_eq!(
+        (outcome.end, outcome.stdout.as_slice()),
+        (End::Code(5), &b"0\n"[..]),
+        "{}",
+        outcome.complaint()
+    );
+}
+
 /// What sandboxes are made of.
 #[test]
 fn bubblewrap_works_inside_a_run() {

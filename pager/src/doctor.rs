@@ -205,6 +205,11 @@ const UNFORBID: &str = "a seccomp filter of this container or service forbids it
 const UNFORBID_EXECVEAT: &str = "a seccomp filter of this container or service forbids it: have its profile allow the system call execveat";
 const UNFORBID_PRCTL: &str = "an old kernel, or a seccomp filter of this container or service: have its profile allow the system call prctl with \
     PR_SET_SYSCALL_USER_DISPATCH (59)";
+const UNFORBID_THREADS: &str = "a seccomp filter of this container or service forbids it: have its profile allow the system call clone3, or answer ENOSYS \
+    instead of EPERM (a newer version of the container's runtime does)";
+/// Where there is a limit on threads.
+pub const NO_THREADS: &str =
+    "raise `ulimit -u`, or the limit on processes of this control group or container (pids.max)";
 /// The same where no filter is seen.
 const NO_USERFAULTFD: &str = "a kernel with CONFIG_USERFAULTFD whose security module does not forbid it is needed, or a /dev/userfaultfd that this user \
     may read and write";
@@ -274,8 +279,25 @@ fn userfaultfd_features(found: &Result<Userfault, NoUserfault>) -> Vec<Feature> 
     ]
 }
 
+/// The C library makes threads by clone3, and goes back to clone where that is ENOSYS, not where it is EPERM:
+/// a program of one thread runs in such a container, and `pager run` has more. In a child: with its first
+/// thread the C library takes a signal that the program may have inherited as ignored.
+fn threads() -> Feature {
+    let probed = sandbox::probe_apart(probe::thread);
+    let is_limit = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
+    let instead = if probed.as_ref().is_err_and(is_limit) { NO_THREADS } else { UNFORBID_THREADS };
+    Feature::new(
+        "threads",
+        Need::Required,
+        "`pager run` samples and records beside the program",
+        instead,
+        probed,
+    )
+}
+
 fn other_features() -> Vec<Feature> {
     vec![
+        threads(),
         Feature::new(
             "syscall_user_dispatch",
             Need::Required,

@@ -79,6 +79,11 @@ impl Keeper {
         }
     }
 
+    /// Its process, if there is one.
+    pub fn process(&self) -> Option<Pid> {
+        self.process
+    }
+
     /// Has it end. Processes that are left of the run go on.
     pub fn dismiss(&self) {
         if let Err(error) = self.lifeline.let_go(&self.hatch) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use pager_core::shared::FillMode;
 use thiserror::Error;
 
@@ -27,6 +28,7 @@ use crate::sampler::{self, Sampler};
 use crate::say;
 use crate::size::ByteSize;
 use crate::supervise::{Duties, Signals};
+use crate::sys::wait::reap_others;
 use crate::trace::recorder::{Recorder, Target};
 
 /// Why a run did not come to its end.
@@ -144,13 +146,21 @@ fn supervise(
     let recorder = record
         .map(|target| Recorder::start(running.control.clone(), &running.subject, target))
         .transpose()?;
-    let sampler = Sampler::start(running.control.clone(), bequests)?;
+    let sampler = Sampler::start(running.control.clone(), bequests).map_err(|error| {
+        io::Error::new(error.kind(), format!("no thread can be started: {error}; {}", doctor::NO_THREADS))
+    })?;
     let report =
         |exit| Report::new(&running.subject, &running.control, &sampler.residency(), started.elapsed(), exit);
     let duties = Duties {
         insider: |pid| pid == running.subject.pid || sampler::is_alive(&running.control, pid),
         report: || give(writer, &report(None), Occasion::Asked),
-        look_after: || keeper.look_after(),
+        look_after: || {
+            keeper.look_after();
+            if std::process::id() == 1 {
+                let own: Vec<Pid> = keeper.process().into_iter().chain([running.pid]).collect();
+                reap_others(&own);
+            }
+        },
         end_run: || {
             if let Err(error) = keeper::end(&running.control) {
                 say::line(format_args!("the run's processes cannot be looked for: {error}"));

@@ -21,6 +21,19 @@ pub fn probe<T>(ask: impl Fn() -> io::Result<T>) -> io::Result<T> {
     ask()
 }
 
+/// What comes of `attempt` in a child, where a seccomp filter is in force; elsewhere it is taken to work.
+///
+/// # Errors
+///
+/// What `attempt` says.
+pub fn probe_apart(attempt: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    match is_filtered() {
+        true => sys::trial::attempts(attempt)
+            .unwrap_or_else(|| Err(io::Error::new(io::ErrorKind::PermissionDenied, KILLS))),
+        false => Ok(()),
+    }
+}
+
 /// Whether a seccomp filter is in force for this process. Where `/proc` does not say, one may be.
 pub fn is_filtered() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

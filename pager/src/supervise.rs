@@ -8,30 +8,40 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, raise};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::unistd::Pid;
 
 use crate::ending::{Ending, GRACE, Origin, Verdict};
 use crate::outcome::Outcome;
 use crate::say;
-use crate::sys::disposition;
 use crate::sys::wait::{News, news};
+use crate::sys::{disposition, signal};
 
-/// Signals that go on to the program when a process sends them to us. Those that the terminal sends reach the
-/// program anyway, by its group.
-const FORWARDED: [Signal; 8] = [
-    Signal::SIGTERM,
-    Signal::SIGHUP,
-    Signal::SIGINT,
-    Signal::SIGQUIT,
-    Signal::SIGUSR2,
-    Signal::SIGWINCH,
-    Signal::SIGCONT,
-    Signal::SIGTSTP,
+/// Signals that go on to the program when a process sends them to us, as the first process of a container
+/// passes them on, and the real-time ones besides (systemd is told to end by one). Those that the terminal
+/// sends reach the program anyway, by its group.
+const FORWARDED: [i32; 12] = [
+    libc::SIGTERM,
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGUSR2,
+    libc::SIGWINCH,
+    libc::SIGCONT,
+    libc::SIGTSTP,
+    libc::SIGIO,
+    libc::SIGPWR,
+    libc::SIGURG,
+    libc::SIGSTKFLT,
 ];
+/// Signals of timers, which last through exec: what was set before `pager` was executed is the program's, and
+/// the kernel sends it to us.
+const TIMERS: [i32; 3] = [libc::SIGALRM, libc::SIGVTALRM, libc::SIGPROF];
 /// Signals that are ours to act on, or must not stop us while we write in the background.
-const OWN: [Signal; 4] = [Signal::SIGCHLD, Signal::SIGUSR1, Signal::SIGTTIN, Signal::SIGTTOU];
+const OWN: [i32; 4] = [libc::SIGCHLD, libc::SIGUSR1, libc::SIGTTIN, libc::SIGTTOU];
+/// `si_code` of a signal that came by sigqueue(3), with a value.
+const SI_QUEUE: i32 = -1;
 /// `si_code` of a signal that the kernel sent, such as the terminal's.
 const SI_KERNEL: i32 = 0x80;
 
@@ -62,7 +72,7 @@ enum Step {
     /// Somebody wants a report.
     Report,
     /// To be sent to the first process.
-    Forward(Signal),
+    Forward(i32),
     /// Meant for others.
     Nothing,
 }
@@ -75,7 +85,7 @@ impl Signals {
     ///
     /// What the kernel said.
     pub fn take_over() -> io::Result<Signals> {
-        let ours: SigSet = FORWARDED.into_iter().chain(OWN).collect();
+        let ours = signal::set(FORWARDED.into_iter().chain(TIMERS).chain(OWN).chain(real_time()));
         let inherited = ours.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         // A parent that ignores its children would leave us without a status to pass on.
         disposition::reset(Signal::SIGCHLD)?;
@@ -144,9 +154,10 @@ impl Signals {
                     (duties.look_after)();
                 }
                 Step::Report => (duties.report)(),
-                Step::Forward(signal) => {
-                    let _ = kill(pid, signal);
+                Step::Forward(number) if info.ssi_code == SI_QUEUE => {
+                    signal::queue(pid.as_raw(), number, info.ssi_ptr);
                 }
+                Step::Forward(number) => signal::send(pid.as_raw(), number),
                 Step::Nothing => {}
             }
         }
@@ -169,12 +180,22 @@ fn verdict(ending: &mut Ending, signal: u32, origin: Origin) -> Verdict {
 
 /// What `signal` asks for.
 fn step(signal: u32, origin: Origin) -> Step {
-    match Signal::try_from(signal as i32) {
-        Ok(Signal::SIGCHLD) => Step::Look,
-        Ok(Signal::SIGUSR1) => Step::Report,
-        Ok(signal) if origin == Origin::Outsider && FORWARDED.contains(&signal) => Step::Forward(signal),
+    match signal as i32 {
+        libc::SIGCHLD => Step::Look,
+        libc::SIGUSR1 => Step::Report,
+        timer if origin != Origin::Insider && TIMERS.contains(&timer) => Step::Forward(timer),
+        signal if origin == Origin::Outsider && is_forwarded(signal) => Step::Forward(signal),
         _ => Step::Nothing,
     }
+}
+
+fn is_forwarded(signal: i32) -> bool {
+    FORWARDED.contains(&signal) || real_time().contains(&signal)
+}
+
+/// The real-time signals that the C library leaves to programs.
+fn real_time() -> std::ops::RangeInclusive<i32> {
+    libc::SIGRTMIN()..=libc::SIGRTMAX()
 }
 
 /// Takes all news of `pid`; its end, if that is among them.
@@ -230,23 +251,31 @@ pub fn end_as(outcome: Outcome) -> ! {
 mod tests {
     use super::*;
 
-    fn step_of(signal: Signal, origin: Origin) -> Step {
-        step(signal as u32, origin)
+    fn step_of(signal: i32, origin: Origin) -> Step {
+        step(signal.unsigned_abs(), origin)
     }
 
     #[test]
     fn only_what_was_meant_for_us_alone_goes_on() {
-        assert_eq!(step_of(Signal::SIGINT, Origin::Kernel), Step::Nothing);
-        assert_eq!(step_of(Signal::SIGTERM, Origin::Insider), Step::Nothing);
-        for signal in FORWARDED {
+        assert_eq!(step_of(libc::SIGINT, Origin::Kernel), Step::Nothing);
+        assert_eq!(step_of(libc::SIGTERM, Origin::Insider), Step::Nothing);
+        for signal in FORWARDED.into_iter().chain(real_time()).chain(TIMERS) {
             assert_eq!(step_of(signal, Origin::Outsider), Step::Forward(signal));
         }
     }
 
     #[test]
+    fn a_timer_that_was_set_before_is_the_programs() {
+        for signal in TIMERS {
+            assert_eq!(step_of(signal, Origin::Kernel), Step::Forward(signal));
+            assert_eq!(step_of(signal, Origin::Insider), Step::Nothing);
+        }
+    }
+
+    #[test]
     fn our_own_signals_are_not_forwarded() {
-        assert_eq!(step_of(Signal::SIGUSR1, Origin::Outsider), Step::Report);
-        assert_eq!(step_of(Signal::SIGCHLD, Origin::Insider), Step::Look);
-        assert_eq!(step_of(Signal::SIGTTOU, Origin::Outsider), Step::Nothing);
+        assert_eq!(step_of(libc::SIGUSR1, Origin::Outsider), Step::Report);
+        assert_eq!(step_of(libc::SIGCHLD, Origin::Insider), Step::Look);
+        assert_eq!(step_of(libc::SIGTTOU, Origin::Outsider), Step::Nothing);
     }
 }

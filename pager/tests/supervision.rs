@@ -99,6 +99,36 @@ fn a_death_by_signal_is_passed_on_without_a_core() {
     assert_eq!(run(&["--stats", "none"], "kill -40 $$").status.signal(), Some(40));
 }
 
+/// `nix` knows none of them.
+#[test]
+fn real_time_signals_reach_the_program_too() {
+    for number in ["34", "37", "64"] {
+        let mut running = Running::start(
+            &["--stats", "none"],
+            &waiting(&format!("trap 'echo got {number}; exit 7' {number};")),
+        );
+        running.line();
+        let pid = running.pid().to_string();
+        let sent = std::process::Command::new("kill").args([&format!("-{number}"), &pid]).status();
+        assert!(sent.expect("kill can be started").success());
+        assert_eq!(running.line(), format!("got {number}"));
+        assert_eq!(running.end().0.code(), Some(7));
+    }
+}
+
+/// Timers last through exec, and the program natively has those of whoever executed it.
+#[test]
+fn an_alarm_that_was_set_before_is_the_programs() {
+    let script = "trap 'echo rang; exit 8' ALRM; while :; do sleep 0.01; done";
+    // Debian's base system has it.
+    let mut command = std::process::Command::new("perl");
+    command.args(["-e", "alarm 1; exec @ARGV", "--"]).arg(assert_cmd::cargo::cargo_bin!("pager"));
+    command.args(["run", "--stats", "none", "--", "sh", "-c", script]);
+    command.env("PAGER_RUNTIME", support::SHELL).stdin(Stdio::null());
+    let output = command.output().expect("runs");
+    assert_eq!((output.status.code(), output.stdout), (Some(8), b"rang\n".to_vec()));
+}
+
 #[test]
 fn signals_sent_to_the_supervisor_reach_the_program() {
     for (signal, name) in [

@@ -80,6 +80,18 @@ pub fn userfaultfd(device: Option<&File>) -> io::Result<u64> {
     Ok(api[1])
 }
 
+/// A second thread, which ends at once.
+///
+/// # Errors
+///
+/// `EAGAIN` past a limit on processes, `EPERM` where a filter answers so.
+pub fn thread() -> io::Result<()> {
+    let thread = std::thread::Builder::new().spawn(|| ())?;
+    // It does nothing that could panic.
+    let _ = thread.join();
+    Ok(())
+}
+
 /// Guard markers on private anonymous memory.
 ///
 /// # Errors

@@ -1,9 +1,29 @@
-//! Sending signals: with a value, and to a process that cannot be mistaken for a later one.
+//! Sending signals: with a value, and to a process that cannot be mistaken for a later one. By number, since
+//! `nix` knows no real-time signals.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_int, c_void, pid_t};
+use nix::sys::signal::SigSet;
+
+/// The set of these signals.
+pub fn set(numbers: impl IntoIterator<Item = c_int>) -> SigSet {
+    // SAFETY: all zeros is a valid `sigset_t`, the empty one.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    for number in numbers {
+        // SAFETY: `set` is ours; a number that is no signal is refused.
+        unsafe { libc::sigaddset(&raw mut set, number) };
+    }
+    // SAFETY: `sigaddset` has made it from a valid one.
+    unsafe { SigSet::from_sigset_t_unchecked(set) }
+}
+
+/// Sends `signal` to process `pid`; one that cannot be signalled is left alone.
+pub fn send(pid: pid_t, signal: c_int) {
+    // SAFETY: sends a signal; touches no memory.
+    unsafe { libc::kill(pid, signal) };
+}
 
 /// Queues `signal` for process `pid` with `value`; one that cannot be signalled is left alone.
 pub fn queue(pid: pid_t, signal: c_int, value: u64) {

@@ -38,6 +38,27 @@ pub fn news(child: Pid) -> io::Result<News> {
     }
 }
 
+/// Takes the ends of children that nobody else waits for: those that the kernel gave to this process when
+/// their parents ended, since it is the first of its PID namespace. The children of `own` are left.
+///
+/// It stops at the first of `own` that has ended, of which a SIGCHLD tells that is still to be read.
+pub fn reap_others(own: &[Pid]) {
+    loop {
+        // SAFETY: all zeros is a valid `siginfo_t`.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: writes to `info`, which is ours.
+        let told = unsafe { libc::waitid(libc::P_ALL, 0, &raw mut info, flags) };
+        // SAFETY: of a child, or zero where there is none.
+        let child = Pid::from_raw(unsafe { info.si_pid() });
+        if told != 0 || child.as_raw() == 0 || own.contains(&child) {
+            return;
+        }
+        // SAFETY: there is no status to write to. Its number is its own until this has come back.
+        unsafe { libc::waitpid(child.as_raw(), std::ptr::null_mut(), libc::WNOHANG) };
+    }
+}
+
 fn decode(status: i32) -> News {
     match status {
         status if libc::WIFEXITED(status) => News::Exited(libc::WEXITSTATUS(status) as u8),
