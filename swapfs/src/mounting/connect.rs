@@ -14,8 +14,10 @@ use rustix::io::{Errno, FdFlags};
 use rustix::mount::MountFlags;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 
-use super::{Audience, FILE_SYSTEM, MountError, MountFlag, MountOptions};
+use super::flag::MountFlag;
+use super::options::{Audience, MountError, MountOptions};
 use crate::filesystem::Owner;
+use crate::mountinfo::FILE_SYSTEM;
 
 const NO_DEVICE: &str =
     ", is the fuse module loaded (`modprobe fuse`), or, in a container, /dev/fuse passed in?";

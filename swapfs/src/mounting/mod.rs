@@ -3,8 +3,10 @@
 //! fuser is given a connection that we made ourselves, since its own unmounting gives up on a busy mount and
 //! may hit another mount at the same place.
 
+mod claim;
 mod connect;
 mod flag;
+mod options;
 mod place;
 mod stopped;
 mod transport;
@@ -12,36 +14,34 @@ mod unmount;
 
 use std::collections::HashSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use fuser::{Config, Session, SessionACL};
 
+pub use crate::mountinfo::FILE_SYSTEM;
+pub use crate::service::{Host, Way};
 pub use crate::store::{Encryption, PageCache, StoreOptions, StorePlace};
+pub use claim::Found;
 pub use flag::MountFlag;
-pub use place::{Found, PlaceError, resolve};
+pub use options::{Audience, MountError, MountOptions, SwapSpec};
+pub use place::{Place, PlaceError, resolve};
 pub use stopped::{DaemonState, daemon_of};
-pub use transport::{Transport, TransportError, Way, offered};
+pub use transport::{Transport, TransportError, offered};
 pub use unmount::{GRACE, Unmounted, unmount};
 
 use crate::clock::Clock;
-use crate::faults::FaultRule;
 use crate::filesystem::Owner;
-use crate::filesystem::caching::Strictness;
 use crate::fuse::Adapter;
 use crate::fuse::uring::Rings;
-use crate::images::{ImageSpec, Source, SourceError};
+use crate::images::Source;
 use crate::mountinfo;
 use crate::process::{is_in_call, threads_named};
 use crate::service::{Plan, RuleKind, Service, SwapFile};
 use crate::store::{Store, StoreError, Stores};
-use crate::throttle::Rule;
-use crate::wake::{Wake, Wakes};
-
-/// The file system type under which our mounts are listed.
-pub const FILE_SYSTEM: &str = "fuse.swapfs";
+use crate::wake::Wakes;
 
 /// Threads that serve: what their names begin with, and the number of the system call by which they wait for
 /// requests.
@@ -55,110 +55,6 @@ const LONGEST_START: Duration = Duration::from_secs(5);
 /// How long the swap files of a mount that was just taken away may stay locked: its daemon is still ending.
 const ENDING: Duration = Duration::from_secs(2);
 
-/// Who may use a mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Audience {
-    /// The user who mounted.
-    #[default]
-    Owner,
-    /// All users, as far as the files' modes allow.
-    Everyone,
-}
-
-/// Whose process serves a mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Host {
-    /// A program that uses this library: nobody else's to end.
-    #[default]
-    Program,
-    /// `swapfs mount`'s own: SIGTERM ends it and the mount.
-    Daemon,
-}
-
-/// One swap file to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SwapSpec {
-    /// Its name.
-    pub name: String,
-    /// Its size in bytes.
-    pub size_bytes: u64,
-}
-
-/// All that is asked of a mount.
-#[derive(Debug, Clone)]
-pub struct MountOptions {
-    /// Where.
-    pub mountpoint: PathBuf,
-    /// What stands for it as the source in `/proc/mounts` and `df`.
-    pub shown_as: String,
-    /// Sources of images.
-    pub images: Vec<ImageSpec>,
-    /// Swap files.
-    pub swap: Vec<SwapSpec>,
-    /// How those are kept.
-    pub store: StoreOptions,
-    /// What is counted.
-    pub strictness: Strictness,
-    /// Whose process serves it.
-    pub host: Host,
-    /// Who may use it.
-    pub audience: Audience,
-    /// What the kernel is asked for besides, as mount(8) knows it.
-    pub flags: Vec<MountFlag>,
-    /// What is held back.
-    pub rules: Vec<Rule>,
-    /// What fails on purpose.
-    pub faults: Vec<FaultRule>,
-    /// What all that is random follows from.
-    pub seed: u64,
-    /// Serving threads, at least one.
-    pub threads: usize,
-    /// How many files have counts of their own, besides those that are open.
-    pub stats_files: usize,
-    /// What idle processors do while requests keep coming.
-    pub wake: Wake,
-    /// How requests come.
-    pub transport: Transport,
-}
-
-/// Why there is no mount.
-#[derive(Debug, thiserror::Error)]
-pub enum MountError {
-    /// The mount point.
-    #[error(transparent)]
-    Place(#[from] PlaceError),
-    /// A source.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// A store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The transport.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
-    /// The store would be served by the mount that it is for.
-    #[error("swap store {0} is below the mount point; use a directory outside of it")]
-    StoreInside(PathBuf),
-    /// `/dev/fuse` or mount(2).
-    #[error("cannot mount on {path}{hint}")]
-    Connect {
-        /// The mount point.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-        /// What to do, with its own punctuation.
-        hint: &'static str,
-    },
-    /// The kernel and fuser did not agree.
-    #[error("mounted on {path}, but the kernel's first request failed")]
-    Handshake {
-        /// The mount point.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
 /// A mount that is in place. Dropping it without serving ends it.
 #[derive(Debug)]
 pub struct Mounted {
@@ -170,22 +66,13 @@ pub struct Mounted {
     doubts: Vec<String>,
 }
 
-/// Which mount is ours, to take away that one and no other.
-#[derive(Debug, Clone)]
-pub struct Place {
-    /// The mount point, without symlinks.
-    pub path: PathBuf,
-    /// The kernel's number for the mount, where it could be read.
-    pub id: Option<u64>,
-}
-
 impl Mounted {
     /// Mounts. From here on clients wait for [`Mounted::serve`].
     ///
     /// # Errors
     /// [`MountError`]; nothing is left mounted then.
     pub fn new(options: &MountOptions) -> Result<Self, MountError> {
-        let (path, found) = place::claim(&options.mountpoint)?;
+        let (path, found) = claim::claim(&options.mountpoint)?;
         let clock = Clock::start();
         let plan = plan(options, &path)?;
         let owner = plan.owner;
@@ -199,8 +86,8 @@ impl Mounted {
         let granted = adapter.granted();
         // With rings, few requests are left for fuser.
         let threads = if rings.is_some() { 1 } else { options.threads };
-        let turn = place::Turn::wait();
-        place::check_free(&path)?;
+        let turn = claim::Turn::wait();
+        claim::check_free(&path)?;
         let connection = connect::connect(&path, owner, options)?;
         drop(turn);
         let config = session_config(threads);

@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal};
 
-use super::FILE_SYSTEM;
 use super::place::resolve;
-use crate::mountinfo;
+use crate::mountinfo::{self, FILE_SYSTEM};
 
 /// What the daemon of a mount does, as far as its process tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

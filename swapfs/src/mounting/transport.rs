@@ -1,6 +1,5 @@
 //! How the kernel's requests come: by `/dev/fuse` alone, which fuser reads, or over io_uring as well.
 
-use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -109,23 +108,5 @@ pub(super) fn start(
             );
             Ok(None)
         }
-    }
-}
-
-/// The way in which the requests of a mount come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// By `/dev/fuse`.
-    Device,
-    /// Over io_uring.
-    Rings,
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Way::Device => "by /dev/fuse",
-            Way::Rings => "over io_uring",
-        })
     }
 }

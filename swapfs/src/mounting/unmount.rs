@@ -13,11 +13,10 @@ use rustix::mount::UnmountFlags;
 use rustix::process::{Pid, PidfdFlags, Signal};
 
 use super::connect::{Lazily, helper_unmount};
-use super::place::{PlaceError, resolve};
+use super::place::{Place, PlaceError, resolve};
 use super::stopped::continue_daemon;
-use super::{FILE_SYSTEM, Place};
 use crate::accounting::Snapshot;
-use crate::mountinfo::{self, MountEntry};
+use crate::mountinfo::{self, FILE_SYSTEM, MountEntry};
 
 /// How long a daemon may take to answer, and to be gone.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 
-use super::SwapFile;
-use super::names::DirectoryEntry;
+use super::entry::DirectoryEntry;
+use super::swap_file::SwapFile;
 use crate::accounting::{Account, Order, ProcessAccount};
 use crate::filesystem::FsError;
 use crate::gate::KnownRule;

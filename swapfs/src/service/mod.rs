@@ -12,15 +12,20 @@ mod answers;
 mod attributes;
 mod commands;
 mod doubts;
+mod entry;
 mod handles;
+mod host;
 mod names;
 mod open;
 mod rules;
+mod swap_file;
 mod swap_files;
 mod swap_names;
 mod swap_table;
+mod text_sizes;
 mod texts;
 mod transfer;
+mod wants;
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,10 +35,12 @@ use std::time::SystemTime;
 use parking_lot::{Mutex, RwLock};
 
 pub use doubts::RuleKind;
+pub use entry::{DirectoryEntry, Entry};
 pub use handles::HandleId;
-pub use names::{DirectoryEntry, Entry};
+pub use host::{Host, Way};
 pub use open::{Access, Opened};
-pub use swap_files::{SetAttr, SwapFile};
+pub use swap_file::SwapFile;
+pub use swap_files::SetAttr;
 pub use swap_names::is_swap_name;
 pub use transfer::Transfer;
 
@@ -46,15 +53,14 @@ use crate::filesystem::inode::{InodeTable, Node, SourceIndex};
 use crate::filesystem::{FsError, Ino, Owner};
 use crate::gate::{Gate, Job};
 use crate::images::{Source, Tree};
-use crate::mounting::{Host, Way};
 use crate::store::Stores;
 use crate::throttle::{Rule, Throttle, Ticket};
 use crate::trace::Tracers;
 use crate::wake::Wakes;
 use handles::Handles;
-use rules::Wants;
 use swap_table::SwapTable;
-use texts::TextSizes;
+use text_sizes::TextSizes;
+use wants::Wants;
 
 /// What a mount serves and how.
 #[derive(Debug)]

@@ -1,11 +1,11 @@
 //! Names and attributes: look-up, listing, links.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Service;
+use super::entry::{DirectoryEntry, Entry};
 use super::handles::{Body, Handle, HandleId};
 use crate::filesystem::attr::{Attr, FileKind};
 use crate::filesystem::caching::{CONTROL_TTL, IMAGE_TTL, OWN_TTL, SWAP_TTL};
@@ -18,26 +18,6 @@ use crate::images::{Listed, Placement};
 
 /// The number shown in listings for files that were not looked up, as libfuse does.
 const NOT_LOOKED_UP: Ino = Ino(0xffff_ffff);
-
-/// Attributes, and how long the kernel may believe them.
-#[derive(Debug, Clone, Copy)]
-pub struct Entry {
-    /// The attributes.
-    pub attr: Attr,
-    /// How long they and the name hold.
-    pub ttl: Duration,
-}
-
-/// One name of an open directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DirectoryEntry {
-    /// Its inode number, or a stand-in.
-    pub ino: Ino,
-    /// Its kind.
-    pub kind: FileKind,
-    /// The name.
-    pub name: OsString,
-}
 
 impl Service {
     /// Finds `name` in `parent`. A file of a source that is found is remembered until it is forgotten.

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::handles::{Body, HandleId};
+use super::swap_file::SwapFile;
 use super::{Service, handles::CountedFile};
 use crate::accounting::{FileClass, FileSnapshot, Occasion};
 use crate::filesystem::attr::Attr;
@@ -13,15 +14,6 @@ use crate::filesystem::{FsError, Ino};
 use crate::store::{Store, Whence};
 use crate::trace::Operation;
 use rustix::fs::FallocateFlags;
-
-/// A swap file.
-#[derive(Debug)]
-pub struct SwapFile {
-    /// Its name below `swap/`.
-    pub name: String,
-    /// Where its bytes are.
-    pub store: Box<dyn Store>,
-}
 
 /// Which attributes a client wants changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! The kernel lets only the mount's owner (or root) do so through the mount, as the directory and the files
 //! are the owner's alone; `.swapfs/command` is too.
 
-use super::swap_files::SwapFile;
+use super::swap_file::SwapFile;
 use super::{Entry, Opened, Service};
 use crate::filesystem::inode::{InodeTable, SWAP};
 use crate::filesystem::{FsError, Ino};

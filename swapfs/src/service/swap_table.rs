@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Weak};
 
-use super::SwapFile;
+use super::swap_file::SwapFile;
 use crate::filesystem::inode::SwapIndex;
 
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 //! rings as soon as there is an entry for every queue. A thread for each processor answers the clients that
 //! run there, so that none is woken on another one.
 
+mod answer;
 mod pool;
 mod requests;
 mod server;

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex};
 
-use super::server::answer;
+use super::answer::answer;
 use crate::fuse::adapter::Adapter;
 use crate::sys::entry::Entry;
 use crate::sys::rings::Mailbox;
