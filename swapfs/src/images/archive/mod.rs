@@ -8,6 +8,7 @@ mod error;
 mod medium;
 mod prints;
 mod squashfs;
+mod taking;
 mod tar;
 mod unserved;
 
@@ -36,7 +37,7 @@ pub(super) fn open_archive(path: &Path) -> Result<Option<Box<dyn Tree>>, Archive
     medium.read_exact_at(&mut start[..known], 0)?;
     let (is_squashfs, is_tar) = (squashfs::is_squashfs(&start), tar::is_tar(&start));
     if is_squashfs || is_tar {
-        prints::take(&medium);
+        taking::take(&medium);
     }
     if is_squashfs {
         return Ok(Some(Box::new(SquashfsTree::open(medium)?)));

@@ -5,21 +5,15 @@ use std::collections::hash_map::RandomState;
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use super::medium::HostArchive;
 use crate::images::directory::read_up_to;
 
 /// What has one number; a power of two. A read that is checked reads so much.
 pub(super) const CHUNK_BYTES: u64 = 128 << 10;
-/// So much has its numbers when the archive is opened; the rest comes to have them later, in a thread.
-const AT_ONCE_BYTES: u64 = 1 << 20;
 /// So much has numbers at all: a mount of a huge archive is not to read it whole.
 const MOST_BYTES: u64 = 256 << 20;
-/// The least of an ordinary thread's share of a busy processor.
-const NICENESS: i32 = 19;
 
 /// The numbers of the chunks from the first on, as far as they were taken.
 #[derive(Debug, Default)]
@@ -69,25 +63,4 @@ fn read_chunk(file: &File, index: u64, size_bytes: u64) -> io::Result<Vec<u8>> {
     let filled = read_up_to(file, &mut bytes, offset)?;
     bytes.truncate(filled);
     Ok(bytes)
-}
-
-/// Takes the numbers of an archive that was just opened: of its beginning at once, of the rest by and by, for
-/// as long as somebody holds it.
-pub(super) fn take(archive: &Arc<HostArchive>) {
-    for _ in 0..AT_ONCE_BYTES / CHUNK_BYTES {
-        if !archive.take_print() {
-            return;
-        }
-    }
-    let rest = Arc::downgrade(archive);
-    let thread = std::thread::Builder::new().name("swapfs-prints".into()).spawn(move || take_rest(&rest));
-    if let Err(error) = thread {
-        tracing::debug!("an archive is known by its times alone: {error}");
-    }
-}
-
-fn take_rest(archive: &Weak<HostArchive>) {
-    // Of this thread alone, as Linux has it; disks go by it as well.
-    let _ = rustix::process::setpriority_process(None, NICENESS);
-    while archive.upgrade().is_some_and(|archive| archive.take_print()) {}
 }

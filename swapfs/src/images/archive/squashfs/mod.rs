@@ -11,6 +11,7 @@
 //! path -> directory lists -> inode (known by where it is) -> data blocks and one fragment of at most 1 MiB
 //! ```
 
+mod block_map;
 mod codec;
 mod data;
 mod directory;
@@ -34,7 +35,7 @@ use crate::filesystem::{FileKind, FsError};
 use crate::images::archive::{ArchiveError, Medium};
 use crate::images::tree::{ImageBytes, Listed, OpenImage, Seen, Space, Tree, Xattrs};
 use crate::store::Whence;
-use data::BlockMap;
+use block_map::BlockMap;
 use image::{Image, shown_target};
 use inode::{Inode, What};
 use metadata::Metadata;

@@ -32,7 +32,7 @@ pub(super) struct Superblock {
 }
 
 /// Whether `start`, the first bytes of a file, is the head of a squashfs image (of this byte order).
-pub(in super::super) fn is_squashfs(start: &[u8]) -> bool {
+pub(crate) fn is_squashfs(start: &[u8]) -> bool {
     start.starts_with(MAGIC)
 }
 

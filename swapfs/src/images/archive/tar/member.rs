@@ -4,18 +4,15 @@ use std::borrow::Cow;
 
 use tar::{EntryType, Header};
 
+use super::blocks::{BLOCK_BYTES, Blocks, NOT_A_NUMBER};
 use super::extents::Extents;
 use super::pax::{NOBODY, Pax};
 use super::{field, sparse};
 use crate::images::archive::{ArchiveError, Medium};
 use crate::images::index::Meta;
 
-pub(super) const BLOCK_BYTES: u64 = 512;
-pub(super) const NOT_A_NUMBER: &str = "a field that should hold a number";
 /// More than names of 4 KiB and the attributes that ext4 or XFS keep for one file.
 const LONGEST_EXTENSION: u64 = 1 << 20;
-/// What is read at once while going from header to header.
-const WINDOW_BYTES: usize = 16 << 10;
 
 /// One member.
 #[derive(Debug)]
@@ -44,9 +41,7 @@ pub(super) enum What {
 /// Goes through an archive.
 #[derive(Debug)]
 pub(super) struct Members<'m> {
-    medium: &'m dyn Medium,
-    window: Vec<u8>,
-    window_at: u64,
+    blocks: Blocks<'m>,
     at: u64,
     global: Pax,
 }
@@ -66,7 +61,7 @@ impl Extension {
 }
 
 /// Whether `start`, the first bytes of a file, is a header of a tar archive.
-pub(in super::super) fn is_tar(start: &[u8; BLOCK_BYTES as usize]) -> bool {
+pub(crate) fn is_tar(start: &[u8; BLOCK_BYTES as usize]) -> bool {
     start[0] != 0 && has_checksum(start)
 }
 
@@ -82,7 +77,7 @@ fn has_checksum(block: &[u8; BLOCK_BYTES as usize]) -> bool {
 
 impl<'m> Members<'m> {
     pub(super) fn new(medium: &'m dyn Medium) -> Self {
-        Members { medium, window: Vec::new(), window_at: 0, at: 0, global: Pax::default() }
+        Members { blocks: Blocks::new(medium), at: 0, global: Pax::default() }
     }
 
     /// The next member; none after the mark of the end, or, as for GNU tar, where the archive ends after a
@@ -95,10 +90,10 @@ impl<'m> Members<'m> {
         loop {
             let at = self.at;
             let damaged = |why| ArchiveError::Damaged { at, why };
-            if at >= self.medium.size_bytes() && extension.is_empty() {
+            if at >= self.blocks.medium.size_bytes() && extension.is_empty() {
                 return Ok(None);
             }
-            let block = *self.block(at)?;
+            let block = *self.blocks.block(at)?;
             if block.iter().all(|byte| *byte == 0) {
                 return Ok(None);
             }
@@ -124,31 +119,6 @@ impl<'m> Members<'m> {
         }
     }
 
-    /// The block at `at`.
-    ///
-    /// # Errors
-    /// [`ArchiveError::Truncated`] past the end.
-    pub(super) fn block(&mut self, at: u64) -> Result<&[u8; BLOCK_BYTES as usize], ArchiveError> {
-        let inside = at.checked_sub(self.window_at).and_then(|from| usize::try_from(from).ok());
-        let from = match inside.filter(|from| from.saturating_add(BLOCK_BYTES as usize) <= self.window.len())
-        {
-            Some(from) => from,
-            None => {
-                self.move_window(at)?;
-                0
-            }
-        };
-        self.window[from..].first_chunk().ok_or(ArchiveError::Truncated { at, needed: BLOCK_BYTES })
-    }
-
-    fn move_window(&mut self, at: u64) -> Result<(), ArchiveError> {
-        let left = self.medium.size_bytes().saturating_sub(at);
-        self.window.resize(usize::try_from(left).unwrap_or(WINDOW_BYTES).min(WINDOW_BYTES), 0);
-        self.medium.read_exact_at(&mut self.window, at)?;
-        self.window_at = at;
-        Ok(())
-    }
-
     /// The data of the extended header at hand, which is passed over.
     fn extension(&mut self, header: &Header) -> Result<Vec<u8>, ArchiveError> {
         let (at, data) = (self.at, self.at + BLOCK_BYTES);
@@ -158,13 +128,13 @@ impl<'m> Members<'m> {
         }
         self.pass(data, size)?;
         let mut text = vec![0; size as usize];
-        self.medium.read_exact_at(&mut text, data)?;
+        self.blocks.medium.read_exact_at(&mut text, data)?;
         Ok(text)
     }
 
     /// Goes on after `size` bytes of data at `data`, which must be there.
     fn pass(&mut self, data: u64, size: u64) -> Result<(), ArchiveError> {
-        let end = data.checked_add(size).filter(|end| *end <= self.medium.size_bytes());
+        let end = data.checked_add(size).filter(|end| *end <= self.blocks.medium.size_bytes());
         let end = end.ok_or(ArchiveError::Truncated { at: data, needed: size })?;
         self.at = end.next_multiple_of(BLOCK_BYTES);
         Ok(())
@@ -185,7 +155,7 @@ impl<'m> Members<'m> {
             EntryType::Char | EntryType::Block | EntryType::Fifo => (What::NotShown, data, 0),
             EntryType::Directory => (What::Directory, data, 0),
             EntryType::GNUSparse => {
-                let (extents, data) = sparse::old_gnu(self, header, at, size()?)?;
+                let (extents, data) = sparse::old_gnu(&mut self.blocks, header, at, size()?)?;
                 (What::File(extents), data, size()?)
             }
             kind => (self.with_data(kind, &path, &pax, size()?)?, data, size()?),
@@ -215,7 +185,7 @@ impl<'m> Members<'m> {
         }
         Ok(What::File(match pax.sparse.real_bytes {
             None => Extents::plain(size, data),
-            Some(_) => sparse::pax(self, &pax.sparse, data, size)?,
+            Some(_) => sparse::pax(&mut self.blocks, &pax.sparse, data, size)?,
         }))
     }
 }

@@ -5,6 +5,7 @@
 //! pax records into memory as long as they say they are, and does not tell where the pieces of a sparse
 //! member lie.
 
+mod blocks;
 mod extents;
 mod field;
 mod left_out;

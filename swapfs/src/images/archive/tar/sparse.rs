@@ -3,9 +3,9 @@
 
 use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
+use super::blocks::{BLOCK_BYTES, Blocks, NOT_A_NUMBER};
 use super::extents::Extents;
 use super::field::unsigned;
-use super::member::{BLOCK_BYTES, Members, NOT_A_NUMBER};
 use super::pax::{PaxSparse, decimal};
 use crate::images::archive::ArchiveError;
 
@@ -18,7 +18,7 @@ const MOST_DIGITS: usize = 20;
 /// A member of type `S` at `at`, whose data of `stored_bytes` begins after its extension headers: the second
 /// result.
 pub(super) fn old_gnu(
-    members: &mut Members<'_>,
+    blocks: &mut Blocks<'_>,
     header: &Header,
     at: u64,
     stored_bytes: u64,
@@ -31,7 +31,7 @@ pub(super) fn old_gnu(
     let (mut more, mut data) = (gnu.is_extended(), at + BLOCK_BYTES);
     while more {
         let mut extension = GnuExtSparseHeader::new();
-        *extension.as_mut_bytes() = *members.block(data)?;
+        *extension.as_mut_bytes() = *blocks.block(data)?;
         push_pieces(&mut map, extension.sparse()).map_err(damaged)?;
         more = extension.is_extended();
         data += BLOCK_BYTES;
@@ -52,7 +52,7 @@ fn push_pieces(map: &mut Vec<(u64, u64)>, pieces: &[GnuSparseHeader]) -> Result<
 
 /// A regular member with `GNU.sparse` records, whose `stored_bytes` begin at `data`.
 pub(super) fn pax(
-    members: &mut Members<'_>,
+    blocks: &mut Blocks<'_>,
     sparse: &PaxSparse,
     data: u64,
     stored_bytes: u64,
@@ -61,7 +61,7 @@ pub(super) fn pax(
     let real_bytes = sparse.real_bytes.ok_or_else(|| damaged("a sparse member without its size"))?;
     let (numbers, map_bytes) = match sparse.map_in_data {
         false => (sparse.map.clone(), 0),
-        true => map_before_data(members, data, stored_bytes)?,
+        true => map_before_data(blocks, data, stored_bytes)?,
     };
     if numbers.len() % 2 != 0 {
         return Err(damaged("a sparse map of a wrong length"));
@@ -73,7 +73,7 @@ pub(super) fn pax(
 /// Decimal numbers, each on its line: how many pieces, then offset and length of each; filled up to a whole
 /// block.
 fn map_before_data(
-    members: &mut Members<'_>,
+    blocks: &mut Blocks<'_>,
     data: u64,
     stored_bytes: u64,
 ) -> Result<(Vec<u64>, u64), ArchiveError> {
@@ -83,7 +83,7 @@ fn map_before_data(
         if used + BLOCK_BYTES > stored_bytes {
             return Err(ArchiveError::Damaged { at: data, why: "a sparse map that does not end" });
         }
-        let block = members.block(data + used)?;
+        let block = blocks.block(data + used)?;
         map.read(block).map_err(|why| ArchiveError::Damaged { at: data, why })?;
         used += BLOCK_BYTES;
     }
