@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::throttle::language::{Wrong, parse_lines, split};
+use crate::throttle::language::{parse_lines, split};
+use crate::throttle::wrong::Wrong;
 use crate::throttle::{Client, Direction, Nanos, Random, RuleError, Selector};
 use crate::units::{exact_bytes, exact_duration, parse_bytes, parse_duration, show_count};
 

@@ -14,7 +14,8 @@
 
 use std::collections::HashMap;
 
-use crate::throttle::{Nanos, OWED_PART, Request};
+use crate::throttle::request::OWED_PART;
+use crate::throttle::{Nanos, Request};
 
 /// Requests are told apart by the size of their transfers, in powers of two.
 const CLASSES: usize = 25;

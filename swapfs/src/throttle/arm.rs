@@ -1,6 +1,6 @@
 //! Where a disk's arm stands.
 
-use super::Request;
+use super::request::Request;
 
 /// The part of a disk's way to a file that was not the last one: the mean of two random places, a third.
 const OTHER_FILE: f64 = 1.0 / 3.0;

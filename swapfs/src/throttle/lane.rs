@@ -5,7 +5,13 @@
 //! arrives, so that one who comes later can still be given his share.
 
 use super::arm::Arm;
-use super::{FairQueue, Flow, Latency, Limits, Nanos, OWED_PART, Pace, Random, Request, Ticket};
+use super::fair::{FairQueue, Flow};
+use super::latency::Latency;
+use super::nanos::Nanos;
+use super::pace::Pace;
+use super::random::Random;
+use super::request::{OWED_PART, Request, Ticket};
+use super::rule::Limits;
 
 /// Costs are compared in nanoseconds of the rates; where there are none, requests are counted.
 const ONE_REQUEST: u64 = 1;

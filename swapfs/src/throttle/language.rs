@@ -6,6 +6,7 @@ use std::fmt;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+use super::wrong::Wrong;
 use super::{Direction, Latency, Limits, Rule, Selector, profiles};
 use crate::units::{exact_bytes, parse_bytes, parse_count, parse_duration, parse_rate};
 
@@ -22,18 +23,6 @@ pub struct RuleError {
     pub column: usize,
     /// What is wrong there.
     pub why: String,
-}
-
-/// What is wrong, and at which byte of the line.
-pub(crate) struct Wrong {
-    pub(crate) at: usize,
-    pub(crate) why: String,
-}
-
-impl Wrong {
-    pub(crate) fn new(at: usize, why: impl fmt::Display) -> Self {
-        Wrong { at, why: why.to_string() }
-    }
 }
 
 /// Reads all rules of a text.

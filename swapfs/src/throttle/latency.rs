@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{Nanos, Random};
+use super::nanos::Nanos;
+use super::random::Random;
 use crate::units::exact_duration;
 
 /// No model answers later than this.

@@ -13,18 +13,20 @@ mod goodness;
 mod lane;
 pub(crate) mod language;
 mod latency;
+mod nanos;
 mod pace;
 pub mod profiles;
 mod random;
+pub(crate) mod request;
+mod rule;
 mod selector;
 #[cfg(test)]
 mod tests;
+pub(crate) mod wrong;
 
 use std::collections::BTreeSet;
-use std::num::{NonZeroU32, NonZeroU64};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Duration;
 
 use arm::Arm;
 pub use fair::{FairQueue, Flow};
@@ -32,128 +34,17 @@ pub use glob::Glob;
 use lane::Lane;
 pub use language::{RuleError, parse_rules};
 pub use latency::Latency;
+pub use nanos::Nanos;
 pub use pace::{IDLE_CREDIT, Pace};
 pub use random::Random;
+pub use request::{Direction, Request, Ticket};
+pub use rule::{Limits, Rule};
 pub use selector::{Client, Condition, Selector};
-
-use crate::filesystem::Ino;
-
-/// Nanoseconds since the mount began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Nanos(pub u64);
-
-impl Nanos {
-    /// This time and `span` more.
-    pub fn after(self, span: Nanos) -> Nanos {
-        Nanos(self.0.saturating_add(span.0))
-    }
-
-    /// This time less `span`, not before the beginning.
-    pub fn before(self, span: Nanos) -> Nanos {
-        Nanos(self.0.saturating_sub(span.0))
-    }
-}
-
-impl From<Duration> for Nanos {
-    fn from(duration: Duration) -> Self {
-        Nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
-    }
-}
-
-impl From<Nanos> for Duration {
-    fn from(nanos: Nanos) -> Self {
-        Duration::from_nanos(nanos.0)
-    }
-}
-
-/// A direction of transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Direction {
-    /// From the mount to the client.
-    Read,
-    /// From the client to the mount.
-    Write,
-}
-
-/// What one direction may do. Nothing set means no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Limits {
-    /// Bytes a second.
-    pub bytes_per_second: Option<NonZeroU64>,
-    /// Requests a second.
-    pub operations_per_second: Option<NonZeroU64>,
-    /// Added to each request.
-    pub latency: Option<Latency>,
-    /// How many requests have their latency at once; without it, all.
-    pub queue_depth: Option<NonZeroU32>,
-    /// How many bytes may come at once, at the start and after idling.
-    pub burst_bytes: u64,
-}
-
-impl Limits {
-    /// Whether nothing is limited.
-    pub fn is_none(&self) -> bool {
-        *self == Limits::default()
-    }
-}
-
-/// Limits for a set of requests.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rule {
-    /// The requests.
-    pub selector: Selector,
-    /// Limits of reading.
-    pub read: Limits,
-    /// Limits of writing.
-    pub write: Limits,
-}
 
 /// The first rule for a file's path, whoever asks; good until the rules change. The default knows nothing
 /// yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Known(pub u64);
-
-/// An answer makes good no more than this part of its latency ([`Request::owed`]).
-pub(crate) const OWED_PART: u64 = 8;
-
-/// A request to read or write, as all that have to do with it know it: throttle and gate, counts and traces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Request {
-    /// Its file.
-    pub file: Ino,
-    /// Its process.
-    pub pid: u32,
-    /// The thread of it that waits.
-    pub thread: u32,
-    /// Read or write.
-    pub direction: Direction,
-    /// Where in the file.
-    pub offset: u64,
-    /// How many bytes are asked for.
-    pub asked: u64,
-    /// How many were transferred; none where it failed.
-    pub bytes: u64,
-    /// When it came; latency counts from here.
-    pub arrived: Nanos,
-    /// How much of a latency passes on the way between client and mount, and need not be waited for.
-    pub way: Nanos,
-    /// By how much more than they were to take its thread's last answers came late. Made good here, up to an
-    /// eighth of the latency.
-    pub owed: Nanos,
-}
-
-impl Request {
-    /// One for bytes that are all there, of file, process and thread number 1, for tests.
-    #[cfg(test)]
-    pub(crate) fn sample(direction: Direction, offset: u64, bytes: u64, arrived: Nanos) -> Self {
-        let (file, pid, thread, asked) = (Ino(1), 1, 1, bytes);
-        Request { file, pid, thread, direction, offset, asked, bytes, arrived, way: Nanos(0), owed: Nanos(0) }
-    }
-}
-
-/// Stands for a request while it waits; later ones are greater.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
 
 /// When a request may be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

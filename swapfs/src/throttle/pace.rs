@@ -12,7 +12,7 @@
 
 use std::num::NonZeroU64;
 
-use super::Nanos;
+use super::nanos::Nanos;
 
 /// How far in the past a request may begin, and so how much of the rate can come at once. On a busy machine a
 /// client and our own thread may each lose some milliseconds before they run again; with less credit than

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::Glob;
-use super::language::Wrong;
+use super::wrong::Wrong;
 
 /// Requests for some files, by some processes.
 #[derive(Debug, Clone, PartialEq, Eq)]

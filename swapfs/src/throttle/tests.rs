@@ -1,6 +1,7 @@
 //! Rules and requests at times that are made up.
 
 use super::*;
+use crate::filesystem::Ino;
 
 fn throttle(rules: &str) -> Throttle {
     Throttle::new(&parse_rules(rules).unwrap(), 1)
