@@ -2,7 +2,7 @@
 //! what to look at; none is shown for what is as it should be.
 
 use crate::accounting::{FileClass, FileSnapshot, Snapshot};
-use crate::table::Selection;
+use crate::selection::Selection;
 use crate::units::{show_bytes, show_name};
 
 /// Fewer reads say nothing.

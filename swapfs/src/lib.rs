@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod mountinfo;
 pub mod mounting;
 pub mod process;
+pub mod selection;
 pub mod service;
 pub mod store;
 mod sys;

@@ -6,22 +6,8 @@ use std::time::Duration;
 
 use crate::accounting::{Figures, LatencySummary, ProcessSnapshot, Snapshot, Tally};
 use crate::hints::hints;
+pub use crate::selection::Selection;
 use crate::units::{show_bytes, show_count, show_name, show_nanoseconds};
-
-/// Which files to show: all, or those with one of these paths or below one of them.
-#[derive(Debug, Clone, Default)]
-pub struct Selection(pub Vec<String>);
-
-impl Selection {
-    /// Whether `path` is chosen.
-    pub fn holds(&self, path: &str) -> bool {
-        let below = |chosen: &String| {
-            let chosen = chosen.trim_end_matches('/');
-            path.strip_prefix(chosen).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        self.0.is_empty() || self.0.iter().any(below)
-    }
-}
 
 /// All counts since the mount: of files, and of the processes that used them.
 pub fn totals(snapshot: &Snapshot, selection: &Selection) -> String {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use serde::{Deserialize, Serialize};
 
 use super::blocks::BLOCK_BYTES;
+use super::class::FileClass;
 use super::counters::{Answered, Counters};
 use super::depth::QueueDepth;
 use super::figures::Figures;
@@ -16,16 +16,6 @@ use super::heat::Heat;
 use super::processes::Processes;
 use super::snapshot::FileSnapshot;
 use crate::filesystem::Ino;
-
-/// Which part of the mount a file is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FileClass {
-    /// Below `images/`.
-    Image,
-    /// Below `swap/`.
-    Swap,
-}
 
 /// The account of one file.
 #[derive(Debug)]

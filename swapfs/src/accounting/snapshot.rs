@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::blocks::BLOCK_BYTES;
+use super::class::FileClass;
 use super::figures::Figures;
-use super::ledger::FileClass;
 use super::processes::ProcessSnapshot;
 
 /// All counts of a mount at one moment. Holds no time of its own: an idle mount gives the same bytes again.

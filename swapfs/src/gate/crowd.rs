@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Job, Who};
+use super::who::{Job, Who};
 use crate::filesystem::caching::Holdup;
 use crate::throttle::{Nanos, Request, Ticket};
 

@@ -12,9 +12,10 @@ mod crowd;
 mod oversleep;
 mod waiting;
 mod way;
+mod who;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -22,9 +23,10 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use oversleep::Oversleep;
 pub use waiting::Admission;
+pub use who::{Job, KnownRule, Who};
+
 use waiting::{Step, Waiting};
 
-use crate::accounting::{Account, ProcessAccount};
 use crate::clock::Clock;
 use crate::filesystem::caching::Holdup;
 use crate::throttle::{Known, Nanos, Request, Rule, Throttle, Ticket};
@@ -32,24 +34,6 @@ use crate::wake::Wakes;
 
 /// So long before a deadline processors are asked not to halt: a wake from there is late by less.
 const SOON: Duration = Duration::from_millis(5);
-
-/// Sends one answer.
-pub type Job = Box<dyn FnOnce() + Send>;
-
-/// What the throttle last said of the rules for an open file.
-#[derive(Debug, Default)]
-pub struct KnownRule(AtomicU64);
-
-/// Whose request it is, as far as rules want to know.
-#[derive(Debug, Clone)]
-pub struct Who {
-    /// The file.
-    pub account: Arc<Account>,
-    /// The process.
-    pub process: Arc<ProcessAccount>,
-    /// Kept with the open file.
-    pub known: Arc<KnownRule>,
-}
 
 /// All who wait, and the thread that keeps the time for them.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::crowd::{Answer, Crowd, Held};
 use super::way::Ways;
-use super::{Job, Who};
+use super::who::{Job, Who};
 use crate::filesystem::caching::Holdup;
 use crate::throttle::{Nanos, Planned, Request, Rule, Throttle, Ticket};
 

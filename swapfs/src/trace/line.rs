@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use serde::Serializer;
 
-use super::{Event, Happening, Operation};
+use super::event::{Event, Happening, Operation};
 use crate::accounting::Answered;
 use crate::throttle::{Direction, Nanos, Request};
 

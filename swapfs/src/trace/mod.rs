@@ -5,6 +5,7 @@
 //! counted: the text has a line `#dropped N` where they are missing. While nobody traces, an event costs one
 //! load.
 
+mod event;
 mod export;
 mod line;
 
@@ -14,56 +15,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 
+pub use event::{Event, Happening, Operation};
 pub use export::{Exporter, Format};
 pub use line::{HEADER, Line, LineError, Parsed};
-
-use crate::accounting::{Account, Answered, ProcessAccount};
-use crate::throttle::Nanos;
 
 /// Events that a ring holds: about 6 MiB.
 pub const CAPACITY: usize = 1 << 16;
 /// Rings that there may be at once, so that readers who never read cannot fill the daemon's memory.
 pub const MOST_READERS: usize = 16;
-
-/// What was asked for besides reading and writing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    /// A file was opened.
-    Open,
-    /// A file was closed.
-    Close,
-    /// fsync or fdatasync.
-    Sync,
-    /// A hole was punched, of so many bytes.
-    Punch {
-        /// Where in the file.
-        offset: u64,
-        /// How many.
-        bytes: u64,
-    },
-}
-
-/// What happened.
-#[derive(Debug, Clone, Copy)]
-pub enum Happening {
-    /// Bytes were read or written.
-    Transfer(Answered),
-    /// Something else was done, at this time.
-    Other(Operation, Nanos),
-}
-
-/// A request that was answered.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// What it was.
-    pub what: Happening,
-    /// Requests under way in the whole mount when it arrived, itself included.
-    pub depth: u64,
-    /// Who asked.
-    pub process: Arc<ProcessAccount>,
-    /// The file.
-    pub account: Arc<Account>,
-}
 
 /// The events of one reader.
 #[derive(Debug)]
@@ -169,9 +128,9 @@ impl Tracers {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::accounting::{FileClass, Ledger, Occasion, Order};
+    use crate::accounting::{Answered, FileClass, Ledger, Occasion, Order};
     use crate::filesystem::Ino;
-    use crate::throttle::{Direction, Request};
+    use crate::throttle::{Direction, Nanos, Request};
 
     pub(crate) fn event(path: impl AsRef<std::ffi::OsStr>, offset: u64) -> Event {
         let ledger = Ledger::default();
