@@ -10,7 +10,7 @@ const CRATES: [(&str, usize); 7] = [
     ("pager/engine/src/lib.rs", 0),
     ("pager/runtime/src/lib.rs", 0),
     ("pager/src/lib.rs", 0),
-    ("swapfs/src/lib.rs", 47),
+    ("swapfs/src/lib.rs", 0),
     ("swapfs/src/main.rs", 0),
     ("integration/src/lib.rs", 0),
 ];
