@@ -6,7 +6,6 @@
 mod fixture;
 
 use std::fs;
-use std::io::Write;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -237,11 +236,14 @@ fn a_mount_right_after_umount_gets_the_store() {
     let mount = Mount::scratch();
     for turn in 0..15 {
         mount.start(&["--swap", "a:64M", "--swap-store", "@/source"]);
-        let mut file = fs::File::options().write(true).open(mount.at("swap/a")).unwrap();
-        file.write_all(&vec![turn; 4 << 20]).unwrap();
-        drop(file);
-        // A child that another test starts just now has the file, too, until it runs its program.
-        wait_until(|| finish(Command::new("umount").arg(mount.point())).status.success());
+        // By a process of its own: what this one opens a child of another test has, too, from its fork until
+        // it runs its program, and the mount would be busy as long.
+        let mut writer = Command::new("dd");
+        writer.arg("if=/dev/urandom").arg(format!("of={}", mount.at("swap/a").display()));
+        let written = finish(writer.args(["bs=1M", "count=4", "conv=notrunc", "status=none"]));
+        assert!(written.status.success(), "{}", complaint(&written));
+        let gone = finish(Command::new("umount").arg(mount.point()));
+        assert!(gone.status.success(), "turn {turn}: {}", complaint(&gone));
     }
     // One that stays in use is told of.
     mount.start(&["--swap", "a:64M", "--swap-store", "@/source"]);
