@@ -1,5 +1,5 @@
 //! `docs/SEMANTICS.md` promises nothing that no test holds it to: each promise names a test, and each test
-//! that it names is there.
+//! that it names is there. So it is with each row of `docs/FAULTS.md`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -100,6 +100,29 @@ fn every_test_that_is_named_is_there() {
         .filter(|quoted| quoted.ends_with(".rs") || quoted.starts_with("src/"));
     let is_there = |path: &str| [root(), root().parent().unwrap()].iter().any(|top| top.join(path).exists());
     paths.for_each(|path| assert!(is_there(path), "{path} is not there"));
+}
+
+#[test]
+fn each_of_the_twenty_faults_names_tests_that_are_there() {
+    let (text, tests) = (fs::read_to_string(root().join("docs/FAULTS.md")).unwrap(), tests());
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    let rows: Vec<(u32, &str)> =
+        rows.filter_map(|(number, rest)| Some((number.parse().ok()?, rest))).collect();
+    assert!(rows.iter().map(|(number, _)| *number).eq(1..=20), "{rows:?}");
+    for (number, row) in rows {
+        let quoted: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
+        let in_files = quoted.iter().filter_map(|name| name.split_once("::"));
+        let (mut alone, mut found) = (named(row), 0);
+        for (file, name) in in_files {
+            let text =
+                fs::read_to_string(root().join("tests").join(format!("{file}.rs"))).unwrap_or_default();
+            assert!(text.contains(&format!("#[test]\nfn {name}()")), "{number}: {file}::{name}");
+            found += 1;
+        }
+        alone.retain(|name| !tests.contains(*name));
+        assert!(alone.is_empty(), "{number}: not there: {alone:?}");
+        assert!(found + named(row).len() > 0, "{number} names no test");
+    }
 }
 
 #[test]
