@@ -288,6 +288,17 @@ with tarfile.open(sys.argv[1], "w") as archive:
     assert_eq!(fs::read(mount.at("images/it/d/in")).unwrap(), b"inside");
 }
 
+/// What `tar -cf it.tar -T /dev/null` writes, and what GNU tar takes for the same.
+#[test]
+fn a_tar_of_no_members_is_an_empty_directory() {
+    for bytes in [10_240, 512, 0] {
+        let prepare = |mount: &Mount| fs::write(mount.scratch_path().join("it.tar"), vec![0; bytes]).unwrap();
+        with_mount(&["--image", "it=@/it.tar"], prepare, |mount| {
+            assert!(mount.at("images/it").is_dir() && names(&mount.at("images/it")).is_empty());
+        });
+    }
+}
+
 #[test]
 fn an_archive_that_changes_is_an_error_and_never_other_bytes() {
     let make = |mount: &Mount| {

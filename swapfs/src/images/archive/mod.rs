@@ -35,7 +35,11 @@ pub(super) fn open_archive(path: &Path) -> Result<Option<Box<dyn Tree>>, Archive
     let mut start = [0; 512];
     let known = usize::try_from(medium.size_bytes()).unwrap_or(512).min(512);
     medium.read_exact_at(&mut start[..known], 0)?;
-    let (is_squashfs, is_tar) = (squashfs::is_squashfs(&start), tar::is_tar(&start));
+    // An archive of no members is the mark of the end alone, or nothing.
+    let is_empty_tar =
+        || path.extension().is_some_and(|end| end == "tar") && start.iter().all(|byte| *byte == 0);
+    let is_squashfs = squashfs::is_squashfs(&start);
+    let is_tar = tar::is_tar(&start) || is_empty_tar();
     if is_squashfs || is_tar {
         taking::take(&medium);
     }
