@@ -279,6 +279,36 @@ fn a_mount_that_goes_answers_who_waits() {
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
+/// A ring's thread has one share of its processor, so it goes before the clients that fill it; what takes long
+/// does not.
+#[test]
+fn threads_with_rings_go_before_their_clients_where_that_is_allowed() {
+    let Some(_on) = Switch::turn("Y") else { return };
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let own = rustix::process::getpriority_process(None).unwrap();
+    with_mount(
+        &["--transport", "uring", "--swap", "s:1M"],
+        |_| {},
+        move |mount| {
+            let threads = fs::read_dir(format!("/proc/{}/task", mount.stats().pid)).unwrap().flatten();
+            let stats: Vec<String> =
+                threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok()).collect();
+            let niceness = |name: &str| -> Vec<i32> {
+                let of_name = stats.iter().filter(|stat| stat.contains(name));
+                // The nineteenth field, counted from the end of the name (proc_pid_stat(5)).
+                let nineteenth =
+                    |stat: &String| stat.rsplit_once(')')?.1.split_whitespace().nth(16)?.parse().ok();
+                of_name.filter_map(nineteenth).collect()
+            };
+            let (rings, helpers) = (niceness("(swapfs-ring-"), niceness("(swapfs-help-"));
+            assert!(!rings.is_empty() && rings.iter().all(|nice| *nice == (own - 10).max(-20)), "{rings:?}");
+            assert!(!helpers.is_empty() && helpers.iter().all(|nice| *nice == own), "{helpers:?}");
+        },
+    );
+}
+
 /// Every command that talks to a mount, of a daemon that is stopped: each ends with a line that says which
 /// process is stopped, and works again when that goes on.
 #[test]
