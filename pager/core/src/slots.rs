@@ -175,3 +175,15 @@ impl SlotMap<'_> {
 pub fn checksum(page: &[u8; PAGE_SIZE as usize]) -> u32 {
     xxhash_rust::xxh3::xxh3_64(page) as u32
 }
+
+/// The part of a checksum that stays with the process ([`crate::entry::SwapSlot::tag`]).
+pub const fn tag_of(checksum: u32) -> u16 {
+    (checksum >> 16) as u16
+}
+
+/// Whether a page that was read is the one that was written, of which the device kept `kept` and the process
+/// `tag`.
+pub fn is_intact(page: &[u8; PAGE_SIZE as usize], kept: u32, tag: u16) -> bool {
+    let sum = checksum(page);
+    sum == kept && tag_of(sum) == tag
+}

@@ -18,7 +18,7 @@ use crate::batch::{BATCH, Victim};
 use crate::busy::{settle, take};
 use crate::host::{Event, Host};
 use crate::runs::runs;
-use crate::write_out::write_out;
+use crate::write_out::{Swap, write_out};
 
 /// Attempts to get below the cap before it is exceeded by what is pinned or busy.
 const ATTEMPTS: u32 = 64;
@@ -50,17 +50,22 @@ pub fn shrink<H: Host>(host: &H, mut now: u64) -> u64 {
     let mut attempts = 0;
     while now > host.room() && attempts < ATTEMPTS {
         let cap = host.room();
-        if evict(host, batch_of(now, cap) as usize) == 0 {
-            attempts += 1;
-            host.give_way();
+        match evict(host, batch_of(now, cap) as usize) {
+            Progress::Gone(0) => {
+                attempts += 1;
+                host.give_way();
+            }
+            Progress::Gone(_) => {}
+            // Another attempt would copy the same pages, for nothing.
+            Progress::NoSwap => attempts = ATTEMPTS,
         }
         now = host.resident();
     }
     now
 }
 
-/// Evicts up to `wanted` pages; how many went.
-fn evict<H: Host>(host: &H, wanted: usize) -> usize {
+/// Evicts up to `wanted` pages.
+fn evict<H: Host>(host: &H, wanted: usize) -> Progress {
     let _open = host.open();
     let mut victims = choose(host, wanted);
     hand_back_pinned(host, &mut victims);
@@ -69,10 +74,22 @@ fn evict<H: Host>(host: &H, wanted: usize) -> usize {
     let mapped: Victims = victims.iter().filter(is_mapped).copied().collect();
     victims.retain(|victim| !is_mapped(&&*victim));
     unmap(host, &mapped);
-    let gone = mapped.len() + write_out(host, &victims);
+    let (written, swap) = write_out(host, &victims);
+    let gone = mapped.len() + written;
     host.event(Event::Evicted { pages: gone as u64 });
     host.uncharge(gone as u64);
-    gone
+    match swap {
+        Swap::Full => Progress::NoSwap,
+        Swap::Room => Progress::Gone(gone),
+    }
+}
+
+/// What came of a batch.
+enum Progress {
+    /// So many pages went.
+    Gone(usize),
+    /// Some had to stay, since there is no swap for them.
+    NoSwap,
 }
 
 fn choose<H: Host>(host: &H, wanted: usize) -> Victims {

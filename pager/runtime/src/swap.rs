@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, A
 use pager_core::addr::PAGE_SIZE;
 use pager_core::entry::SwapSlot;
 use pager_core::shared::{Control, FailureKind, SWAP_FILES, SwapFile};
-use pager_core::slots::{Released, SlotMap, SlotRun, checksum};
+use pager_core::slots::{Released, SlotMap, SlotRun, checksum, is_intact, tag_of};
 
 use crate::arena;
 use crate::control;
@@ -154,7 +154,7 @@ impl Swap {
         }
         for index in run.first..run.first + run.count {
             let sum = sums[index as usize].load(Ordering::Relaxed);
-            name(SwapSlot { file: self.number, index, tag: tag(sum) });
+            name(SwapSlot { file: self.number, index, tag: tag_of(sum) });
         }
         Ok(())
     }
@@ -188,8 +188,7 @@ impl Swap {
         }
         let sums = self.maps().1;
         for (page, slot) in pages.as_chunks::<4096>().0.iter().zip(slots) {
-            let sum = checksum(page);
-            if sum != sums[slot.index as usize].load(Ordering::Relaxed) || tag(sum) != slot.tag {
+            if !is_intact(page, sums[slot.index as usize].load(Ordering::Relaxed), slot.tag) {
                 pager_core::shared::count(&control::counts().checksum_errors, 1);
                 return Err(Errno::EIO);
             }
@@ -232,10 +231,6 @@ impl Swap {
             let _ = self.slots().release(index);
         }
     }
-}
-
-const fn tag(sum: u32) -> u16 {
-    (sum >> 16) as u16
 }
 
 /// Takes up to `wanted` neighbouring slots from the first file that has any; `None` when all swap is full or
