@@ -1,6 +1,6 @@
 //! The same again and again, where what goes wrong goes wrong once in thousands: memory calls against fork,
-//! exec, tracers and exit, and processes that are killed inside namespaces. No hang, no count below zero,
-//! nobody left.
+//! exec, tracers and exit, processes that are killed inside namespaces, and the pager that is killed beside or
+//! inside one. No hang, no count below zero, nobody left.
 //!
 //! Assumes: gcc, userfaultfd, syscall user dispatch, user namespaces (`unshare -r`). `INTEGRATION_FULL=1`
 //! does 10,000 rounds of each.
@@ -136,4 +136,81 @@ fn children_that_are_killed_in_a_namespace() {
         );
     }
     traces::none_of(Path::new(guest.as_ref()));
+}
+
+/// A run that is about to lose its pager. Dropping it kills what is left.
+struct Doomed {
+    started: Child,
+    /// An argument of all its processes that no other process has.
+    mark: String,
+}
+
+impl Doomed {
+    /// The pager outside, with the program in a namespace, or both inside.
+    fn start(round: u32, guest: &str) -> Doomed {
+        let mark = format!("doomed-{}-{round}", std::process::id());
+        let engine = ["auto", "sigsegv", "uffd", "thread"][round as usize / 2 % 4];
+        let pager = binaries::pager().to_string_lossy().into_owned();
+        let run = [&pager, "run", "--resident", "1M", "--engine", engine, "--stats", "none", "--"];
+        let words = match round % 2 {
+            // A thread of the pager's is one too many for a user namespace of its own.
+            0 if engine == "thread" => [&run[..], &["unshare", "-p", "-f"]].concat(),
+            0 => [&run[..], &NAMESPACE].concat(),
+            _ => [&NAMESPACE[..], &run].concat(),
+        };
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args([guest, "1000000", &mark]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Doomed { started: command.spawn().expect("it starts"), mark }
+    }
+
+    fn number(&self) -> i32 {
+        i32::try_from(self.started.id()).expect("a process number is an i32")
+    }
+
+    /// The pager, once there is one: what was started, or the only child of that.
+    fn pager(&self, round: u32) -> Option<i32> {
+        let tree = processes::tree(self.number());
+        let pager = tree.into_iter().nth(round as usize % 2).filter(|process| process.name == "pager");
+        pager.map(|process| process.pid)
+    }
+
+    fn is_left(&self) -> bool {
+        let mentions = |pid: i32| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(&self.mark)
+        };
+        processes::all().iter().any(|process| process.state != 'Z' && mentions(process.pid))
+    }
+}
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        processes::kill_tree(self.number());
+        let _gone = self.started.wait();
+    }
+}
+
+#[test]
+fn a_pager_that_is_killed_leaves_nobody_in_a_namespace() {
+    let rounds: u32 = Scale::asked().pick(8, 10_000);
+    let guest = guests::build("killed_inside", Link::Dynamic);
+    let guest = guest.to_string_lossy();
+    let mut slowest = Duration::ZERO;
+    for round in 0..rounds {
+        let mut run = Doomed::start(round, &guest);
+        let mut pager = None;
+        assert!(processes::wait_until(PATIENCE, || {
+            pager = run.pager(round);
+            pager.is_some()
+        }));
+        // From before the program runs to the middle of its work; no two rounds at the same moment.
+        std::thread::sleep(Duration::from_millis(u64::from(round * 37 % 150)));
+        kill(Pid::from_raw(pager.expect("awaited")), Signal::SIGKILL).expect("the pager runs");
+        let begin = Instant::now();
+        assert!(processes::wait_until(PATIENCE, || !run.is_left()), "round {round}: somebody is left");
+        slowest = slowest.max(begin.elapsed());
+        run.started.wait().expect("a child");
+    }
+    println!("{rounds} rounds, the slowest end took {slowest:.1?}");
 }

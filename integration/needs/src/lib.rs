@@ -1,0 +1,1 @@
+//! Empty: its build script says which packages the tests need and this machine lacks.
