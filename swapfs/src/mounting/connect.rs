@@ -36,8 +36,11 @@ pub(super) fn connect(path: &Path, owner: Owner, options: &MountOptions) -> Resu
     match mount(path, &device, owner, options) {
         Ok(()) => Ok(device),
         Err(Errno::PERM) => ask_helper(path, options).map_err(|error| {
-            let hint = if error.kind() == io::ErrorKind::NotFound { NO_HELPER } else { "" };
-            failed(error, hint)
+            // What the search of PATH says: a folder in it that may not be looked into counts more than those
+            // that lack it. What the helper itself says is of another kind.
+            let is_missing =
+                matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
+            failed(error, if is_missing { NO_HELPER } else { "" })
         }),
         Err(error) => Err(failed(error.into(), "")),
     }
