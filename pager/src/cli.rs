@@ -1,18 +1,23 @@
 //! What the user types.
 
+mod looking;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use pager_core::replacement::PolicyKind;
-use pager_core::simulator::policies::PolicyName;
 
-use crate::analysis::caps::Caps;
 use crate::cap::Limit;
 use crate::need::search::Slowdown;
 use crate::report::StatsTarget;
 use crate::size::ByteSize;
+
+pub use looking::{
+    CurveArgs, CurvePolicy, EventsArgs, EventsFormat, Interval, ReportArgs, ReportFormat, StatArgs, TopArgs,
+    WatchArgs, Weight,
+};
 
 const ABOUT: &str = "Runs unmodified Linux programs with their memory demand-paged in user space.";
 
@@ -73,6 +78,21 @@ Under fifo, clock, lru, mru, random, arc and s3-fifo the simulator shows the pol
 hits included; 2q is the live pager's own code and is shown misses only. Times are the recorded run's own time
 and the recorded mean cost of each kind of fault.";
 
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  pager run --resident 16M --record t -- sort big.txt
+  pager report t
+      writes t.html: one file, to be opened in any browser, that needs no network
+  pager report t --format json | jq '.functions[0]'
+  pager report t --format perfetto -o t.json
+      every fault, for ui.perfetto.dev
+  pager report t --format folded --weight faults > t.folded
+      for flamegraph.pl and inferno-flamegraph
+  pager report t --format speedscope -o t.speedscope.json
+
+Functions and lines come from the programs' own symbols and debug information, from /usr/lib/debug where
+packages put it, and from nowhere else.";
+
 const DOCTOR_EXAMPLES: &str = "\
 Examples:
   pager doctor            a table: what is there, what is missing, what is used instead
@@ -109,6 +129,16 @@ pub enum Command {
     Sim(CurveArgs),
     /// Print a recorded run event by event
     Events(EventsArgs),
+    /// Write a page about a recorded run: when, where and because of which function it faulted. Or other forms
+    /// of it
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportArgs),
+    /// Show what a run under way has counted, or what it does at intervals
+    Stat(StatArgs),
+    /// Show all paged programs of yours that run now, on a screen
+    Top(TopArgs),
+    /// Show one run as it goes, on a screen from which its cap can be changed
+    Watch(WatchArgs),
     /// Change the cap of a run that is under way; its paged processes keep to it at once, whichever of them
     /// is named
     Limit(LimitArgs),
@@ -132,26 +162,6 @@ pub struct LimitArgs {
     /// The new cap, such as 64M, or `none`
     #[arg(value_name = "SIZE")]
     pub limit: Limit,
-}
-
-/// Arguments of `pager mrc` and `pager sim`.
-#[derive(Args, Debug)]
-pub struct CurveArgs {
-    /// A trace written by `pager run --record`, at a cap smaller than all that are asked about
-    pub file: PathBuf,
-
-    /// Policies: fifo, clock, lru, mru, random, 2q (the live one), arc, s3-fifo, opt (the lower bound), or
-    /// all
-    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = CurvePolicy::parse, default_value = "all")]
-    pub policy: Vec<CurvePolicy>,
-
-    /// Caps: sizes (64M), parts of the working set (50%), series of parts (10%..100%)
-    #[arg(long, value_name = "CAPS", value_delimiter = ',', default_value = "10%..100%")]
-    pub cap: Vec<Caps>,
-
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// Arguments of `pager need`.
@@ -206,75 +216,6 @@ impl From<PolicyChoice> for PolicyKind {
             PolicyChoice::Fifo => Self::Fifo,
         }
     }
-}
-
-/// A policy of the simulator, or the lower bound of all.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CurvePolicy {
-    /// What can be done without knowing the future.
-    Live(PolicyName),
-    /// What needs the future.
-    Opt,
-    /// Each of them.
-    All,
-}
-
-impl CurvePolicy {
-    /// The live pager's own.
-    pub const fn live() -> CurvePolicy {
-        CurvePolicy::Live(PolicyName::TwoQueue)
-    }
-
-    /// Name for people and scripts.
-    pub const fn name(self) -> &'static str {
-        match self {
-            CurvePolicy::Live(policy) => policy.as_str(),
-            CurvePolicy::Opt => "opt",
-            CurvePolicy::All => "all",
-        }
-    }
-
-    /// The policies that are meant.
-    pub fn expand(self) -> Vec<CurvePolicy> {
-        match self {
-            CurvePolicy::All => {
-                PolicyName::ALL.into_iter().map(CurvePolicy::Live).chain([CurvePolicy::Opt]).collect()
-            }
-            one => vec![one],
-        }
-    }
-
-    fn parse(text: &str) -> Result<CurvePolicy, String> {
-        let live = PolicyName::ALL.into_iter().map(CurvePolicy::Live);
-        let known = || live.clone().chain([CurvePolicy::Opt, CurvePolicy::All]);
-        known().find(|policy| policy.name() == text).ok_or_else(|| {
-            let names: Vec<&str> = known().map(CurvePolicy::name).collect();
-            format!("the policies are {}", names.join(", "))
-        })
-    }
-}
-
-/// Forms of `pager events`.
-#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum EventsFormat {
-    /// A line for people
-    #[default]
-    Text,
-    /// A JSON object a line
-    Json,
-    /// Comma-separated values
-    Csv,
-}
-
-/// Arguments of `pager events`.
-#[derive(Args, Debug)]
-pub struct EventsArgs {
-    /// A trace written by `pager run --record`
-    pub file: PathBuf,
-
-    /// Form
-    #[arg(long, value_enum, default_value_t)]
-    pub format: EventsFormat,
 }
 
 /// The engines by name.

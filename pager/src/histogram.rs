@@ -37,7 +37,8 @@ impl Distribution {
         Distribution::from_counts(counts)
     }
 
-    fn from_counts(counts: impl Iterator<Item = u64>) -> Distribution {
+    /// From the number of values in each bucket.
+    pub fn from_counts(counts: impl Iterator<Item = u64>) -> Distribution {
         let bucket = |(index, count)| Bucket {
             from: Histogram::lower_bound(index),
             to: Histogram::lower_bound(index + 1).wrapping_sub(1),

@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 pub mod analysis;
+pub mod attach;
 pub mod balance;
 pub mod bequests;
 pub mod cap;
@@ -20,6 +21,7 @@ pub mod control;
 pub mod descriptors;
 pub mod doctor;
 pub mod ending;
+pub mod export;
 pub mod failure;
 pub mod generate;
 pub mod hatch;
@@ -29,6 +31,7 @@ pub mod launch;
 pub mod layout;
 pub mod lifeline;
 pub mod limit;
+pub mod live;
 pub mod members;
 pub mod need;
 pub mod outcome;
@@ -43,7 +46,9 @@ pub mod say;
 pub mod size;
 pub mod stat;
 pub mod supervise;
+pub mod survey;
 pub mod swap;
+pub mod symbols;
 #[allow(unsafe_code)]
 pub mod sys;
 pub mod trace;

@@ -1,21 +1,13 @@
 //! Changing the cap of a run that is under way.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::path::PathBuf;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::SeqCst;
 
-use pager_core::shared::MAGIC;
 use thiserror::Error;
 
+use crate::attach::{AttachError, Attached};
 use crate::balance;
 use crate::cap::{LEAST_CAP_PAGES, Limit};
-use crate::members::Mark;
 use crate::size::ByteSize;
-use crate::sys::map::ControlMap;
-
-/// How the control file shows among a process's descriptors.
-const CONTROL_LINK: &str = "/memfd:pager-control";
 
 /// Why the cap stays as it is.
 #[derive(Debug, Error)]
@@ -29,22 +21,9 @@ pub enum LimitError {
         /// What was asked for.
         asked: ByteSize,
     },
-    /// The process has no control file.
-    #[error(
-        "process {pid} is not part of a `pager run`; give the process id of pager or of one of its programs"
-    )]
-    NotPaged {
-        /// As given.
-        pid: u32,
-    },
-    /// It cannot be looked at.
-    #[error("process {pid} cannot be looked at; it must exist and be your own")]
-    Inaccessible {
-        /// As given.
-        pid: u32,
-        /// What the kernel said.
-        source: io::Error,
-    },
+    /// There is no such run.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
 }
 
 impl LimitError {
@@ -67,40 +46,18 @@ pub fn limit(pid: u32, limit: Limit) -> Result<(), LimitError> {
         Limit::Cap(asked) if asked.pages() < LEAST_CAP_PAGES => return Err(LimitError::TooSmall { asked }),
         Limit::Cap(asked) => asked.pages(),
     };
-    let inaccessible = |source| LimitError::Inaccessible { pid, source };
-    let found = control_file(pid).map_err(inaccessible)?.ok_or(LimitError::NotPaged { pid })?;
-    let control = ControlMap::new(&found.file).map_err(inaccessible)?;
-    if control.magic.load(Relaxed) != MAGIC {
-        return Err(LimitError::NotPaged { pid });
-    }
+    set(&Attached::to(pid)?, pages);
+    Ok(())
+}
+
+/// Sets the cap of a run, in pages, `u64::MAX` for none. Not less than [`LEAST_CAP_PAGES`].
+pub fn set(run: &Attached, pages: u64) {
+    let (control, pages) = (run.control(), pages.max(LEAST_CAP_PAGES));
     let before = control.settings.cap_pages.swap(pages, SeqCst);
     // Under a shared cap more may be lent than there is now: then the pool is in debt until the processes
     // have paid.
     control.pool.resize(before, pages);
-    balance::set_level(&control);
+    balance::set_level(control);
     let used = control.processes.iter().filter(|process| process.pid.load(SeqCst) != 0);
-    used.for_each(|process| balance::poke(process, &found.mark));
-    Ok(())
-}
-
-/// A run's control file, and what its processes are known by.
-struct Found {
-    file: File,
-    mark: Mark,
-}
-
-/// The control file that a process has open.
-fn control_file(pid: u32) -> io::Result<Option<Found>> {
-    for entry in fs::read_dir(format!("/proc/{pid}/fd"))? {
-        let entry = entry?;
-        let path: PathBuf = entry.path();
-        let is_control =
-            fs::read_link(&path).is_ok_and(|link| link.to_string_lossy().starts_with(CONTROL_LINK));
-        if is_control {
-            let file = OpenOptions::new().read(true).write(true).open(&path)?;
-            let mark = Mark::new(&file, entry.file_name())?;
-            return Ok(Some(Found { file, mark }));
-        }
-    }
-    Ok(None)
+    used.for_each(|process| balance::poke(process, &run.mark));
 }

@@ -8,8 +8,10 @@ use pager::analysis::curve::curve;
 use pager::analysis::events::events;
 use pager::cli::{Cli, Command};
 use pager::doctor::Diagnosis;
+use pager::export::report;
 use pager::generate;
 use pager::limit::limit;
+use pager::live;
 use pager::need::need;
 use pager::run::{RunError, run};
 use pager::say;
@@ -31,6 +33,10 @@ fn main() {
         }
         Command::Need(args) => need(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Events(args) => events(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
+        Command::Report(args) => report(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
+        Command::Stat(args) => live::stat(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
+        Command::Top(args) => live::top::top(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
+        Command::Watch(args) => live::watch::watch(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Generate(args) => {
             if let Err(error) = generate::all(&args.directory) {
                 say::line(format_args!("cannot write into {}: {error}", args.directory.display()));

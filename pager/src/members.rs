@@ -44,6 +44,11 @@ impl Mark {
         Ok(Mark { identity: (data.st_dev, data.st_ino), number: number.into() })
     }
 
+    /// What tells the run from others: device and inode of its control file.
+    pub fn identity(&self) -> (u64, u64) {
+        self.identity
+    }
+
     /// Whether process `pid` belongs to the run.
     pub fn membership(&self, pid: u32) -> Membership {
         self.look(&Path::new("/proc").join(pid.to_string()))

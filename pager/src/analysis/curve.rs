@@ -145,7 +145,8 @@ impl Recording {
         }
     }
 
-    fn curves(&self, policies: &[CurvePolicy], caps: &[u64]) -> Curves {
+    /// Misses and times at `caps` under each of `policies`.
+    pub fn curves(&self, policies: &[CurvePolicy], caps: &[u64]) -> Curves {
         let curve = |policy: CurvePolicy| caps.iter().map(|&cap| self.point(policy, cap)).collect();
         Curves {
             program: self.program.clone(),

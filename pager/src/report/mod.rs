@@ -4,7 +4,7 @@ pub mod collect;
 pub mod model;
 pub mod processes;
 #[cfg(test)]
-mod samples;
+pub mod samples;
 pub mod summary;
 pub mod target;
 pub mod text;

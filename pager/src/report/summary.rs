@@ -89,11 +89,11 @@ fn next(report: &Report, manner: &Manner) -> (String, String) {
     let ended_well = report.exit == Some(Outcome::code(0));
     match (&manner.record, report.resident.cap_bytes) {
         (Some(record), _) => {
-            (format!("pager mrc {}", quoted(record.as_os_str())), "what other caps would cost".into())
+            (format!("pager report {}", quoted(record.as_os_str())), "a page about this run".into())
         }
         (None, Some(cap)) if report.pages.swap_in > 0 => (
             format!("pager run --resident {} --record t -- {command}", ByteSize(cap).exact()),
-            "then `pager mrc t`".into(),
+            "then `pager report t`".into(),
         ),
         (None, _) if ended_well => (format!("pager need -- {command}"), "how little memory would do".into()),
         (None, _) => (format!("pager run --stats text -- {command}"), "all that was counted".into()),
@@ -134,7 +134,7 @@ mod tests {
 pager: /usr/bin/sort exited with 0 after 2.53 s
   memory  at most 31.9M of the 32M allowed, and at most 210M in swap
   faults  91,237 took 312.0 ms over all threads; 20,110 of them had to fetch a page back from swap
-  next    pager run --resident 32M --record t -- /usr/bin/sort big.txt  then `pager mrc t`
+  next    pager run --resident 32M --record t -- /usr/bin/sort big.txt  then `pager report t`
 ";
         assert_eq!(render(&sample(), &PLAIN), expected);
     }
@@ -142,7 +142,7 @@ pager: /usr/bin/sort exited with 0 after 2.53 s
     #[test]
     fn there_are_never_more_than_four_lines_and_each_next_step_fits() {
         let recorded = Manner { record: Some("my trace".into()), colour: Colour::Off };
-        assert!(render(&sample(), &recorded).contains("pager mrc 'my trace'"));
+        assert!(render(&sample(), &recorded).contains("pager report 'my trace'"));
         let mut free = sample();
         (free.resident.cap_bytes, free.pages.swap_in) = (None, 0);
         assert!(render(&free, &PLAIN).contains("pager need -- /usr/bin/sort big.txt"));
