@@ -68,12 +68,12 @@
     pen.fillStyle = colour("--quiet");
     pen.textAlign = "right";
     pen.textBaseline = "top";
-    pen.fillText(show(most), left() - 5, 0);
+    pen.fillText(show(most), left() - 5, 2);
     pen.textBaseline = "bottom";
     pen.fillText("0", left() - 5, height - 14);
     pen.textAlign = "left";
     pen.textBaseline = "top";
-    pen.fillText(label, left() + 4, 0);
+    pen.fillText(label, left() + 6, 4);
     pen.strokeStyle = colour("--line");
     pen.strokeRect(left() + 0.5, 0.5, width - left() - 1, height - 15);
     pen.textBaseline = "bottom";
@@ -110,7 +110,7 @@
     let most = 1;
     for (let at = first; at <= last; at += 1) most = Math.max(most, values[at] || 0);
     const top = Math.max(most, cap && cap < most * 4 ? cap : 0) * 1.08;
-    axis(pen, width, height, top, pages, cap ? `resident; the cap is ${pages(cap)}` : "resident; no cap");
+    axis(pen, width, height, top / 1.08, pages, cap ? `resident; the cap is ${pages(cap)}` : "resident; no cap");
     const y = (value) => floor - (value / top) * (floor - 14);
     pen.beginPath();
     pen.moveTo(Math.max(left(), x_of(first * data.column_ns, width)), floor);
@@ -177,19 +177,18 @@
       const top = floor - (last + 1) * row_height, bottom = floor - first * row_height;
       pen.strokeStyle = colour("--line");
       pen.beginPath();
-      pen.moveTo(0, Math.round(top) + 0.5);
+      pen.moveTo(left(), Math.round(top) + 0.5);
       pen.lineTo(width, Math.round(top) + 0.5);
       pen.stroke();
-      if (bottom - top < 11) return;
-      pen.save();
-      pen.beginPath();
-      pen.rect(0, top, left() - 3, bottom - top);
-      pen.clip();
-      pen.fillStyle = colour("--quiet");
+      if (bottom - top < 12) return;
+      pen.lineWidth = 3;
+      pen.strokeStyle = colour("--card");
+      pen.fillStyle = colour("--ink");
       pen.textAlign = "left";
-      pen.textBaseline = "middle";
-      pen.fillText(name, 0, (top + bottom) / 2);
-      pen.restore();
+      pen.textBaseline = "top";
+      pen.strokeText(name, left() + 5, top + 2);
+      pen.fillText(name, left() + 5, top + 2);
+      pen.lineWidth = 1;
     });
     pen.fillStyle = colour("--quiet");
     pen.textBaseline = "bottom";
@@ -249,12 +248,16 @@
     const place = $("latency");
     place.replaceChildren();
     $("latency-section").hidden = data.latency.length === 0;
-    data.latency.forEach((one) => {
-      const kind = data.kinds.indexOf(one.kind);
-      if (!state.kinds[kind]) return;
-      const box = element("div"), canvas = element("canvas");
-      box.append(element("b", one.kind), element("span", ` ${count(one.count)}, median ${time(one.p50_ns)}, 99 % within ${time(one.p99_ns)}`, "hint"), canvas);
+    const kind_of = (one) => data.kinds.indexOf(one.kind), drawn = data.latency.filter((one) => state.kinds[kind_of(one)]);
+    // All boxes first: their number decides how wide each is.
+    const canvases = drawn.map((one) => {
+      const box = element("div"), canvas = element("canvas"), told = `median ${time(one.p50_ns)}, 99 % within ${time(one.p99_ns)}`;
+      box.append(element("b", one.kind), element("span", ` ${count(one.count)}`, "hint"), element("div", told, "hint"), canvas);
       place.append(box);
+      return canvas;
+    });
+    drawn.forEach((one, at_box) => {
+      const kind = kind_of(one), canvas = canvases[at_box];
       const { pen, width, height } = surface(canvas, 84), floor = height - 14;
       const low = Math.log2(Math.max(1, one.buckets[0][0])), high = Math.max(low + 1, Math.log2(Math.max(2, one.max_ns)));
       const most = Math.max(...one.buckets.map(([, n]) => n)), x = (ns) => ((Math.log2(Math.max(1, ns)) - low) / (high - low)) * width;
@@ -383,7 +386,7 @@
     $("curve-section").hidden = !curve;
     if (!curve) return;
     $("curve-hint").textContent = `Misses at other caps, by the policy of this run (2q) and others; ${size(curve.working_set_bytes)} hold all that is used again. ` +
-      "Nothing can be told about caps below the recorded one.";
+      "Nothing can be told about caps below the recorded one. opt knows which page is needed last, but brings no other neighbours in.";
     const { pen, width, height } = surface($("curve")), floor = height - 15;
     const names = Object.keys(curve.policies), points = names.flatMap((name) => curve.policies[name]);
     const most = Math.max(1, ...points.map((point) => point.misses));
@@ -412,7 +415,7 @@
       });
       pen.stroke();
       pen.textAlign = "right";
-      pen.fillText(name === "opt" ? "opt (the best there is)" : name, width - 10, 20 + at * 14);
+      pen.fillText(name, width - 10, 20 + at * 14);
       curve.policies[name].forEach((point) => { pen.beginPath(); pen.arc(x(point.cap_bytes), y(point.misses), 2.6, 0, 7); pen.fill(); });
     });
     pen.lineWidth = 1;

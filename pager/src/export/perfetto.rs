@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use pager_core::trace::{Event, What};
 use serde_json::json;
 
-use crate::survey::Names;
+use crate::survey::names::Names;
 use crate::survey::replay::Replay;
 use crate::trace::reader::Trace;
 

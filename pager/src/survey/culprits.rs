@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use pager_core::addr::PAGE_SIZE;
+
 use super::model::{Culprit, Stack, Tally};
+use super::names::{Names, short};
 use super::scan::Scan;
-use super::{Names, short};
 use crate::symbols::{Frame, Symbols};
 
 /// Rows of a table.
@@ -88,7 +90,8 @@ fn nameless(site: Site) -> String {
     match site {
         Site::Call => "for a system call".to_owned(),
         Site::Anonymous => "code that was made at run time".to_owned(),
-        Site::Image(..) => "no symbol".to_owned(),
+        // By page: where nothing has a name, neighbours are likely one function, or at least one file's.
+        Site::Image(_, offset) => format!("no symbol, page {:#x}", offset & !(PAGE_SIZE - 1)),
     }
 }
 

@@ -11,10 +11,10 @@ use super::images::Images;
 use super::latency::Latencies;
 use super::layout::{Anonymous, Place};
 use super::model::{Ahead, COLUMNS, Heat, Image, Latency, Series, Tally};
+use super::names::{Names, short};
 use super::replay::Replay;
 use super::scan::{Region, Scan, chunk_of};
 use super::series::SeriesCounter;
-use super::{Names, short, with_heat};
 
 /// Sums in the making.
 pub struct Gather {
@@ -23,6 +23,8 @@ pub struct Gather {
     all: SeriesCounter,
     series: HashMap<usize, SeriesCounter>,
     ends: HashMap<usize, u64>,
+    /// Processes that are still to end, the next one last.
+    to_end: Vec<(u64, usize)>,
     peaks: HashMap<usize, u64>,
     heats: HashMap<usize, HeatCounter>,
     images: Images,
@@ -50,13 +52,14 @@ impl Gather {
             Region::Image(image) => short(&names.image(image)).to_owned(),
             Region::Anonymous(what) => name_of(what),
         };
-        let heats = with_heat(scan, shown).into_iter();
+        let heats = scan.with_heat(shown).into_iter();
         Gather {
             replay: Replay::default(),
             last_ns: scan.last_ns,
             all: SeriesCounter::new(column_ns),
             series: shown.iter().map(|&number| (number, SeriesCounter::new(column_ns))).collect(),
             ends: shown.iter().map(|&number| (number, scan.processes[number].last_ns)).collect(),
+            to_end: scan.ends().into_iter().rev().collect(),
             peaks: HashMap::new(),
             heats: heats
                 .map(|number| (number, HeatCounter::new(&scan.processes[number], elapsed_ns, name)))
@@ -69,6 +72,10 @@ impl Gather {
 
     /// Counts one event.
     pub fn step(&mut self, event: &Event) {
+        while let Some((ended, number)) = self.to_end.pop_if(|(last, _)| *last < event.time_ns) {
+            self.replay.end(number);
+            self.all.resident(ended, self.replay.resident());
+        }
         // Where its pages belong is asked before the event changes it.
         let number = self.replay.number(event.pid);
         match event.what {

@@ -3,10 +3,11 @@
 //! | module | owns |
 //! |---|---|
 //! | [`model`] | the sums as data |
-//! | [`scan`] | the first pass: how long the run was, who was in it, what was touched |
-//! | [`gather`] | the second: all that is counted by time, place, file and instruction |
+//! | `scan` | the first pass: how long the run was, who was in it, what was touched |
+//! | `gather` | the second: all that is counted by time, place, file and instruction |
 //! | [`replay`] | the state of each process while its events go by |
-//! | [`layout`], [`pages`] | what is mapped where; what is resident |
+//! | [`names`] | what processes and files are called |
+//! | `layout`, `pages` | what is mapped where; what is resident |
 //!
 //! Memory grows with what was touched and with distinct instructions, not with events.
 
@@ -17,6 +18,7 @@ mod images;
 mod latency;
 mod layout;
 pub mod model;
+pub mod names;
 mod pages;
 pub mod replay;
 #[cfg(test)]
@@ -24,8 +26,6 @@ pub mod replay;
 pub mod samples;
 mod scan;
 mod series;
-
-use std::collections::HashMap;
 
 use pager_core::trace::FaultKind;
 
@@ -35,12 +35,11 @@ use crate::symbols::Symbols;
 use crate::trace::reader::Trace;
 use gather::Gather;
 use model::{COLUMNS, Process, SCHEMA_VERSION, Survey};
+use names::Names;
 use scan::{Scan, Seen};
 
 /// Processes that are shown one by one.
 const PROCESSES: usize = 32;
-/// Processes with a heat map.
-const HEATS: usize = 8;
 /// Steps of a simulation that are worth their time: about 20 seconds of them.
 const SIMULATED: u64 = 40_000_000;
 
@@ -99,14 +98,6 @@ fn shown(scan: &Scan) -> Vec<usize> {
     numbers
 }
 
-/// Those of `shown` that get a heat map.
-fn with_heat(scan: &Scan, shown: &[usize]) -> Vec<usize> {
-    let mut numbers = shown.to_vec();
-    numbers.sort_by_key(|&number| std::cmp::Reverse(scan.processes[number].tally.count()));
-    numbers.truncate(HEATS);
-    numbers
-}
-
 fn of(seen: &Seen) -> Process {
     Process {
         pid: seen.pid,
@@ -144,53 +135,6 @@ fn curve(trace: &Trace, events: u64) -> Option<crate::analysis::curve::Curves> {
     let mut caps: Vec<u64> = (0..count).map(at).collect();
     caps.dedup();
     Some(recording.curves(&policies, &caps))
-}
-
-/// What processes and files are called.
-pub struct Names {
-    images: Vec<String>,
-    programs: HashMap<u32, String>,
-    first: String,
-    started_unix_ns: u64,
-}
-
-impl Names {
-    /// Those that the end of a trace tells.
-    pub fn of(trace: &Trace) -> Names {
-        let end = trace.end.as_ref();
-        let table = end.and_then(|end| end.report.get("process_table")?.as_array());
-        let row = |row: &serde_json::Value| {
-            let pid = u32::try_from(row.get("pid")?.as_u64()?).ok()?;
-            Some((pid, row.get("program")?.as_str()?.to_owned()))
-        };
-        Names {
-            images: end.map_or_else(Vec::new, |end| end.images.clone()),
-            programs: table.into_iter().flatten().filter_map(row).collect(),
-            first: trace.description.program.clone(),
-            started_unix_ns: trace.description.started_unix_ns,
-        }
-    }
-
-    /// Path of a file.
-    pub fn image(&self, number: u16) -> String {
-        let known = self.images.get(usize::from(number)).filter(|path| !path.is_empty());
-        known.cloned().unwrap_or_else(|| format!("image {number}"))
-    }
-
-    /// When the run began.
-    pub fn started_unix_ns(&self) -> u64 {
-        self.started_unix_ns
-    }
-
-    /// Path of the last program that a process executed.
-    pub fn program(&self, pid: u32) -> String {
-        self.programs.get(&pid).unwrap_or(&self.first).clone()
-    }
-}
-
-/// The last part of a path.
-pub fn short(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -231,7 +175,7 @@ mod tests {
         let areas: Vec<&str> = rows.iter().map(|row| row.area.as_str()).collect();
         assert!(areas.contains(&"sort") && areas.contains(&"heap"), "{areas:?}");
         let names: Vec<&str> = survey.functions.iter().map(|row| row.name.as_str()).collect();
-        assert!(names.contains(&"for a system call") && names.contains(&"no symbol"), "{names:?}");
+        assert!(names.contains(&"for a system call") && names.contains(&"no symbol, page 0x0"), "{names:?}");
     }
 
     #[test]

@@ -67,6 +67,15 @@ impl Replay {
         number
     }
 
+    /// A process is gone, and its memory with it.
+    pub fn end(&mut self, number: usize) {
+        if let Some(process) = self.processes.get_mut(number) {
+            self.resident -= process.resident.count();
+            self.ahead.unknown += process.ahead.count();
+            *process = State::default();
+        }
+    }
+
     /// What became of pages that came along, when nothing follows any more.
     pub fn ahead_at_end(&self) -> Ahead {
         let left: u64 = self.processes.iter().map(|process| process.ahead.count()).sum();

@@ -12,6 +12,9 @@ use super::replay::Replay;
 /// Pages that a heat map can tell apart at best, as a power of two.
 pub const CHUNK_BITS: u32 = 4;
 
+/// Processes with a heat map.
+const HEATS: usize = 8;
+
 /// What a chunk of the address space belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Region {
@@ -100,6 +103,25 @@ impl Scan {
             let most = self.image_pages.entry(image).or_default();
             *most = (*most).max(page.saturating_add(pages));
         }
+    }
+}
+
+impl Scan {
+    /// Those of `shown` that get a heat map.
+    pub fn with_heat(&self, shown: &[usize]) -> Vec<usize> {
+        let mut numbers = shown.to_vec();
+        numbers.sort_by_key(|&number| std::cmp::Reverse(self.processes[number].tally.count()));
+        numbers.truncate(HEATS);
+        numbers
+    }
+
+    /// When each process was heard of for the last time, ascending: from then on its memory is taken to be
+    /// given back. The end of a process is no event.
+    pub fn ends(&self) -> Vec<(u64, usize)> {
+        let mut ends: Vec<(u64, usize)> =
+            self.processes.iter().enumerate().map(|(number, seen)| (seen.last_ns, number)).collect();
+        ends.sort_unstable();
+        ends
     }
 }
 

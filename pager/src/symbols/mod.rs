@@ -11,14 +11,7 @@ use std::path::Path;
 
 use module::Module;
 
-/// One function that was being executed; inlined ones are frames of their own.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub struct Frame {
-    /// Its name, demangled.
-    pub function: String,
-    /// File and line; `None` without debug information.
-    pub line: Option<String>,
-}
+pub use module::Frame;
 
 /// Files by path, opened once.
 #[derive(Default)]

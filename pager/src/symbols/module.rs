@@ -11,14 +11,21 @@ use flate2::read::ZlibDecoder;
 use gimli::{EndianRcSlice, RunTimeEndian};
 use object::{CompressionFormat, File, Object, ObjectSection, ObjectSegment, ObjectSymbol, SymbolKind};
 
-use super::Frame;
-
 /// Largest file that is read for its names.
 const LARGEST_BYTES: u64 = 1 << 30;
 /// Where distributions put what they strip off.
 const DEBUG_FOLDER: &str = "/usr/lib/debug";
 
 type Reader = EndianRcSlice<RunTimeEndian>;
+
+/// One function that was being executed; inlined ones are frames of their own.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Frame {
+    /// Its name, demangled.
+    pub function: String,
+    /// File and line; `None` without debug information.
+    pub line: Option<String>,
+}
 
 /// A file and what it says of its code.
 pub struct Module {
