@@ -27,7 +27,7 @@ fn files_in(folder: &Path, ending: &str) -> Vec<PathBuf> {
 
 /// All tests of all crates, as documents name them.
 fn tests() -> BTreeSet<String> {
-    let folders = ["integration", "pager", "pager/core", "pager/capi", "swapfs"]
+    let folders = ["integration", "pager", "pager/core", "pager/engine", "pager/capi", "swapfs"]
         .map(|name| repository().join(name).join("tests"));
     let files = folders.iter().flat_map(|folder| files_in(folder, "rs"));
     files
