@@ -11,6 +11,8 @@ use rustix::mm::MlockAllFlags;
 use rustix::process::{Resource, Rlimit};
 use rustix::thread::CapabilitySet;
 
+use crate::sys::heap;
+
 /// Signals that come together within this time are one wish to end.
 const ONE_WISH: Duration = Duration::from_secs(1);
 
@@ -54,6 +56,12 @@ fn may_lock_memory() -> bool {
     let capable =
         rustix::thread::capabilities(None).is_ok_and(|c| c.effective.contains(CapabilitySet::IPC_LOCK));
     capable || rustix::process::getrlimit(Resource::Memlock).current.is_none()
+}
+
+/// Has what one thread frees be there for all, so that memory is bounded by what is used at one time and not by
+/// that for each thread. Call before threads start.
+pub fn share_one_heap() {
+    heap::share_one();
 }
 
 /// Allows as many open files as we may: each open image holds one.

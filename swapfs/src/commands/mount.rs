@@ -12,6 +12,7 @@ use sd_notify::NotifyState;
 use swapfs::mounting::{Encryption, Found, GRACE, MountOptions, Mounted, Place, StorePlace, Unmounted};
 use swapfs::process::{
     Background, EndSignals, close_inherited, lock_memory, mark_as_io_flusher, raise_open_files,
+    share_one_heap,
 };
 
 use crate::arguments::{Ground, Memory, MountCommand};
@@ -74,6 +75,7 @@ pub struct DaemonEnded {
 fn serve(command: &MountCommand) -> anyhow::Result<()> {
     let signals = EndSignals::hold()?;
     raise_open_files();
+    share_one_heap();
     settle_in_memory(command.memory)?;
     let background = background(command)?;
     let mounted = Mounted::new(&command.options)?;

@@ -132,9 +132,23 @@ struct Remembered {
     cached: Option<Box<Version>>,
 }
 
+/// How many files have to be forgotten for their memory to be worth giving back: about 8 MiB.
+const MANY: usize = 1 << 15;
+
+/// How much memory may be given back by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgotten {
+    /// Not worth the time.
+    Little,
+    /// That of many files, and of as many as are remembered.
+    Much,
+}
+
 /// All inodes of a mount.
 #[derive(Debug, Default)]
 pub struct InodeTable {
+    /// Files that were forgotten since [`Forgotten::Much`] was said.
+    forgotten: usize,
     /// Files that the kernel remembers.
     remembered: HashMap<Ino, Remembered>,
     /// Files that are counted, by their numbers.
@@ -253,11 +267,11 @@ impl InodeTable {
     }
 
     /// Notes that the kernel has forgotten `times` lookups of `ino`.
-    pub fn forget(&mut self, ino: Ino, times: u64) {
-        let Some(entry) = self.remembered.get_mut(&ino) else { return };
+    pub fn forget(&mut self, ino: Ino, times: u64) -> Forgotten {
+        let Some(entry) = self.remembered.get_mut(&ino) else { return Forgotten::Little };
         entry.lookups = entry.lookups.saturating_sub(times);
         if entry.lookups > 0 {
-            return;
+            return Forgotten::Little;
         }
         if let Some(gone) = self.remembered.remove(&ino)
             && !self.counted.contains_key(&ino)
@@ -268,6 +282,12 @@ impl InodeTable {
         if self.remembered.len() < self.remembered.capacity() / 8 {
             self.remembered.shrink_to(self.remembered.len() * 2);
         }
+        self.forgotten += 1;
+        if self.forgotten < MANY.max(self.remembered.len()) {
+            return Forgotten::Little;
+        }
+        self.forgotten = 0;
+        Forgotten::Much
     }
 
     /// What `ino` stands for, if anything.
@@ -352,7 +372,8 @@ mod tests {
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len(), "no number twice");
         assert!(all.iter().all(|ino| (FIRST_IMAGE..FIRST_SWAP).contains(&ino.0) || ino.0 >= FIRST_SPARE));
         all[..9].iter().for_each(|ino| table.count(*ino));
-        all.iter().for_each(|ino| table.forget(*ino, 1));
+        let much = all.iter().filter(|ino| table.forget(**ino, 1) == Forgotten::Much).count();
+        assert_eq!(much, 2, "when half of them were forgotten, and when {MANY} more were");
         assert_eq!((table.counted.len(), table.remembered()), (9, 0));
         assert!(table.remembered.capacity() < 1000);
         table.uncount(all);

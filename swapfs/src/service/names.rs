@@ -10,11 +10,12 @@ use super::handles::{Body, Handle, HandleId};
 use crate::filesystem::attr::{Attr, FileKind};
 use crate::filesystem::caching::{CONTROL_TTL, IMAGE_TTL, OWN_TTL, SWAP_TTL};
 use crate::filesystem::inode::{
-    COMMAND, CONTROL, ControlFile, FAULTS, IMAGES, ImageNode, InodeTable, METRICS, Node, ROOT, STATS, SWAP,
-    SourceIndex, SwapIndex, THROTTLE, TRACE,
+    COMMAND, CONTROL, ControlFile, FAULTS, Forgotten, IMAGES, ImageNode, InodeTable, METRICS, Node, ROOT,
+    STATS, SWAP, SourceIndex, SwapIndex, THROTTLE, TRACE,
 };
 use crate::filesystem::{FsError, Ino};
 use crate::images::{Listed, Placement};
+use crate::sys::heap;
 
 /// The number shown in listings for files that were not looked up, as libfuse does.
 const NOT_LOOKED_UP: Ino = Ino(0xffff_ffff);
@@ -43,7 +44,10 @@ impl Service {
 
     /// Forgets `times` look-ups of `ino`.
     pub fn forget(&self, ino: Ino, times: u64) {
-        self.inodes.lock().forget(ino, times);
+        let forgotten = self.inodes.lock().forget(ino, times);
+        if forgotten == Forgotten::Much {
+            heap::give_back();
+        }
     }
 
     /// The attributes of `ino`. An open image answers even where its name is gone.

@@ -3,5 +3,6 @@
 #![allow(unsafe_code)]
 
 pub mod entry;
+pub mod heap;
 pub mod question;
 pub mod rings;
