@@ -144,7 +144,7 @@ print(sorted(q.get() for _ in t), subprocess.run([\"/bin/echo\", \"child\"], cap
 ];
 
 /// The guests: what differs between kernels first.
-pub const GUESTS: [Case; 32] = [
+pub const GUESTS: [Case; 38] = [
     guest("advices"),
     scene("each_advice_on_each_area"),
     scene("each_flag_of_mremap"),
@@ -177,6 +177,12 @@ pub const GUESTS: [Case; 32] = [
     guest("fork_tree"),
     guest("fork_threads"),
     guest("start_up"),
+    guest("keys"),
+    guest("segments"),
+    guest("punched_holes"),
+    guest("action_flags"),
+    guest("sent_faults"),
+    guest("waiting_masks"),
 ];
 
 /// All of them, programs first.
