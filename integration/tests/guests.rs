@@ -163,6 +163,7 @@ guest!(tracers);
 guest!(vsyscall_page);
 guest!(wait_many);
 guest!(waiting_masks);
+guest!(where_loaded);
 guest!(write_barrier);
 guest!(write_text);
 
@@ -224,7 +225,7 @@ mod with_a_cap_for_each {
 mod linked {
     use super::*;
 
-    const GUESTS: [&str; 9] = [
+    const GUESTS: [&str; 10] = [
         "start_up",
         "own_segv",
         "fork_tree",
@@ -234,6 +235,7 @@ mod linked {
         "brk_heap",
         "exit_code",
         "null_read",
+        "where_loaded",
     ];
 
     fn each(link: Link) {

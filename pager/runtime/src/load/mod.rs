@@ -36,6 +36,8 @@ pub use stack::Stack;
 /// Where the kernel puts position-independent programs, and over how many pages it spreads them.
 const PIE_BASE: u64 = 0x5555_5555_4000;
 const PIE_RANDOM_PAGES: u64 = 1 << 28;
+/// How far behind its least address the heap begins, at most.
+const HEAP_RANDOM_PAGES: u64 = 0x2000;
 const EXIT_NOT_EXECUTABLE: i32 = 126;
 
 /// What is needed to start.
@@ -53,9 +55,12 @@ pub fn load(executed: &Executed<'_>, start: &Inherited) -> Ready {
         let name = interpreter_path(fd, &main, path, name.offset, name.len);
         load_interpreter(&name)
     });
-    let end = main.program.span().end().start().0 + main.bias;
-    let apart = if main.bias != 0 { randomisation.of_heap().pages(0x2000) } else { 0 };
-    brk::start_at(end + apart * PAGE_SIZE);
+    // The heap of a program that lies among mappings has room where other programs lie.
+    let least = match is_loader(&main.program) {
+        true => PIE_BASE + PAGE_SIZE,
+        false => main.program.span().end().start().0 + main.bias,
+    };
+    brk::start_at(least + randomisation.of_heap().pages(HEAP_RANDOM_PAGES) * PAGE_SIZE);
     keep_texts(start);
     let stack = Stack { main: &main, interpreter: interpreter.as_ref(), start, filename, randomisation };
     let entry = interpreter.as_ref().map_or(main.entry, |interpreter| interpreter.entry);
@@ -196,6 +201,12 @@ fn interpreter_path(fd: Fd, main: &Loaded, path: &[u8], offset: u64, len: u64) -
     name
 }
 
+/// Whether the program is position-independent and has no interpreter, as the dynamic linker itself when it
+/// is executed by name: the kernel puts it among mappings, out of the way of what it may load.
+fn is_loader(program: &Program) -> bool {
+    program.header.kind != Kind::Fixed && program.interpreter.is_none()
+}
+
 fn choose_bias(program: &Program, place: Place<'_>) -> u64 {
     let span = program.span();
     let first = span.start().start().0;
@@ -204,6 +215,7 @@ fn choose_bias(program: &Program, place: Place<'_>) -> u64 {
     }
     let align = program.align.max(PAGE_SIZE);
     let wanted = match place {
+        Place::Program(..) if is_loader(program) => 0,
         Place::Program(_, random) => (PIE_BASE + random.pages(PIE_RANDOM_PAGES) * PAGE_SIZE) & !(align - 1),
         Place::Interpreter => 0,
     };
