@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -17,6 +17,7 @@ use super::place::{Place, PlaceError, resolve};
 use super::stopped::continue_daemon;
 use crate::accounting::Snapshot;
 use crate::mountinfo::{self, FILE_SYSTEM, MountEntry};
+use crate::sys::question::statfs_within;
 
 /// How long a daemon may take to answer, and to be gone.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -134,20 +135,31 @@ enum Daemon {
     Alive(Option<DaemonProcess>),
 }
 
-/// Asks the mount itself which process serves it, in a thread of its own as a stopped daemon never answers.
-fn ask_for_pid(path: &Path, mount: &MountEntry) -> Daemon {
-    let (sender, receiver) = mpsc::channel();
-    let stats = path.join(".swapfs/stats.json");
-    std::thread::spawn(move || sender.send(std::fs::read(stats)));
-    let mut told = receiver.recv_timeout(SILENCE);
-    if told.is_err() {
-        let ours = mount.file_system == FILE_SYSTEM;
+/// Waits until the mount answers, and continues a daemon that is found stopped meanwhile. Whether it does.
+fn answers(path: &Path, mount: &MountEntry) -> bool {
+    let (began, ours) = (Instant::now(), mount.file_system == FILE_SYSTEM);
+    while began.elapsed() < PATIENCE {
+        // A child asks: one that waits in the kernel must not keep this process from ending.
+        match statfs_within(path, SILENCE) {
+            Ok(None) => {}
+            Ok(Some(_)) | Err(_) => return true,
+        }
         if let Some(pid) = mount.device_minor.filter(|_| ours).and_then(continue_daemon) {
             tracing::warn!("the daemon (pid {}) was stopped; it is continued, to end", pid.as_raw_nonzero());
         }
-        told = receiver.recv_timeout(PATIENCE);
     }
-    match told {
+    false
+}
+
+/// Asks the mount itself which process serves it, in a thread of its own as it may be stopped just now.
+fn ask_for_pid(path: &Path, mount: &MountEntry) -> Daemon {
+    if !answers(path, mount) {
+        return Daemon::Silent;
+    }
+    let (sender, receiver) = mpsc::channel();
+    let stats = path.join(".swapfs/stats.json");
+    std::thread::spawn(move || sender.send(std::fs::read(stats)));
+    match receiver.recv_timeout(PATIENCE) {
         Ok(Ok(json)) => {
             let snapshot = serde_json::from_slice::<Snapshot>(&json).ok();
             Daemon::Alive(snapshot.and_then(|snapshot| open_process(&snapshot)))
