@@ -75,6 +75,7 @@ const SCENES: &[Scene] = &[
             "pages.image_read",
             "pages.zero",
             "pages.swap_in",
+            "pages.ahead",
             "pages.evicted",
             "pages.written",
             "pages.zero_dropped",

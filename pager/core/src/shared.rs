@@ -11,7 +11,7 @@ use crate::roster::Roster;
 use crate::text::Text;
 
 /// First word of a control block; changes with its layout.
-pub const MAGIC: u64 = 0x7067_7231_0000_0006;
+pub const MAGIC: u64 = 0x7067_7231_0000_0007;
 /// Name of the environment entry by which a process finds its run: see `parse_run` of the runtime's start; -1
 /// stands for no slots, no row and no ticket (a claim to a slot, see [`Process::ticket`]). Removed before the
 /// program sees it.
@@ -206,6 +206,8 @@ pub struct Counts {
     pub pages_zero: AtomicU64,
     /// Pages read from swap.
     pub pages_swap_in: AtomicU64,
+    /// Of the pages that were brought in, those that nobody had touched yet: neighbours, and read ahead.
+    pub pages_ahead: AtomicU64,
     /// Pages taken out of memory, clean or dirty.
     pub pages_evicted: AtomicU64,
     /// Of those, pages written to swap.

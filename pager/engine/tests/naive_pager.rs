@@ -22,7 +22,11 @@ use pager_engine::work::Outcome;
 const PAGES: u64 = 512;
 
 fn operations() -> u64 {
-    if std::env::var_os("INTEGRATION_FULL").is_some() { 10_000_000 } else { 40_000 }
+    match std::env::var_os("INTEGRATION_FULL") {
+        _ if cfg!(miri) => 400,
+        Some(_) => 10_000_000,
+        None => 40_000,
+    }
 }
 
 fn seed() -> u64 {

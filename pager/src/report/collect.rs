@@ -165,6 +165,7 @@ fn pages(counts: &Counts, images: &[Image]) -> Pages {
         zero,
         swap_in,
         for_calls: load(&counts.pages_for_calls),
+        ahead: load(&counts.pages_ahead),
         evicted: load(&counts.pages_evicted),
         written: load(&counts.pages_written),
         zero_dropped: load(&counts.pages_zero_dropped),

@@ -151,6 +151,7 @@ pub struct Pages {
     pub zero: u64,
     pub swap_in: u64,
     pub for_calls: u64,
+    pub ahead: u64,
     pub evicted: u64,
     pub written: u64,
     pub zero_dropped: u64,

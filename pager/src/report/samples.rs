@@ -109,6 +109,7 @@ fn pages() -> Pages {
         zero: 51_002,
         swap_in: 31_110,
         for_calls: 77,
+        ahead: 40_123,
         evicted: 70_000,
         written: 40_000,
         zero_dropped: 12,

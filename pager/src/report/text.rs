@@ -115,13 +115,14 @@ fn fault_time(report: &Report) -> String {
 fn pages_in(report: &Report) -> String {
     let pages = &report.pages;
     format!(
-        "{}: image {} (mapped {}, read {}), zero {}, swap-in {}; {} of them for system calls",
+        "{}: image {} (mapped {}, read {}), zero {}, swap-in {}; {} of them ahead of a touch, {} for system calls",
         pages.filled,
         pages.image,
         pages.image_mapped,
         pages.image_read,
         pages.zero,
         pages.swap_in,
+        pages.ahead,
         pages.for_calls
     )
 }

@@ -50,6 +50,9 @@ impl Observer for Guest {
 
 fn filled(work: &Fill, pages: u64) {
     let counts = control::counts();
+    if work.plan != Plan::Unprotect && pages > 1 {
+        count(&counts.pages_ahead, pages - 1);
+    }
     match work.plan {
         Plan::Unprotect => _ = count(&counts.faults_protection, 1),
         Plan::FillZero => {
