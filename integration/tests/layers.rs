@@ -73,7 +73,7 @@ const FLOORS: [(&str, &[&str]); 7] = [
         ],
     ),
     ("pages", &["busy", "host", "paging", "memory/contents"]),
-    ("memory", &["memory", "remote/serve"]),
+    ("memory", &["memory", "remote/serve", "remote/tell"]),
     ("touch", &["process/rest", "touch", "user"]),
     (
         "the program's calls and signals",

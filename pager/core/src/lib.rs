@@ -18,6 +18,7 @@ pub mod elf;
 pub mod entry;
 pub mod fault;
 pub mod hearing;
+pub mod inquiry;
 pub mod pool;
 pub mod rank;
 pub mod remote;

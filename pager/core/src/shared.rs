@@ -6,6 +6,7 @@
 
 use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
+use crate::inquiry::Desk;
 use crate::pool::{Account, Pool};
 use crate::roster::Roster;
 use crate::text::Text;
@@ -58,6 +59,8 @@ pub struct Control {
     pub pool: Pool,
     /// By process too, those that are gone included.
     pub roster: Roster,
+    /// Where a process answers who asks about its pages.
+    pub desk: Desk,
 }
 
 /// What the user asked for.

@@ -10,6 +10,7 @@
 
 mod peer;
 pub mod serve;
+pub mod tell;
 
 use alloc::vec::Vec;
 

@@ -21,7 +21,7 @@ use crate::keys;
 use crate::lifeline;
 use crate::paging;
 use crate::process::trace::tracee;
-use crate::remote::serve;
+use crate::remote::{serve, tell};
 use crate::space::SPACE;
 use crate::sys::Errno;
 use crate::sys::signal::{self, Action, MachineContext, SIGBUS, SIGSEGV, SigInfo, SignalSet, UContext};
@@ -149,6 +149,12 @@ fn poked(info: &SigInfo, context: &UContext) {
         Block::current().own().cut_short = true;
     }
     let is_free = !in_runtime(context) || gate::waits_in_kernel(context.machine.rip);
+    if let Some((page, number)) = info.inquiry() {
+        // In the middle of something nothing is told: it is asked again.
+        return if is_free {
+            tell::answer(page, number)
+        };
+    }
     match info.request() {
         Some((request, number)) if is_free => serve::answer(&request, number),
         Some((request, number)) => serve::keep(&request, number),

@@ -1,5 +1,7 @@
 //! Signal structures as the kernel lays them out on x86-64, and the calls that set actions, masks and stacks.
 
+use pager_core::addr::PageNum;
+use pager_core::inquiry::INQUIRY;
 use pager_core::remote::Request;
 
 use super::{Errno, call, nr};
@@ -199,10 +201,17 @@ impl SigInfo {
         self.code == SI_USER && self.fields[0] == 0
     }
 
-    /// Whether another process of the run sent it to the runtime: to keep to the cap, or to bring pages in,
-    /// by what it says.
+    /// Whether another process sent it to the runtime: to keep to the cap, to bring pages in, or to tell of
+    /// one, by what it says.
     pub const fn says_poke(&self) -> bool {
-        self.is_queued(pager_core::shared::POKE) || self.is_queued(pager_core::remote::REQUEST)
+        self.is_queued(pager_core::shared::POKE)
+            || self.is_queued(pager_core::remote::REQUEST)
+            || self.is_queued(INQUIRY)
+    }
+
+    /// The page that somebody asks about, and the question's number.
+    pub fn inquiry(&self) -> Option<(PageNum, u64)> {
+        self.is_queued(INQUIRY).then_some((PageNum(self.fields[2]), self.fields[3]))
     }
 
     /// What another process of the run asks for, and the request's number, if it asks for pages.
