@@ -79,6 +79,11 @@ impl Attached {
         &self.control
     }
 
+    /// Path of a swap file by its number; the folder of a temporary one.
+    pub fn swap_path(&self, number: u8) -> String {
+        self.swap.get(usize::from(number)).map_or("?".into(), |(path, _)| path.display().to_string())
+    }
+
     /// What tells the run from others.
     pub fn identity(&self) -> (u64, u64) {
         self.identity

@@ -15,8 +15,8 @@ use crate::report::StatsTarget;
 use crate::size::ByteSize;
 
 pub use looking::{
-    CurveArgs, CurvePolicy, EventsArgs, EventsFormat, Interval, ReportArgs, ReportFormat, StatArgs, TopArgs,
-    WatchArgs, Weight,
+    CurveArgs, CurvePolicy, EventsArgs, EventsFormat, ExplainArgs, Interval, ReportArgs, ReportFormat,
+    StatArgs, TopArgs, WatchArgs, Weight,
 };
 
 const ABOUT: &str = "Runs unmodified Linux programs with their memory demand-paged in user space.";
@@ -133,6 +133,8 @@ pub enum Command {
     /// of it
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportArgs),
+    /// Say what is at an address of a paged process, and which sentences of the textbook apply
+    Explain(ExplainArgs),
     /// Show what a run under way has counted, or what it does at intervals
     Stat(StatArgs),
     /// Show all paged programs of yours that run now, on a screen

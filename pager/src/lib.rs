@@ -21,6 +21,7 @@ pub mod control;
 pub mod descriptors;
 pub mod doctor;
 pub mod ending;
+pub mod explain;
 pub mod export;
 pub mod failure;
 pub mod generate;

@@ -8,6 +8,7 @@ use pager::analysis::curve::curve;
 use pager::analysis::events::events;
 use pager::cli::{Cli, Command};
 use pager::doctor::Diagnosis;
+use pager::explain::explain;
 use pager::export::report;
 use pager::generate;
 use pager::limit::limit;
@@ -34,6 +35,7 @@ fn main() {
         Command::Need(args) => need(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Events(args) => events(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Report(args) => report(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
+        Command::Explain(args) => explain(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Stat(args) => live::stat(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Top(args) => live::top::top(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Watch(args) => live::watch::watch(&args).unwrap_or_else(|error| end_with(error.into(), 1)),

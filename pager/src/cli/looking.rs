@@ -147,6 +147,41 @@ pub struct ReportArgs {
     pub weight: Weight,
 }
 
+/// Arguments of `pager explain`.
+#[derive(Args, Debug)]
+pub struct ExplainArgs {
+    /// Process id of a paged program
+    pub pid: Option<u32>,
+
+    /// Addresses in it, such as 0x7ffc12345678
+    #[arg(value_name = "ADDRESS")]
+    pub addresses: Vec<Address>,
+
+    /// Print JSON, an object a line
+    #[arg(long)]
+    pub json: bool,
+
+    /// Print the textbook's sentences, each with the code, the test and the command that show it
+    #[arg(long, conflicts_with = "pid")]
+    pub sentences: bool,
+}
+
+/// An address in hexadecimal, or with `0d` before it in decimal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Address(pub u64);
+
+impl std::str::FromStr for Address {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Address, Self::Err> {
+        let parsed = match text.strip_prefix("0d") {
+            Some(decimal) => decimal.parse().ok(),
+            None => u64::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok(),
+        };
+        parsed.map(Address).ok_or("an address is a number in hexadecimal, such as 0x7ffc12345678")
+    }
+}
+
 /// Arguments of `pager stat`.
 #[derive(Args, Debug)]
 pub struct StatArgs {

@@ -6,6 +6,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_int, c_void, pid_t};
 use nix::sys::signal::SigSet;
+use pager_core::addr::PageNum;
+use pager_core::inquiry::INQUIRY;
 
 /// The set of these signals.
 pub fn set(numbers: impl IntoIterator<Item = c_int>) -> SigSet {
@@ -30,6 +32,29 @@ pub fn queue(pid: pid_t, signal: c_int, value: u64) {
     let value = libc::sigval { sival_ptr: std::ptr::without_provenance_mut::<c_void>(value as usize) };
     // SAFETY: plain numbers; the pointer is a value that nobody follows.
     unsafe { libc::sigqueue(pid, signal, value) };
+}
+
+/// `siginfo_t` of a queued signal, as the kernel lays it out: `si_pid` and `si_uid` share the first field, the
+/// value is the second; two more words travel behind it.
+#[repr(C)]
+struct Queued {
+    signal: c_int,
+    errno: c_int,
+    code: c_int,
+    padding: c_int,
+    fields: [u64; 14],
+}
+
+const _: () = assert!(size_of::<Queued>() == size_of::<libc::siginfo_t>());
+
+/// Asks process `pid`, which is paged, about `page` of its memory; `number` tells the question from others. One
+/// that cannot be signalled is left alone.
+pub fn inquire(pid: pid_t, page: PageNum, number: u64) {
+    let mut fields = [0; 14];
+    (fields[1], fields[2], fields[3]) = (INQUIRY, page.0, number);
+    let info = Queued { signal: libc::SIGSEGV, errno: 0, code: libc::SI_QUEUE, padding: 0, fields };
+    // SAFETY: the kernel reads a `siginfo_t`, whose size and layout `info` has, and touches no other memory.
+    unsafe { libc::syscall(libc::SYS_rt_sigqueueinfo, pid, libc::SIGSEGV, &raw const info) };
 }
 
 /// A process, whatever becomes of its number.
