@@ -130,7 +130,7 @@ pub const UNPROTECT: Sentence = sentence(
 pub const RESTART: Sentence = sentence(
     "The tables are updated, the translation is flushed, and the instruction is restarted.",
     ("pager/runtime/src/signals/arrive.rs", "None => clock::record_fault"),
-    "guests::walker",
+    "guests::registers",
     "pager events FILE",
 );
 
