@@ -1,7 +1,7 @@
 //! `pager explain`: what it says of a page is what the kernel says, and every sentence of the textbook has code
 //! and a test.
 //!
-//! Assumes: gcc, userfaultfd. `INTEGRATION_FULL=1` asks about 10,000 addresses instead of 300.
+//! Assumes: gcc, userfaultfd. `INTEGRATION_FULL=1` asks about 10,000 addresses at each engine instead of 150.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -22,9 +22,9 @@ struct Paged {
 }
 
 impl Paged {
-    fn start() -> Paged {
+    fn start(engine: &str) -> Paged {
         let mut command = Command::new(binaries::pager());
-        command.args(["run", "--resident", "8M", "--stats", "none", "--"]);
+        command.args(["run", "--resident", "8M", "--stats", "none", "--engine", engine, "--"]);
         command.arg(guests::build("holds", Link::Dynamic));
         let mut pager =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("pager can be started");
@@ -90,8 +90,14 @@ fn addresses(pid: u32, count: u64) -> Vec<u64> {
 #[test]
 fn answers_agree_with_the_kernel() {
     let is_full = std::env::var_os("INTEGRATION_FULL").is_some_and(|value| value == "1");
-    let paged = Paged::start();
-    let asked = addresses(paged.program, if is_full { 10_000 } else { 300 });
+    for engine in ["auto", "uffd", "thread"] {
+        agree(engine, if is_full { 10_000 } else { 150 });
+    }
+}
+
+fn agree(engine: &str, count: u64) {
+    let paged = Paged::start(engine);
+    let asked = addresses(paged.program, count);
     let kernel = File::open(format!("/proc/{}/pagemap", paged.program)).expect("our own process");
     let maps = maps(paged.program);
     let (mut states, mut slots) = (BTreeSet::new(), BTreeSet::new());
@@ -146,7 +152,7 @@ fn agrees(said: &Value, address: u64, present: bool, maps: &[(u64, u64, String)]
 
 #[test]
 fn what_cannot_be_asked_says_why() {
-    let paged = Paged::start();
+    let paged = Paged::start("auto");
     let own = std::process::id().to_string();
     let supervisor = paged.pager.id().to_string();
     for (pid, words) in

@@ -115,7 +115,7 @@ pub const SWAP_CACHE: Sentence = sentence(
 /// Write back.
 pub const WRITE_BACK: Sentence = sentence(
     "A dirty page is written to the swap file before its frame is used again.",
-    ("pager/engine/src/evict.rs", "fn "),
+    ("pager/engine/src/write_out.rs", "fn save"),
     "guests::random_access",
     "pager events FILE",
 );

@@ -59,21 +59,27 @@ pub fn trace(cap_pages: Option<u64>, events: impl IntoIterator<Item = Event>) ->
         page_bytes: 4096,
         started_unix_ns: u64::MAX,
     };
-    let mut encoder = Encoder::default();
-    let count = events.into_iter().map(|event| encoder.push(&event)).count() as u64;
     let rows =
         serde_json::json!([{ "pid": 1, "program": "/usr/bin/sort" }, { "pid": 2, "program": "/bin/<b>" }]);
     let report = serde_json::json!({ "elapsed_ns": 10_000_000, "process_table": rows });
-    let end = End { events: count, dropped: 0, report, images: vec!["/no/such/sort".into()] };
     let mut file = file_header().to_vec();
-    for (kind, payload) in [
-        (ChunkKind::Description, serde_json::to_vec(&description).expect("serializable")),
-        (ChunkKind::Events, encoder.payload().to_vec()),
-        (ChunkKind::End, serde_json::to_vec(&end).expect("serializable")),
-    ] {
-        file.extend(chunk_header(kind, &payload));
+    let mut put = |kind, payload: &[u8]| {
+        file.extend(chunk_header(kind, payload));
         file.extend(payload);
+    };
+    put(ChunkKind::Description, &serde_json::to_vec(&description).expect("serializable"));
+    let (mut encoder, mut count) = (Encoder::default(), 0);
+    for event in events {
+        encoder.push(&event);
+        count += 1;
+        if encoder.payload().len() > 1 << 16 {
+            put(ChunkKind::Events, encoder.payload());
+            encoder.clear();
+        }
     }
+    put(ChunkKind::Events, encoder.payload());
+    let end = End { events: count, dropped: 0, report, images: vec!["/no/such/sort".into()] };
+    put(ChunkKind::End, &serde_json::to_vec(&end).expect("serializable"));
     let mut target = tempfile::NamedTempFile::new().expect("a temporary file");
     target.write_all(&file).expect("written");
     Trace::open(target.path()).expect("a trace")
