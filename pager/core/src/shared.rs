@@ -12,7 +12,7 @@ use crate::roster::Roster;
 use crate::text::Text;
 
 /// First word of a control block; changes with its layout.
-pub const MAGIC: u64 = 0x7067_7231_0000_0007;
+pub const MAGIC: u64 = 0x7067_7231_0000_0008;
 /// Name of the environment entry by which a process finds its run: see `parse_run` of the runtime's start; -1
 /// stands for no slots, no row and no ticket (a claim to a slot, see [`Process::ticket`]). Removed before the
 /// program sees it.
