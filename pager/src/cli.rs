@@ -3,6 +3,7 @@
 mod looking;
 
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -65,6 +66,18 @@ What it prints is thrown away. Ctrl-C ends the search and tells what is known by
 
 Exit status: 0 if there is an answer, 1 if the program cannot be run or does not end well.";
 
+const OOM_EXAMPLES: &str = "\
+Examples:
+  pager oom -- sort big.txt
+      the smallest memory.max, without swap, in which sort ends
+  pager oom --patience 3 --json -- make -B
+      one that takes more than three times as long counts as one that does not end
+
+Memory that was written to has to stay, and a run is over when that does not fit; text and unchanged pages of
+files come back from where they came from. The program is run some ten to twenty times, as by `pager need`.
+
+Exit status: 0 if there is an answer, 1 if the program cannot be run or does not end well with all its memory.";
+
 const MRC_EXAMPLES: &str = "\
 Examples:
   pager run --resident 4M --record sort.trace -- sort big.txt
@@ -121,6 +134,9 @@ pub enum Command {
     /// How much memory does a program need? Finds the smallest cap at which it stays within a slowdown
     #[command(after_help = NEED_EXAMPLES, override_usage = "pager need [OPTIONS] [--] PROGRAM [ARGS]...")]
     Need(NeedArgs),
+    /// In how little memory, without swap, does a program still end? And what does it die of in less?
+    #[command(after_help = OOM_EXAMPLES, override_usage = "pager oom [OPTIONS] [--] PROGRAM [ARGS]...")]
+    Oom(OomArgs),
     /// How many faults other caps and policies would cost, from a recorded run: a table and a plot
     #[command(after_help = MRC_EXAMPLES)]
     Mrc(CurveArgs),
@@ -176,6 +192,26 @@ pub struct NeedArgs {
     /// For how many caps the recorded run's prediction is shown
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(2..=100))]
     pub caps: u64,
+
+    /// Replacement policy, as for `pager run`
+    #[arg(long, value_enum, default_value_t)]
+    pub policy: PolicyChoice,
+
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+
+    /// The program, looked for in $PATH if it has no slash, and its arguments
+    #[arg(value_name = "PROGRAM", required = true, trailing_var_arg = true)]
+    pub command: Vec<OsString>,
+}
+
+/// Arguments of `pager oom`.
+#[derive(Args, Debug)]
+pub struct OomArgs {
+    /// How many times the time that it takes with all its memory is waited for
+    #[arg(long, value_name = "TIMES", default_value = "20")]
+    pub patience: NonZeroU32,
 
     /// Replacement policy, as for `pager run`
     #[arg(long, value_enum, default_value_t)]

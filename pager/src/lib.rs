@@ -35,6 +35,7 @@ pub mod limit;
 pub mod live;
 pub mod members;
 pub mod need;
+pub mod oom;
 pub mod outcome;
 pub mod plan;
 pub mod program;

@@ -14,6 +14,7 @@ use pager::generate;
 use pager::limit::limit;
 use pager::live;
 use pager::need::need;
+use pager::oom::oom;
 use pager::run::{RunError, run};
 use pager::say;
 use pager::supervise::end_as;
@@ -33,6 +34,7 @@ fn main() {
             curve(&args).unwrap_or_else(|error| end_with(error.into(), 1))
         }
         Command::Need(args) => need(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
+        Command::Oom(args) => oom(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Events(args) => events(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Report(args) => report(&args).unwrap_or_else(|error| end_with(error.into(), 1)),
         Command::Explain(args) => explain(&args).unwrap_or_else(|error| end_with(error.into(), 1)),

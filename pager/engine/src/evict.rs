@@ -18,7 +18,7 @@ use crate::batch::{BATCH, Victim};
 use crate::busy::{settle, take};
 use crate::host::{Event, Host};
 use crate::runs::runs;
-use crate::write_out::{Swap, write_out};
+use crate::write_out::write_out;
 
 /// Attempts to get below the cap before it is exceeded by what is pinned or busy.
 const ATTEMPTS: u32 = 64;
@@ -48,61 +48,67 @@ fn make_room_on<H: Host>(host: &H, occasion: Occasion, pages: u64) {
 /// Evicts until what is resident, now `now`, fits; what is left. No lock may be held.
 pub fn shrink<H: Host>(host: &H, mut now: u64) -> u64 {
     let mut attempts = 0;
+    let mut among = Among::All;
     while now > host.room() && attempts < ATTEMPTS {
-        let cap = host.room();
-        match evict(host, batch_of(now, cap) as usize) {
-            Progress::Gone(0) => {
-                attempts += 1;
-                host.give_way();
-            }
-            Progress::Gone(_) => {}
-            // Another attempt would copy the same pages, for nothing.
-            Progress::NoSwap => attempts = ATTEMPTS,
+        among = if host.has_swap_room() { Among::All } else { Among::Clean };
+        if evict(host, batch_of(now, host.room()) as usize, among) == 0 {
+            attempts += 1;
+            host.give_way();
         }
         now = host.resident();
+    }
+    if among == Among::Clean && attempts == ATTEMPTS && now > host.room() {
+        host.out_of_swap();
     }
     now
 }
 
-/// Evicts up to `wanted` pages.
-fn evict<H: Host>(host: &H, wanted: usize) -> Progress {
+/// Which pages may leave.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Among {
+    All,
+    /// Those that something else holds: there is no room for others, as for the kernel without free swap.
+    Clean,
+}
+
+/// Evicts up to `wanted` pages; how many went.
+fn evict<H: Host>(host: &H, wanted: usize, among: Among) -> usize {
     let _open = host.open();
-    let mut victims = choose(host, wanted);
-    hand_back_pinned(host, &mut victims);
+    let mut victims = choose(host, wanted, among);
+    hand_back_pinned(host, &mut victims, among);
     victims.sort_unstable_by_key(|victim| victim.page);
     let is_mapped = |victim: &&Victim| matches!(victim.was, Entry::Mapped(_));
     let mapped: Victims = victims.iter().filter(is_mapped).copied().collect();
     victims.retain(|victim| !is_mapped(&&*victim));
     unmap(host, &mapped);
-    let (written, swap) = write_out(host, &victims);
-    let gone = mapped.len() + written;
+    let gone = mapped.len() + write_out(host, &victims);
     host.event(Event::Evicted { pages: gone as u64 });
     host.uncharge(gone as u64);
-    match swap {
-        Swap::Full => Progress::NoSwap,
-        Swap::Room => Progress::Gone(gone),
-    }
+    gone
 }
 
-/// What came of a batch.
-enum Progress {
-    /// So many pages went.
-    Gone(usize),
-    /// Some had to stay, since there is no swap for them.
-    NoSwap,
-}
-
-fn choose<H: Host>(host: &H, wanted: usize) -> Victims {
+fn choose<H: Host>(host: &H, wanted: usize, among: Among) -> Victims {
     let mut victims = Victims::new();
+    let wanted = wanted.min(BATCH);
     host.with_queue(|queue| {
         queue.fit(host.cap(), host.policy(), host.table());
-        let candidates = queue.victims(wanted, host.table());
-        for &page in &candidates {
-            if !take_victim(host, page, &mut victims) {
-                queue.put_back(page);
+        match among {
+            Among::All => {
+                let candidates = queue.victims(wanted, host.table());
+                for &page in &candidates {
+                    if !take_victim(host, page, &mut victims) {
+                        queue.put_back(page);
+                    }
+                }
+                queue.return_list(candidates);
+            }
+            Among::Clean => {
+                queue.sweep_clean(host.table(), |page| {
+                    take_victim(host, page, &mut victims);
+                    victims.len() < wanted
+                });
             }
         }
-        queue.return_list(candidates);
     });
     victims
 }
@@ -116,7 +122,7 @@ fn take_victim<H: Host>(host: &H, page: PageNum, victims: &mut Victims) -> bool 
     taken
 }
 
-fn hand_back_pinned<H: Host>(host: &H, victims: &mut Victims) {
+fn hand_back_pinned<H: Host>(host: &H, victims: &mut Victims, among: Among) {
     let pages: ArrayVec<PageNum, BATCH> = victims.iter().map(|victim| victim.page).collect();
     let mut pinned = [false; BATCH];
     host.mark_pinned(&pages, &mut pinned[..pages.len()]);
@@ -128,7 +134,10 @@ fn hand_back_pinned<H: Host>(host: &H, victims: &mut Victims) {
         victims.retain(|victim| {
             let keep = !flags.next().copied().unwrap_or(false);
             if !keep {
-                queue.put_back(victim.page);
+                // What the sweep finds is still tracked.
+                if among == Among::All {
+                    queue.put_back(victim.page);
+                }
                 settle(host, victim.page, victim.was);
             }
             keep

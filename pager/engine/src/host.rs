@@ -146,7 +146,11 @@ pub trait SwapDevice {
     /// Called once the pages of a [`Written::Failed`] are the program's again.
     fn note_failure(&self, device: u8, error: DeviceError);
 
-    /// Called when no device has room. Where it returns, the pages stay in memory.
+    /// Whether any device has room for a page.
+    fn has_swap_room(&self) -> bool;
+
+    /// Called when too much is resident, no device has room, and no page is left that could go without being
+    /// written. Where it returns, the pages stay in memory.
     fn out_of_swap(&self);
 
     /// Reads neighbouring slots, the first of which has the index `first`, and checks them.

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use pager_core::addr::{PageNum, PageRange, USER_END, VirtAddr};
-use pager_core::entry::Entry;
+use pager_core::entry::{Dirt, Entry};
 use pager_core::replacement::{Install, Policy, PolicyKind, Replacement};
 use pager_core::table::{EntryCell, PageTable};
 
@@ -18,12 +18,14 @@ pub struct Queue {
     cap_pages: u64,
     /// What [`Queue::victims`] gives, in memory that is taken once.
     candidates: Vec<PageNum>,
+    /// Where the next [`Queue::sweep_clean`] begins.
+    hand: PageNum,
 }
 
 impl Queue {
     /// A queue for no cap.
     pub const fn empty() -> Queue {
-        Queue { policy: None, cap_pages: u64::MAX, candidates: Vec::new() }
+        Queue { policy: None, cap_pages: u64::MAX, candidates: Vec::new(), hand: PageNum(0) }
     }
 
     /// Fits the queue to a cap, which may have been changed from outside: starts anew from what is resident.
@@ -65,6 +67,23 @@ impl Queue {
     /// Hands the memory of [`Queue::victims`] back.
     pub fn return_list(&mut self, candidates: Vec<PageNum>) {
         self.candidates = candidates;
+    }
+
+    /// Shows resident pages that something else holds too, in the order of their numbers and on from where the last
+    /// sweep ended, until `wants_more` says no; each once. They stay tracked; who evicts one need not say so.
+    ///
+    /// The policy is not asked: its order is one of all pages, and what may not leave would have to be passed over
+    /// again and again.
+    pub fn sweep_clean(&mut self, table: &PageTable, mut wants_more: impl FnMut(PageNum) -> bool) {
+        let (all, hand) = (everything(), self.hand);
+        let parts = [PageRange::new(hand, all.end()), PageRange::new(all.start(), hand)];
+        for (page, cell) in parts.into_iter().flatten().flat_map(|part| table.existing_in(part)) {
+            if matches!(cell.load(), Entry::Resident(Dirt::Clean, _) | Entry::Mapped(_)) && !wants_more(page)
+            {
+                self.hand = page.plus(1);
+                return;
+            }
+        }
     }
 
     /// Hands back a candidate that could not go.

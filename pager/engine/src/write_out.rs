@@ -21,15 +21,8 @@ struct Leaving {
 
 type Leavings = ArrayVec<Leaving, BATCH>;
 
-/// Whether the devices had room for all that was to be written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Swap {
-    Room,
-    Full,
-}
-
 /// Evicts private pages, at most [`BATCH`], sorted; how many went.
-pub(crate) fn write_out<H: Host>(host: &H, victims: &[Victim]) -> (usize, Swap) {
+pub(crate) fn write_out<H: Host>(host: &H, victims: &[Victim]) -> usize {
     let is_dirty = |victim: &&Victim| matches!(victim.was, Entry::Resident(Dirt::Dirty, _));
     let dirty: ArrayVec<PageNum, BATCH> = victims.iter().filter(is_dirty).map(|victim| victim.page).collect();
     // A thread that is alone is here, and does not write.
@@ -42,14 +35,14 @@ pub(crate) fn write_out<H: Host>(host: &H, victims: &[Victim]) -> (usize, Swap) 
         let next = victim.was.slot().map_or(Entry::Empty, Entry::Swapped);
         leaving.push(Leaving { page: victim.page, next, how: Departure::Clean });
     }
-    let swap = save(host, &dirty, &mut leaving);
+    save(host, &dirty, &mut leaving);
     leaving.sort_unstable_by_key(|leaving| leaving.page);
     if host.wants_departures() {
         tell(host, &leaving);
     }
     remove(host, &leaving);
     leaving.iter().for_each(|leaving| settle(host, leaving.page, leaving.next));
-    (leaving.len(), swap)
+    leaving.len()
 }
 
 /// A run of neighbours that leave alike is one event.
@@ -61,9 +54,9 @@ fn tell<H: Host>(host: &H, leaving: &[Leaving]) {
 }
 
 /// Copies and writes dirty pages; those that are safe now are added to `leaving`.
-fn save<H: Host>(host: &H, dirty: &[PageNum], leaving: &mut Leavings) -> Swap {
+fn save<H: Host>(host: &H, dirty: &[PageNum], leaving: &mut Leavings) {
     if dirty.is_empty() {
-        return Swap::Room;
+        return;
     }
     let mut buffer = host.buffer(BATCH);
     let mut filled = ArrayVec::<PageNum, BATCH>::new();
@@ -81,16 +74,12 @@ fn save<H: Host>(host: &H, dirty: &[PageNum], leaving: &mut Leavings) -> Swap {
     let mut done = 0;
     while done < filled.len() {
         let contents = &buffer[done * PAGE_SIZE as usize..filled.len() * PAGE_SIZE as usize];
-        match write_some(host, &filled[done..], contents, leaving) {
-            0 => return Swap::Full,
-            dealt_with => done += dealt_with,
-        }
+        done += write_some(host, &filled[done..], contents, leaving);
     }
-    Swap::Room
 }
 
-/// Writes the first pages to as long a run of slots as there is; how many were dealt with, 0 where there is no
-/// room for any and all of them stay.
+/// Writes the first pages to as long a run of slots as there is; how many were dealt with: all of them, to stay where
+/// they are, where there is no room for any.
 fn write_some<H: Host>(host: &H, pages: &[PageNum], contents: &[u8], leaving: &mut Leavings) -> usize {
     let mut slots = ArrayVec::<SwapSlot, BATCH>::new();
     match host.write_slots(contents, |slot| slots.push(slot)) {
@@ -108,9 +97,8 @@ fn write_some<H: Host>(host: &H, pages: &[PageNum], contents: &[u8], leaving: &m
             failed
         }
         Written::Full => {
-            host.out_of_swap();
             keep(host, pages);
-            0
+            pages.len()
         }
     }
 }

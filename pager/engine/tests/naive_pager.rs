@@ -23,7 +23,7 @@ const PAGES: u64 = 512;
 
 fn operations() -> u64 {
     match std::env::var_os("INTEGRATION_FULL") {
-        _ if cfg!(miri) => 400,
+        _ if cfg!(miri) => 60,
         Some(_) => 10_000_000,
         None => 40_000,
     }
@@ -213,6 +213,27 @@ fn a_changed_bit_is_found_by_whoever_reads_the_page_and_by_nobody_else() {
 
 fn entry(model: &Model, page: PageNum) -> Entry {
     model.table.existing(page).map_or(Entry::Empty, EntryCell::load)
+}
+
+/// Without swap what was written to stays, and files are read in what memory it leaves.
+#[test]
+fn clean_pages_leave_when_swap_is_full() {
+    let model = Model::new(PAGES, 64, PolicyKind::TwoQueue, 1);
+    model.set_swap_room(0);
+    let mut walker = Walker::new(&model, 5, 0, 1);
+    (0..40).for_each(|page| walker.touch(VirtAddr(BASE.plus(page * 7).start().0), Some(9)));
+    for round in 0..3 {
+        for page in (5 * PAGES / 8)..(7 * PAGES / 8) {
+            walker.touch(VirtAddr(BASE.plus(page).start().0 + round), None);
+            assert!(!exceeds(&model), "{page}");
+        }
+    }
+    (0..40).for_each(|page| walker.touch(VirtAddr(BASE.plus(page * 7).start().0), None));
+    assert_eq!(model.told.out_of_swap.load(Ordering::Relaxed), 0);
+    model.check();
+    (0..40).for_each(|page| walker.touch(VirtAddr(BASE.plus(3 + page * 7).start().0), Some(9)));
+    assert!(exceeds(&model) && model.told.out_of_swap.load(Ordering::Relaxed) > 0);
+    model.check();
 }
 
 #[test]

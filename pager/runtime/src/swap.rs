@@ -242,6 +242,13 @@ pub fn allocate(wanted: u32) -> Option<(Swap, SlotRun)> {
     })
 }
 
+/// Whether there is a free slot in a file that is still written to.
+pub fn has_room() -> bool {
+    let has_room =
+        |swap: &Swap| swap.row.used.load(Ordering::Relaxed) < swap.place.pages.load(Ordering::Relaxed) as u64;
+    files().filter(|swap| !swap.is_given_up()).any(|swap| has_room(&swap))
+}
+
 /// Reports why there is no slot to be had.
 pub fn report_none() {
     match files().find(Swap::is_given_up) {

@@ -6,16 +6,17 @@
 //! [`search`] decides what to try next without running anything, [`answer`] is what is told.
 
 pub mod answer;
+pub mod progress;
 pub mod search;
 pub mod trial;
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
 use thiserror::Error;
 
 use self::answer::{Answer, Base, Row, Uncapped};
+use self::progress::Progress;
 use self::search::{Bracket, Slowdown};
 use self::trial::{Mode, Program, Trial, TrialError};
 use crate::analysis::curve::Recording;
@@ -50,7 +51,8 @@ pub enum NeedError {
 ///
 /// If the program cannot be run natively and paged; what goes wrong later only makes the answer less sure.
 pub fn need(args: &NeedArgs) -> Result<(), NeedError> {
-    let program = Program::new(args)?;
+    let policy = vec!["--policy".into(), args.policy.as_str().into()];
+    let program = Program::new(&args.command, policy)?;
     let mut study = Study::begin(&program, args)?;
     study.halve();
     let mut slowdowns = args.slowdown.clone();
@@ -267,27 +269,4 @@ fn repeat(mut run: impl FnMut() -> Result<Trial, TrialError>) -> Result<Duration
     }
     elapsed.sort_unstable();
     Ok(elapsed[elapsed.len() / 2])
-}
-
-/// A line that says what is going on, on a terminal only.
-struct Progress {
-    shown: bool,
-}
-
-impl Progress {
-    fn new() -> Progress {
-        Progress { shown: std::io::stderr().is_terminal() }
-    }
-
-    fn say(&self, what: &str) {
-        if self.shown {
-            let _ = say::to_stderr(&format!("\r\x1b[Krunning {what} ..."));
-        }
-    }
-
-    fn clear(&self) {
-        if self.shown {
-            let _ = say::to_stderr("\r\x1b[K");
-        }
-    }
 }

@@ -21,8 +21,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 use thiserror::Error;
 
-use crate::cli::NeedArgs;
-
 /// Time between two looks at whether a run has ended.
 const POLL: Duration = Duration::from_micros(500);
 /// How much of what a failed run said is shown, in bytes.
@@ -76,7 +74,7 @@ pub enum TrialError {
     },
     /// It ended with something else than 0.
     #[error(
-        "the program does not end well: {status}{said}; `pager need` wants one that can be run again and again"
+        "the program does not end well: {status}{said}; it has to be one that can be run again and again"
     )]
     Failed {
         /// How it ended.
@@ -110,13 +108,13 @@ impl Trial {
 }
 
 impl Program {
-    /// The program of `args`. Standard input is kept, so that each run reads the same; a terminal counts as
-    /// empty.
+    /// The program of a command line, to be run with these options of `pager run`. Standard input is kept, so
+    /// that each run reads the same; a terminal counts as empty.
     ///
     /// # Errors
     ///
     /// If there is no room for temporary files.
-    pub fn new(args: &NeedArgs) -> Result<Program, TrialError> {
+    pub fn new(command: &[OsString], options: Vec<OsString>) -> Result<Program, TrialError> {
         let failed = |source| TrialError::Start { what: "the program".to_owned(), source };
         let scratch = tempfile::Builder::new().prefix("pager-need-").tempdir().map_err(failed)?;
         let interrupted = Arc::new(AtomicBool::new(false));
@@ -125,8 +123,7 @@ impl Program {
             signal_hook::flag::register(signal, interrupted.clone()).map_err(failed)?;
         }
         let input = keep_input(scratch.path()).map_err(failed)?;
-        let options = vec!["--policy".into(), args.policy.as_str().into()];
-        Ok(Program { command: args.command.clone(), options, input, scratch, interrupted })
+        Ok(Program { command: command.to_vec(), options, input, scratch, interrupted })
     }
 
     /// A directory for files of ours, gone with `self`.

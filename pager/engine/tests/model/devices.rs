@@ -117,7 +117,13 @@ impl SwapDevice for Model {
         assert!(usize::from(device) < self.swap.len() && error == EIO);
     }
 
-    fn out_of_swap(&self) {}
+    fn has_swap_room(&self) -> bool {
+        self.swap.iter().any(|device| lock(device, |swap| swap.used < swap.room))
+    }
+
+    fn out_of_swap(&self) {
+        self.told.out_of_swap.fetch_add(1, Ordering::Relaxed);
+    }
 
     fn read_slots(
         &self,

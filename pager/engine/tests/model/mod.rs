@@ -81,6 +81,7 @@ pub struct Told {
     pub failed: AtomicU64,
     pub waited: AtomicU64,
     pub left: AtomicU64,
+    pub out_of_swap: AtomicU64,
 }
 
 impl Model {

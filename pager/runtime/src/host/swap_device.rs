@@ -34,6 +34,10 @@ impl SwapDevice for Guest {
         swap::by_number(device).note_failure(Errno(error.0));
     }
 
+    fn has_swap_room(&self) -> bool {
+        swap::has_room()
+    }
+
     /// As the kernel's out-of-memory killer: ends this program and says why.
     fn out_of_swap(&self) {
         swap::report_none();

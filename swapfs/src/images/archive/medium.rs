@@ -29,7 +29,7 @@ pub trait Medium: Send + Sync + std::fmt::Debug {
 /// An archive that is a file of the host, held open. It gives the bytes of the moment when it was opened, also
 /// when its name is gone, or `ESTALE` where it was written to. Its times may be set to anything (`touch`): the
 /// contents are the same. A new time of change alone (`touch -m`) is told by the kernel as a write is; from
-/// then on each read is checked against what the bytes were, as far as that is known ([`Prints`]).
+/// then on each read is checked against what the bytes were, as far as that is known (`Prints`).
 #[derive(Debug)]
 pub struct HostArchive {
     file: File,
