@@ -201,8 +201,11 @@ fn a_daemon_that_dies_ends_its_program() {
 /// A folder of PATH that may not be looked into hides that the helper is in none of the others.
 #[test]
 fn who_lacks_the_helper_is_told_which_package_has_it() {
-    const SCRIPT: &str = "mknod -m 666 fuse c 10 229 && mount --bind fuse /dev/fuse && mkdir -m 700 locked && mkdir -m 777 m && \
-        chmod 755 . && exec env PATH=$PWD/locked:$PWD /usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups $0 mount --images /etc m";
+    // In a file system of its own, since the user may not go where the tests are.
+    const SCRIPT: &str = "mount -t tmpfs -o mode=755 none /mnt && cp $0 /mnt/swapfs && cd /mnt && \
+        mknod -m 666 fuse c 10 229 && mount --bind fuse /dev/fuse && mkdir -m 700 locked && mkdir -m 777 m && \
+        exec env PATH=$PWD/locked:$PWD /usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups \
+        ./swapfs mount --images /etc m";
     let scratch = Scratch::new("helper");
     let run = Run::new("unshare").args(["-m", "sh", "-c", SCRIPT]).arg(binaries::swapfs());
     traces::refused(

@@ -111,13 +111,32 @@ fn no_dependency_has_a_known_advisory() {
         .collect();
     for package in packages() {
         let Some((version, advisory)) = fixed.get(package.name.as_str()) else { continue };
-        assert!(
-            numbers(&package.version) >= numbers(version),
-            "{} {}: {advisory}",
-            package.name,
-            package.version
-        );
+        assert!(has_fix(&package.version, version), "{} {}: {advisory}", package.name, package.version);
     }
+}
+
+/// Whether `version` has a fix that came with `fixed`, versions in ascending order: that of its own line (the first
+/// two numbers), or the last.
+fn has_fix(version: &str, fixed: &str) -> bool {
+    let (version, fixed) = (numbers(version), fixed.split(',').map(numbers).collect::<Vec<_>>());
+    let of_its_line = fixed.iter().find(|fixed| fixed.get(..2) == version.get(..2));
+    of_its_line.or(fixed.last()).is_some_and(|fixed| version >= *fixed)
+}
+
+#[test]
+fn a_fix_may_come_to_older_lines_too() {
+    let fixed = "0.8.6,0.9.3,0.10.1";
+    for (version, has) in [
+        ("0.8.6", true),
+        ("0.8.5", false),
+        ("0.9.2", false),
+        ("0.10.0", false),
+        ("0.10.2", true),
+        ("1.0.0", true),
+    ] {
+        assert_eq!(has_fix(version, fixed), has, "{version}");
+    }
+    assert!(!has_fix("0.7.3", fixed) && has_fix("1.0.103", "1.0.103"));
 }
 
 /// Cargo's cached index says which versions were withdrawn; where there is no such file there is nothing to
