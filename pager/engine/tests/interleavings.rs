@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use model::locks::lock;
 use model::{Answer, BASE, Model, Part, next};
 use pager_core::addr::VirtAddr;
 use pager_core::replacement::PolicyKind;
@@ -68,11 +69,11 @@ fn work(model: &Model, own: u64, seed: u64) {
                 evict::keep_to_cap(model);
             }
             (1, 2) => fill::give_up_slot(model, page),
-            (1, 3) => sync::lock(&model.pinned, |pinned| *pinned = vec![page]),
+            (1, 3) => lock(&model.pinned, |pinned| *pinned = vec![page]),
             _ => {}
         }
     }
-    sync::lock(&model.pinned, Vec::clear);
+    lock(&model.pinned, Vec::clear);
 }
 
 /// Runs `test` in schedules that `scheduler` chooses, each thread on a stack for pages.

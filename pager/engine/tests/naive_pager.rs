@@ -10,6 +10,7 @@ mod sync;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
+use model::locks::lock;
 use model::{Answer, BASE, Model, Part, next};
 use pager_core::addr::{PAGE_SIZE, PageNum, VirtAddr};
 use pager_core::entry::Entry;
@@ -116,8 +117,8 @@ fn disturb(walker: &mut Walker, most: u64) {
     let model = walker.model;
     let page = walker.address().page();
     match walker.random(5) {
-        0 => sync::lock(&model.pinned, |pinned| pinned.push(page)),
-        1 => sync::lock(&model.pinned, |pinned| _ = pinned.pop()),
+        0 => lock(&model.pinned, |pinned| pinned.push(page)),
+        1 => lock(&model.pinned, |pinned| _ = pinned.pop()),
         2 => {
             model.cap.store(1 + walker.random(most), Ordering::SeqCst);
             evict::keep_to_cap(model);
@@ -200,10 +201,10 @@ fn a_changed_bit_is_found_by_whoever_reads_the_page_and_by_nobody_else() {
             continue;
         };
         let bit = walker.random(PAGE_SIZE * 8);
-        sync::lock(&model.swap[usize::from(slot.file)], |swap| swap.flip(slot.index, bit));
+        lock(&model.swap[usize::from(slot.file)], |swap| swap.flip(slot.index, bit));
         assert_eq!(model.touch(page.start(), None), Answer::Refused(Outcome::Unreadable));
         assert_eq!(entry(&model, page), Entry::Swapped(slot), "a page that cannot be read stays where it is");
-        sync::lock(&model.swap[usize::from(slot.file)], |swap| swap.flip(slot.index, bit));
+        lock(&model.swap[usize::from(slot.file)], |swap| swap.flip(slot.index, bit));
         walker.touch(page.start(), None);
         found += 1;
     }

@@ -8,8 +8,8 @@ use pager_core::entry::{ImageRow, SwapSlot};
 use pager_core::slots::{checksum, is_intact, tag_of};
 use pager_engine::host::{DeviceError, Source, SwapDevice, Written};
 
+use super::locks::lock;
 use super::{Model, Page};
-use crate::sync::lock;
 
 /// Most slots that one write takes: less than a batch, so that batches are cut.
 const LONGEST: usize = 24;

@@ -7,8 +7,8 @@ use pager_engine::fault;
 use pager_engine::host::{DeviceError, Install, Mmu};
 use pager_engine::work::Outcome;
 
+use super::locks::lock;
 use super::{Model, Page, Part};
-use crate::sync::lock;
 
 /// What is at a page's address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

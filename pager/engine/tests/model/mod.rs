@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 mod devices;
+pub mod locks;
 mod memory;
 mod thread;
 
@@ -23,6 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::sync::{Mutex, RwLock};
 pub use devices::Device;
+use locks::{lock, read, write};
 #[allow(unused_imports)]
 pub use memory::{Answer, Frame};
 
@@ -111,18 +113,18 @@ impl Model {
             own: thread::Owned::new(),
             told: Told::default(),
         };
-        let write = Protection::READ | Protection::WRITE;
+        let writable = Protection::READ | Protection::WRITE;
         let file = Backing::Image { image: ImageId(0), offset: 0, valid: bytes };
         let areas = [
-            (0, 5 * part, write, Holding::Private, Backing::Zero),
-            (5 * part, part, write, Holding::Private, file),
+            (0, 5 * part, writable, Holding::Private, Backing::Zero),
+            (5 * part, part, writable, Holding::Private, file),
             (6 * part, part, Protection::READ, Holding::MapThrough, file),
             (7 * part, part / 2, Protection::READ, Holding::Private, Backing::Zero),
         ];
         for (start, count, protection, holding, backing) in areas {
             let range = PageRange::with_count(BASE.plus(start), count).expect("not empty");
             let area = Area { backing, ..Area::new(range, protection, holding, Role::Mapping) };
-            crate::sync::write(&model.areas, |areas| areas.insert(area)).expect("room for an area");
+            write(&model.areas, |areas| areas.insert(area)).expect("room for an area");
         }
         model
     }
@@ -157,7 +159,7 @@ impl Model {
     /// Whether a device fails now.
     pub fn fails(&self) -> bool {
         let one_in = self.failing.load(Ordering::Relaxed);
-        one_in != 0 && crate::sync::lock(&self.chance, |state| next(state) >> 20 & (one_in - 1) == 0)
+        one_in != 0 && lock(&self.chance, |state| next(state) >> 20 & (one_in - 1) == 0)
     }
 
     /// Checks, while nothing is under way, that entries, frames, slots and counts say the same.
@@ -167,7 +169,7 @@ impl Model {
         let mut slots = [Vec::new(), Vec::new()];
         for page in (0..self.pages).map(|at| BASE.plus(at)) {
             let entry = self.table.existing(page).map_or(Entry::Empty, EntryCell::load);
-            crate::sync::lock(self.frame(page), |frame| frame.agrees_with(page, entry));
+            lock(self.frame(page), |frame| frame.agrees_with(page, entry));
             resident.extend(entry.is_resident().then_some(page));
             entry.slot().into_iter().for_each(|slot| slots[usize::from(slot.file)].push(slot.index));
         }
@@ -175,7 +177,7 @@ impl Model {
         assert_eq!(self.resident.load(Ordering::SeqCst), count, "pages are counted wrongly");
         for (device, mut slots) in self.swap.iter().zip(slots) {
             slots.sort_unstable();
-            crate::sync::lock(device, |swap| {
+            lock(device, |swap| {
                 assert_eq!(swap.taken(), slots, "slots are lost, or taken twice");
             });
         }
@@ -185,7 +187,7 @@ impl Model {
     /// The pages that are candidates for eviction, ascending.
     fn tracked(&self) -> Vec<PageNum> {
         let mut tracked = Vec::new();
-        crate::sync::lock(&self.queue, |queue| {
+        lock(&self.queue, |queue| {
             loop {
                 let candidates = queue.victims(BATCH, &self.table);
                 if candidates.is_empty() {
@@ -203,7 +205,7 @@ impl Model {
     /// Sets how many pages each swap device takes.
     pub fn set_swap_room(&self, pages: u64) {
         for device in &self.swap {
-            crate::sync::lock(device, |swap| swap.room = pages as usize);
+            lock(device, |swap| swap.room = pages as usize);
         }
     }
 }
@@ -227,11 +229,11 @@ impl Space for Model {
     }
 
     fn with_areas<R>(&self, look: impl FnOnce(&AreaTree) -> R) -> R {
-        crate::sync::read(&self.areas, look)
+        read(&self.areas, look)
     }
 
     fn with_queue<R>(&self, act: impl FnOnce(&mut Queue) -> R) -> R {
-        crate::sync::lock(&self.queue, act)
+        lock(&self.queue, act)
     }
 }
 

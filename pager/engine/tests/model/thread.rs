@@ -9,7 +9,8 @@ use pager_engine::host::Toucher;
 use pager_engine::readahead::Streams;
 
 use super::Model;
-use crate::sync::{Mutex, lock};
+use super::locks::lock;
+use crate::sync::Mutex;
 
 /// Each thread's own, by [`crate::sync::thread`].
 pub struct Owned(Vec<Mutex<(Streams, Coin)>>);
