@@ -1,9 +1,12 @@
 //! A program under `pager run`, and its report.
 
 use std::ffi::{OsStr, OsString};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use crate::binaries;
+use crate::guests::{self, Link};
 use crate::report::Report;
 use crate::run::{Outcome, Run};
 use crate::scratch::Scratch;
@@ -77,6 +80,42 @@ impl Paging {
         let report = scratch.join("report.json");
         let outcome = prepare(self.command(program, &report)).outcome();
         PagedOutcome { outcome, report, _scratch: scratch }
+    }
+}
+
+/// A guest under way that holds 40 MiB of its own and waits for its input (`guests/holds.c`); ends with this value.
+#[derive(Debug)]
+pub struct Holding {
+    /// `pager run`, with pipes to the guest's input and from its output.
+    pub pager: Child,
+    /// The guest's process id.
+    pub program: u32,
+}
+
+impl Paging {
+    /// Starts the guest, with its report in `stats`, and waits until it holds its memory.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come so far.
+    #[must_use]
+    pub fn hold(&self, stats: impl AsRef<OsStr>) -> Holding {
+        let mut command = Command::new(binaries::pager());
+        command.arg("run").args(&self.options).arg("--stats").arg(stats).arg("--");
+        command.arg(guests::build("holds", Link::Dynamic));
+        let mut pager =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("pager can be started");
+        let mut line = String::new();
+        let said = BufReader::new(pager.stdout.as_mut().expect("piped")).read_line(&mut line);
+        said.expect("the guest says its process id");
+        Holding { pager, program: line.trim().parse().expect("a number") }
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        let _ = self.pager.kill();
+        let _ = self.pager.wait();
     }
 }
 

@@ -5,15 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use integration::binaries;
 use integration::guests::{self, Link};
-use integration::paged::Paging;
+use integration::paged::{Holding, Paging};
 use integration::processes::wait_until;
 use integration::scratch::Scratch;
 use nix::sys::signal::{Signal, kill};
@@ -114,7 +112,7 @@ const SCENES: &[Scene] = &[
     },
     Scene {
         name: "threads that fault on the same pages, with handlers",
-        report: || merged(&["pthreads", "deep_stack", "signals_nested"]),
+        report: || merged(&["pthreads", "signals_nested"]),
         moves: &["faults.waited", "signals_delivered", "threads"],
     },
     Scene {
@@ -190,8 +188,8 @@ fn merged(names: &[&str]) -> Value {
 
 /// A run that holds 40 MiB of its own, most of them in a swap file.
 struct Held {
+    run: Holding,
     scratch: Scratch,
-    pager: Child,
 }
 
 impl Held {
@@ -199,43 +197,17 @@ impl Held {
         let scratch = Scratch::new("held");
         let swap = scratch.join("swap");
         File::create(&swap).and_then(|file| file.set_len(64 << 20)).expect("a swap file");
-        let program = guests::build("holds", Link::Dynamic);
-        let mut pager = Command::new(binaries::pager())
-            .args(["run", "--resident", "2M", "--swap"])
-            .arg(&swap)
-            .arg("--stats")
-            .arg(scratch.join("report.json"))
-            .arg("--")
-            .arg(program)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the pager starts");
-        let mut line = String::new();
-        let told = BufReader::new(pager.stdout.as_mut().expect("piped")).read_line(&mut line);
-        assert!(told.is_ok_and(|bytes| bytes > 1), "the guest holds its memory now");
-        Held { scratch, pager }
+        let run = Paging::new().resident("2M").swap(&swap).hold(scratch.join("report.json"));
+        Held { run, scratch }
     }
 
     /// The report as it stands.
     fn interim(&self) -> Value {
         let report = self.scratch.join("report.json");
-        kill(Pid::from_raw(self.pager.id() as i32), Signal::SIGUSR1).expect("the pager runs");
+        kill(Pid::from_raw(self.run.pager.id() as i32), Signal::SIGUSR1).expect("the pager runs");
         let whole = || std::fs::read_to_string(&report).is_ok_and(|text| text.ends_with('\n'));
         assert!(wait_until(LIMIT, whole), "SIGUSR1 asks for a report");
         read(&report)
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        drop(self.pager.stdin.take());
-        let ended = wait_until(Duration::from_secs(10), || matches!(self.pager.try_wait(), Ok(Some(_))));
-        if !ended {
-            let _ = self.pager.kill();
-        }
-        let _ = self.pager.wait();
     }
 }
 
@@ -244,9 +216,12 @@ fn corrupted() -> Value {
     let swap = OpenOptions::new().write(true).open(held.scratch.join("swap")).expect("the swap file");
     (0..(64 << 20) / 4096)
         .for_each(|page| swap.write_all_at(b"x", page * 4096 + 17).expect("it can be written"));
-    held.pager.stdin.as_mut().expect("piped").write_all(b"\n").expect("the guest waits for a line");
+    held.run.pager.stdin.as_mut().expect("piped").write_all(b"\n").expect("the guest waits for a line");
     let report = held.scratch.join("report.json");
-    assert!(wait_until(LIMIT, || matches!(held.pager.try_wait(), Ok(Some(_)))), "what it reads is not there");
+    assert!(
+        wait_until(LIMIT, || matches!(held.run.pager.try_wait(), Ok(Some(_)))),
+        "what it reads is not there"
+    );
     read(&report)
 }
 

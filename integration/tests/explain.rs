@@ -5,41 +5,18 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use integration::binaries;
-use integration::guests::{self, Link};
+use integration::paged::{Holding, Paging};
 use serde_json::Value;
 
 const PAGE: u64 = 4096;
 
-/// A guest that holds 40 MiB and waits, under a cap of 8; ends with the test.
-struct Paged {
-    pager: Child,
-    program: u32,
-}
-
-impl Paged {
-    fn start(engine: &str) -> Paged {
-        let mut command = Command::new(binaries::pager());
-        command.args(["run", "--resident", "8M", "--stats", "none", "--engine", engine, "--"]);
-        command.arg(guests::build("holds", Link::Dynamic));
-        let mut pager =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("pager can be started");
-        let mut line = String::new();
-        let said = BufReader::new(pager.stdout.as_mut().expect("piped")).read_line(&mut line);
-        said.expect("the guest says its process id");
-        Paged { pager, program: line.trim().parse().expect("a number") }
-    }
-}
-
-impl Drop for Paged {
-    fn drop(&mut self) {
-        let _ = self.pager.kill();
-        let _ = self.pager.wait();
-    }
+/// A guest that holds 40 MiB and waits, under a cap of 8.
+fn start(engine: &str) -> Holding {
+    Paging::new().resident("8M").option("--engine", engine).hold("none")
 }
 
 fn explain(words: &[String]) -> Output {
@@ -96,7 +73,7 @@ fn answers_agree_with_the_kernel() {
 }
 
 fn agree(engine: &str, count: u64) {
-    let paged = Paged::start(engine);
+    let paged = start(engine);
     let asked = addresses(paged.program, count);
     let kernel = File::open(format!("/proc/{}/pagemap", paged.program)).expect("our own process");
     let maps = maps(paged.program);
@@ -152,7 +129,7 @@ fn agrees(said: &Value, address: u64, present: bool, maps: &[(u64, u64, String)]
 
 #[test]
 fn what_cannot_be_asked_says_why() {
-    let paged = Paged::start("auto");
+    let paged = start("auto");
     let own = std::process::id().to_string();
     let supervisor = paged.pager.id().to_string();
     for (pid, words) in

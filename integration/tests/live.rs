@@ -2,39 +2,17 @@
 //!
 //! Assumes: gcc, userfaultfd, and `script` (Debian's `bsdutils`), which gives a screen its terminal.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use integration::binaries;
-use integration::guests::{self, Link};
+use integration::paged::{Holding, Paging};
 use serde_json::Value;
 
-/// A guest that holds 40 MiB and waits, under a cap of 100; ends with the test.
-struct Paged {
-    pager: Child,
-    program: u32,
-}
-
-impl Paged {
-    fn start() -> Paged {
-        let mut command = Command::new(binaries::pager());
-        command.args(["run", "--resident", "100M", "--stats", "none", "--"]);
-        command.arg(guests::build("holds", Link::Dynamic));
-        let mut pager =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("pager can be started");
-        let mut line = String::new();
-        let said = BufReader::new(pager.stdout.as_mut().expect("piped")).read_line(&mut line);
-        said.expect("the guest says its process id");
-        Paged { pager, program: line.trim().parse().expect("a number") }
-    }
-}
-
-impl Drop for Paged {
-    fn drop(&mut self) {
-        let _ = self.pager.kill();
-        let _ = self.pager.wait();
-    }
+/// A guest that holds 40 MiB and waits, under a cap of 100.
+fn start() -> Holding {
+    Paging::new().resident("100M").hold("none")
 }
 
 fn pager(words: &[&str]) -> Output {
@@ -52,7 +30,7 @@ fn stat(pid: u32) -> Value {
 
 #[test]
 fn a_run_is_seen_from_outside_by_any_of_its_processes() {
-    let paged = Paged::start();
+    let paged = start();
     let supervisor = paged.pager.id();
     for pid in [supervisor, paged.program] {
         let seen = stat(pid);
@@ -89,7 +67,7 @@ fn what_is_not_paged_is_named() {
 /// A real terminal: the screen is drawn, a key changes the cap, another ends it.
 #[test]
 fn the_cap_is_changed_from_the_screen() {
-    let paged = Paged::start();
+    let paged = start();
     let line = format!(
         "stty rows 24 cols 80; exec {} watch {} --interval 0.1",
         binaries::pager().display(),
